@@ -1,0 +1,118 @@
+/* Configuration: one immutable snapshot per load (design.md §2). The table of keys is in schema.c.
+ * Loaded on the control thread (or in main), read by every thread; nobody writes after conf_load. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdint.h>
+
+#include "zkproto/err.h"
+#include "zkproto/server.h"
+#include "zkproto/word.h"
+
+#define CONF_LISTENERS_MAX 16u
+#define CONF_BINDS_MAX 32u
+#define CONF_ADDRESS_MAX 300u
+#define CONF_SECRET_MAX 256u
+#define CONF_PATH_MAX 1024u
+
+/* "host:port" with IPv6 brackets understood; port 0 = any free one. */
+struct conf_address {
+    char host[ZKP_HOST_MAX];
+    uint16_t port;
+};
+
+enum conf_guard { CONF_GUARD_HIDE, CONF_GUARD_PROXY, CONF_GUARD_PASS };
+
+struct conf_listener {
+    struct conf_address address;
+    enum conf_guard config_node; /* default: the global guard.config_node */
+};
+
+enum conf_kind {
+    CONF_KIND_NONE, /* no migration section: a plain proxy */
+    CONF_KIND_MIGRATE,
+    CONF_KIND_EXPAND,
+    CONF_KIND_SHRINK,
+    CONF_KIND_REPLACE,
+    CONF_KIND_ROLLING
+};
+
+/* A list of servers and the line of the file each came from (for messages of later checks). */
+struct conf_servers {
+    uint32_t count;
+    struct zkp_server servers[ZKP_SERVERS_MAX]; /* ascending id */
+    int lines[ZKP_SERVERS_MAX];
+};
+
+struct conf_binds {
+    uint32_t count;
+    char hosts[CONF_BINDS_MAX][ZKP_HOST_MAX]; /* numeric addresses */
+};
+
+struct conf {
+    char file[CONF_PATH_MAX];
+    /* listen */
+    uint32_t listener_count;
+    struct conf_listener listeners[CONF_LISTENERS_MAX];
+    struct conf_address admin; /* loopback only in this version */
+    /* top level */
+    int32_t workers; /* >= 1 here: 0 in the file has become the number of cores */
+    char state_dir[CONF_PATH_MAX];
+    struct conf_servers source;
+    struct conf_servers target; /* count 0 = none */
+    /* credentials */
+    char super_file[CONF_PATH_MAX];
+    char super[CONF_SECRET_MAX]; /* "user:password" read from super_file; "" = none; wiped by conf_free */
+    /* migration */
+    enum conf_kind kind;
+    bool confirm_switch;
+    bool confirm_remove;
+    bool confirm_finish;
+    int32_t lag_ms;               /* caught up = reaches the leader's zxid within this; default 500 */
+    int32_t catch_up_rounds;      /* K consecutive rounds; default 5 */
+    int32_t switch_rate;          /* sessions returned (moved) per second; default 500 */
+    int32_t join_timeout_ms;      /* default 3,600,000: people start servers by hand */
+    int32_t step_timeout_ms;      /* every other step; default 120,000 */
+    int32_t quiesce_timeout_ms;   /* a session's unanswered requests; default 5,000 */
+    /* bind */
+    struct conf_binds bind_source;
+    struct conf_binds bind_target;
+    /* guard, words */
+    enum conf_guard config_node;
+    bool words[ZKP_WORD_COUNT];   /* allowed on the client port; default ruok isro srvr stat mntr conf cons */
+    /* limits */
+    int32_t session_max;          /* client connections over all listeners; default 15,000 */
+    int32_t handshake_timeout_ms; /* a client that connects and says nothing; default 10,000 */
+    int32_t client_buffer_max;    /* bytes queued for one slow peer before its source is no longer read */
+    /* probes */
+    int32_t probe_interval_ms;      /* default 5,000 */
+    int32_t probe_plan_interval_ms; /* default 1,000 */
+    int32_t probe_timeout_ms;       /* default 3,000 */
+    int32_t admin_server_port;      /* ZooKeeper's AdminServer on every server; 0 = not used; default 8080 */
+    char state_root[ZKP_HOST_MAX];  /* znode for the plan lock; default /zookeeper/zkferry */
+};
+
+/* Every problem found, one line each: "file:line: key: problem, what is allowed". */
+struct conf_problems {
+    uint32_t count;
+    char *text; /* newline-separated; owned; conf_problems_done frees */
+};
+
+/* Reads, checks and completes with defaults. RC_OK: *ret_conf is the caller's (conf_free). Otherwise
+ * ret_problems has at least one line. Reads files, blocks: never on a worker. */
+enum rc conf_load(const char *file, struct conf **ret_conf, struct conf_problems *ret_problems)
+    RC_MUST_CHECK;
+void conf_free(struct conf *conf); /* NULL is fine; wipes secrets */
+void conf_problems_done(struct conf_problems *problems);
+
+/* Which keys changed and cannot be applied by a reload (listen, workers, state_dir, …): writes a
+ * comma-separated list of key names, "" when everything that changed is reloadable. source, target,
+ * migration and credentials count as reloadable only when no plan runs. */
+void conf_reload_refusals(const struct conf *old, const struct conf *new, bool plan_runs, char *buf,
+                          uint32_t capacity);
+
+const char *conf_kind_name(enum conf_kind kind);
+/* Prints every key with type, default, range and help (for `zkferryd --help-config` and the README). */
+void conf_print_keys(void *stdio_file);
+
+#endif

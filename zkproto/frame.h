@@ -1,0 +1,24 @@
+/* Byte stream -> length-prefixed frames and four-letter words (protocol.md §1.1, §1.5). Pure. */
+#ifndef ZKPROTO_FRAME_H
+#define ZKPROTO_FRAME_H
+
+#include "zkproto/err.h"
+#include "zkproto/slice.h"
+
+#define ZKP_FRAME_PREFIX 4u
+/* jute.maxbuffer's default, 0xfffff: what a server accepts from a client (BinaryInputArchive). The
+ * server refuses lengths > maxbuffer; 0xfffff itself is accepted (measured, protocol.md §1.1). */
+#define ZKP_CLIENT_FRAME_MAX 0xfffffu
+/* Server -> client frames may exceed 1 MiB (huge getChildren); int32 is the only protocol limit. */
+#define ZKP_SERVER_FRAME_MAX 0x7fffffffu
+
+struct zkp_frame {
+    uint32_t length;     /* N, without the prefix */
+    struct zkp_slice body; /* the part of the N bytes that is in the input: body.len <= length */
+};
+
+/* Looks at the first frame of `in`. RC_OK: prefix is there (body may be partial: compare body.len with
+ * length); RC_AGAIN: fewer than 4 bytes; RC_MALFORMED: length <= 0; RC_TOO_BIG: length > max. */
+enum rc zkp_frame_peek(struct zkp_slice in, uint32_t length_max, struct zkp_frame *ret_frame);
+
+#endif
