@@ -1,0 +1,136 @@
+/* What the engine asks the shell to do, what it writes to the journal, and what it is told. Plain data; the
+ * control thread carries effects out in order, one queue. Rule: effects behind a JOURNAL effect, also those
+ * of later calls, run only when that record is on disk; when writing fails the shell drops the queue and
+ * reports JOURNALED with the error. Every effect has a seq; results echo it; a result whose seq the engine
+ * does not wait for is ignored. At most one effect of each kind with a result is outstanding. */
+#ifndef MIGRATE_EFFECTS_H
+#define MIGRATE_EFFECTS_H
+
+#include "migrate/facts.h"
+#include "migrate/plan.h"
+#include "migrate/states.h"
+
+#define MIG_EFFECTS_MAX      16u
+#define MIG_RECORD_TEXT_MAX  2048u
+#define MIG_LEAVING_TEXT_MAX 256u
+
+#define MIG_RECORDS(X)                                                                                       \
+    X(PLAN, "plan")           /* plan */                                                                     \
+    X(PHASE, "phase")         /* phase entered */                                                            \
+    X(STEP, "step")           /* step, is_done: started or done; text = detail */                            \
+    X(INTENT, "intent")       /* step, joining, leaving, from_version, via */                                \
+    X(OUTCOME, "outcome")     /* step, is_done: applied or not; version: the config's afterwards; text */    \
+    X(CONFIRMED, "confirmed") /* gate */                                                                     \
+    X(PAUSED, "paused")                                                                                      \
+    X(RESUMED, "resumed")                                                                                    \
+    X(FAILED, "failed") /* phase: the one that failed; text: why */                                          \
+    X(RETRY, "retry")   /* phase gone back to */                                                             \
+    X(FINISHED, "finished")
+
+enum mig_record_kind {
+#define MIG_RECORD_ENUM(name, text) MIG_RECORD_##name,
+    MIG_RECORDS(MIG_RECORD_ENUM)
+#undef MIG_RECORD_ENUM
+        MIG_RECORD_COUNT
+};
+
+/* One journal record. Fields not named beside its kind are 0, "" or NULL. */
+struct mig_record {
+    enum mig_record_kind kind;
+    int64_t wall_ms;
+    const struct mig_plan *plan; /* PLAN only; borrowed for the call */
+    enum mig_phase phase;
+    enum mig_gate gate;
+    char step[MIG_STEP_NAME_MAX];
+    bool is_done;
+    char joining[MIG_RECORD_TEXT_MAX];  /* "server.4=…" or "" */
+    char leaving[MIG_LEAVING_TEXT_MAX]; /* "1" or "" */
+    int64_t from_version;
+    int32_t via; /* server id of the leader it was sent to */
+    int64_t version;
+    char text[MIG_TEXT_MAX];
+};
+const char *mig_record_name(enum mig_record_kind kind);
+
+/* R = a result event of the same seq must follow, always, also on failure and time-out. */
+#define MIG_EFFECTS(X)                                                                                       \
+    X(JOURNAL)        /* R JOURNALED. append record, fdatasync */                                            \
+    X(TAKE_LOCK)      /* R LOCK_RESULT. ephemeral under state_root, super-only ACL, content contains text */ \
+    X(DROP_LOCK)      /* delete the lock node when it is ours */                                             \
+    X(PROBE_RECONFIG) /* R PROBE_RESULT. via: reconfig with curConfigId 1, changes nothing (P6) */           \
+    X(CHECK_SUPER)    /* R SUPER_RESULT. via: addauth, then a super-only call that can change nothing:       \
+                         setData of /zookeeper/config with version 0x7ffffffe; BAD_VERSION = right,          \
+                         NO_AUTH = wrong password */                                                         \
+    X(RECONFIG)       /* R RECONFIG_RESULT. via, joining, leaving, from_version (curConfigId) */             \
+    X(BARRIER)        /* R BARRIER_RESULT. via: setData on a path that never exists; NO_NODE = committed */  \
+    X(READ_CONFIG)    /* R CONFIG_RESULT. via: first a barrier, then getData of /zookeeper/config on the     \
+                         SAME connection; a connection lost between the two is a failure */                  \
+    X(HOLD)    /* hold id until deadline_ms; the same id again with a later deadline renews the lease */     \
+    X(RELEASE) /* end the hold with this id; unknown ids are ignored */                                      \
+    X(REPROBE) /* probe now: words; answers arrive as facts */                                               \
+    X(LOG)     /* event, text */
+
+enum mig_effect_kind {
+#define MIG_EFFECT_ENUM(name) MIG_EFFECT_##name,
+    MIG_EFFECTS(MIG_EFFECT_ENUM)
+#undef MIG_EFFECT_ENUM
+        MIG_EFFECT_COUNT
+};
+const char *mig_effect_name(enum mig_effect_kind kind);
+
+/* Bits of REPROBE. */
+#define MIG_PROBE_SRVR   1u
+#define MIG_PROBE_CONF   2u
+#define MIG_PROBE_MNTR   4u
+#define MIG_PROBE_CONFIG 8u /* /zookeeper/config through the admin session */
+
+struct mig_effect {
+    enum mig_effect_kind kind;
+    uint64_t seq;
+    int32_t via; /* server to talk to (the leader); the admin session must be connected to exactly this one */
+    struct mig_record record;           /* JOURNAL */
+    char joining[MIG_RECORD_TEXT_MAX];  /* RECONFIG */
+    char leaving[MIG_LEAVING_TEXT_MAX]; /* RECONFIG */
+    int64_t from_version;               /* RECONFIG */
+    uint64_t hold_id;                   /* HOLD, RELEASE */
+    int64_t deadline_ms;                /* HOLD: monotonic; workers end the hold by themselves then */
+    int64_t exit_epoch;                 /* HOLD: workers may end it once a server of an epoch above accepts */
+    uint32_t words;                     /* REPROBE */
+    char event[48];                     /* LOG: greppable, "plan.step.done" */
+    char text[MIG_TEXT_MAX];            /* LOG, TAKE_LOCK (plan id) */
+};
+
+/* Caller's fixed room for one call's effects. */
+struct mig_effects {
+    uint32_t count;
+    struct mig_effect items[MIG_EFFECTS_MAX];
+};
+
+#define MIG_EVENTS(X)                                                                                        \
+    X(TICK)            /* facts moved on; at least every 100 ms while a plan runs */                         \
+    X(JOURNALED)       /* rc */                                                                              \
+    X(LOCK_RESULT)     /* rc: OK, EXISTS (text = holder), other = try again later (text) */                  \
+    X(PROBE_RESULT)    /* rc OK: zk_err is the answer; other = no answer */                                  \
+    X(SUPER_RESULT)    /* rc OK: right; REFUSED: wrong; other = no answer */                                 \
+    X(RECONFIG_RESULT) /* rc OK: config; REFUSED: zk_err; UNKNOWN: reply lost; RC_IO: surely never sent */   \
+    X(BARRIER_RESULT)  /* rc */                                                                              \
+    X(CONFIG_RESULT)   /* rc OK: config */
+
+enum mig_event_kind {
+#define MIG_EVENT_ENUM(name) MIG_EVENT_##name,
+    MIG_EVENTS(MIG_EVENT_ENUM)
+#undef MIG_EVENT_ENUM
+        MIG_EVENT_COUNT
+};
+const char *mig_event_name(enum mig_event_kind kind);
+
+struct mig_event {
+    enum mig_event_kind kind;
+    uint64_t seq; /* of the effect; 0 for TICK */
+    enum rc rc;
+    int32_t zk_err;
+    const struct zkp_config *config; /* borrowed for the call; with version */
+    char text[MIG_TEXT_MAX];         /* holder, or what went wrong */
+};
+
+#endif

@@ -1,0 +1,131 @@
+/* Everything observed about servers, ensemble, lock and sessions at one moment: the engine's only view of
+ * the world. Filled by the control thread from probes, admin session and worker reports; borrowed by the
+ * engine for one call, never kept. Pure: no I/O, no clock. */
+#ifndef MIGRATE_FACTS_H
+#define MIGRATE_FACTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "zkproto/server.h"
+#include "zkproto/word.h"
+
+#define MIG_SERVERS_MAX 32u /* sources + targets of one plan; ensembles have 3 to 9 members */
+#define MIG_TEXT_MAX    512u
+
+enum mig_side { MIG_SIDE_SOURCE, MIG_SIDE_TARGET };
+
+#define MIG_HEALTHS(X)                                                                                       \
+    X(UNKNOWN, "unknown")         /* not probed yet */                                                       \
+    X(SERVING, "serving")         /* srvr gave data, risen */                                                \
+    X(NOT_SERVING, "not_serving") /* answers "not currently serving requests" */                             \
+    X(DOWN, "down")               /* no answer, fallen */                                                    \
+    X(FULL, "full")               /* closes new connections at once while live sessions get replies */
+
+enum mig_health {
+#define MIG_HEALTH_ENUM(name, text) MIG_HEALTH_##name,
+    MIG_HEALTHS(MIG_HEALTH_ENUM)
+#undef MIG_HEALTH_ENUM
+        MIG_HEALTH_COUNT
+};
+const char *mig_health_name(enum mig_health health); /* never NULL */
+
+/* How an optional source of facts (conf, mntr, AdminServer) behaves on a server. */
+enum mig_seen {
+    MIG_SEEN_UNKNOWN,     /* not asked yet, or the last answer was not usable (not serving, cut) */
+    MIG_SEEN_DATA,        /* the fields are filled */
+    MIG_SEEN_NOT_ALLOWED, /* not in the whitelist and AdminServer gives nothing either */
+};
+
+/* From mntr or AdminServer's monitor; -1 = the answer has no such key (role or version). */
+struct mig_mntr {
+    int64_t synced_followers; /* leader only; counts voters and non-voting followers (protocol.md §1.5) */
+    int64_t synced_non_voting;
+    int64_t znode_count;
+    int64_t ephemerals_count;
+    int64_t data_size;
+    int64_t global_sessions;
+    char peer_state[64]; /* "following - broadcast"; "" = unknown */
+};
+
+/* One server. Times are the monotonic clock of struct mig_facts.now_ms, 0 = never. */
+struct mig_server_facts {
+    int32_t id;
+    enum mig_side side;
+    const struct zkp_server *spec; /* as written in the configuration file; borrowed */
+    enum mig_health health;        /* after rise/fall hysteresis */
+    char health_reason[128];       /* "connection refused", "" when serving */
+    int64_t health_since_ms;
+    int64_t probed_at_ms; /* the last probe round of this server ended, whatever it gave */
+    /* srvr: the last answer with data; it may be older than health says */
+    int64_t srvr_at_ms; /* when the question was sent; 0 = never answered */
+    struct zkp_srvr srvr;
+    /* conf, or AdminServer's configuration + voting_view: what this server really uses ("activation") */
+    enum mig_seen conf_seen;
+    int64_t conf_at_ms;                 /* when the question was sent */
+    const struct zkp_conf_answer *conf; /* NULL unless MIG_SEEN_DATA; borrowed */
+    enum mig_seen mntr_seen;
+    int64_t mntr_at_ms;
+    struct mig_mntr mntr;
+    int64_t our_sessions;          /* client sessions attached through us */
+    int64_t our_other_connections; /* admin session and the like, without the probe itself */
+};
+
+enum mig_lock_state { MIG_LOCK_UNKNOWN, MIG_LOCK_NONE, MIG_LOCK_OURS, MIG_LOCK_FOREIGN };
+
+struct mig_session_facts {
+    int64_t total;
+    int64_t source;
+    int64_t target;
+    int64_t waiting; /* connects that wait for a server */
+};
+
+/* What the workers say about the hold with this id; 0 = no hold. */
+struct mig_hold_facts {
+    uint64_t id;
+    bool is_held;       /* every worker has acknowledged the hold and takes no new requests */
+    int64_t unquiesced; /* sessions with something outstanding; -1 = not all workers have reported */
+};
+
+struct mig_facts {
+    int64_t now_ms;  /* monotonic, > 0 */
+    int64_t wall_ms; /* since 1970, for people and plan ids only */
+    uint32_t server_count;
+    struct mig_server_facts servers[MIG_SERVERS_MAX]; /* sources and targets, ascending id */
+    /* /zookeeper/config read through the admin session; NULL = not observable (standalone, no session yet) */
+    const struct zkp_config *config;
+    int64_t config_at_ms;
+    enum mig_lock_state lock;
+    char lock_holder[MIG_TEXT_MAX]; /* content of the lock node when it is somebody else's */
+    struct mig_session_facts sessions;
+    struct mig_hold_facts hold;
+    bool has_credentials;
+    uint32_t target_binds; /* local addresses for connections to targets, at least 1 */
+};
+
+/* NULL when there is none. */
+const struct mig_server_facts *mig_facts_server(const struct mig_facts *facts, int32_t id);
+/* SERVING with an answer to srvr not older than max_age_ms. */
+bool mig_server_is_serving(const struct mig_facts *facts, const struct mig_server_facts *server,
+                           int64_t max_age_ms);
+
+/* A proven leader. epoch is zxid >> 32. */
+struct mig_leader {
+    int32_t id; /* -1 = none proven */
+    int64_t epoch;
+    int64_t zxid;
+    int64_t observed_at_ms;
+};
+
+/* "Mode: leader" alone proves nothing (protocol.md §1.5: a removed leader keeps saying it for a tick): the
+ * candidate must be a voter of the observed config (when there is one), have the highest epoch of all
+ * servers that answered within max_age_ms, and, where its mntr is at least as new as its srvr, enough synced
+ * followers. A standalone server is no leader. */
+struct mig_leader mig_facts_leader(const struct mig_facts *facts, int64_t max_age_ms);
+
+static inline int64_t mig_zxid_epoch(int64_t zxid)
+{
+    return zxid >> 32;
+}
+
+#endif

@@ -1,0 +1,89 @@
+/* A plan: what one `start` intends, made once from the configuration and written to the journal whole, so
+ * that a restart needs neither the file of that day nor anybody's memory. And its ordered list of steps.
+ * Pure. */
+#ifndef MIGRATE_PLAN_H
+#define MIGRATE_PLAN_H
+
+#include "conf/conf.h"
+#include "migrate/facts.h"
+#include "migrate/states.h"
+#include "zkproto/err.h"
+#include "zkproto/server.h"
+
+#define MIG_PLAN_ID_MAX    40u
+#define MIG_STEP_NAME_MAX  24u
+#define MIG_STEPS_MAX      (MIG_SERVERS_MAX + 8u)
+#define MIG_ACCEPT_MAX     16u
+#define MIG_FINDING_ID_MAX 64u
+
+struct mig_servers {
+    uint32_t count;
+    struct zkp_server servers[MIG_SERVERS_MAX]; /* ascending id */
+};
+
+/* Owned by the engine; immutable after mig_plan_make. */
+struct mig_plan {
+    char id[MIG_PLAN_ID_MAX]; /* "" = no plan */
+    enum conf_kind kind;
+    int64_t created_wall_ms;
+    struct mig_servers sources;
+    struct mig_servers targets;
+    struct zkp_config original; /* config when the plan was accepted; server_count 0 until known */
+    bool confirm[MIG_GATE_COUNT];
+    uint32_t accept_count; /* findings accepted by name at start */
+    char accept[MIG_ACCEPT_MAX][MIG_FINDING_ID_MAX];
+    int32_t lag_ms;
+    int32_t catch_up_rounds;
+    int32_t switch_rate;
+    int32_t join_timeout_ms;
+    int32_t step_timeout_ms;
+    int32_t hold_ms; /* all sessions must be quiesced within; the reconfig is sent only then */
+};
+
+/* RC_REFUSED with the reason when no plan can be made: no targets, a kind not available in this version,
+ * an id or an address on both sides, more servers than MIG_SERVERS_MAX, a target without client port. */
+enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, struct mig_plan *ret_plan,
+                      struct err *err) RC_MUST_CHECK;
+bool mig_plan_accepts(const struct mig_plan *plan, const char *rule, const char *finding_id);
+const struct zkp_server *mig_servers_find(const struct mig_servers *servers, int32_t id); /* or NULL */
+
+enum mig_step_kind {
+    MIG_DO_PREFLIGHT,
+    MIG_DO_LOCK,
+    MIG_DO_JOIN,
+    MIG_DO_ADD,
+    MIG_DO_CATCH_UP,
+    MIG_DO_SWITCH,
+    MIG_DO_REMOVE,
+    MIG_DO_VERIFY,
+    MIG_DO_FINISH
+};
+
+struct mig_step {
+    enum mig_step_kind kind;
+    char name[MIG_STEP_NAME_MAX]; /* preflight lock join add.N catch_up switch remove.N verify finish */
+    int32_t server;               /* ADD, REMOVE; else -1 */
+    enum mig_step_state state;
+    int64_t started_wall_ms; /* 0 = not yet */
+    int64_t started_ms;      /* monotonic; 0 = not yet, or before a restart */
+    int64_t seconds_ms;      /* how long it took or runs already, in ms */
+    char detail[MIG_TEXT_MAX];
+};
+
+struct mig_steps {
+    uint32_t count;
+    struct mig_step items[MIG_STEPS_MAX];
+};
+
+/* preflight, lock, join, add.N ascending, catch_up, switch, remove.N ascending, verify, finish. The leader
+ * among the sources is removed last; since leaders change, that order is decided when it is time. */
+void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps);
+struct mig_step *mig_steps_find(struct mig_steps *steps, enum mig_step_kind kind, int32_t server);
+struct mig_step *mig_steps_named(struct mig_steps *steps, const char *name); /* or NULL */
+
+/* Members of the config that are neither source nor target, or whose line differs from the plan's: writes
+ * the difference for people ("server.9 is not in the plan") and returns false. */
+bool mig_plan_fits(const struct mig_plan *plan, const struct zkp_config *config, char *buf,
+                   uint32_t capacity);
+
+#endif

@@ -1,0 +1,58 @@
+/* Rules over observed facts that say whether a plan can be carried out safely, and what to do when not
+ * (design.md §5, facts/field.md P1–P47). Pure: the same rules serve `zkferry preflight`, the plan's first
+ * phase, and targets when they appear later. */
+#ifndef MIGRATE_PREFLIGHT_H
+#define MIGRATE_PREFLIGHT_H
+
+#include "migrate/facts.h"
+#include "migrate/plan.h"
+
+#define MIG_FINDINGS_MAX 96u
+
+enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
+const char *mig_severity_name(enum mig_severity severity); /* "info" "warn" "block" */
+
+struct mig_finding {
+    char rule[MIG_FINDING_ID_MAX]; /* "server-down" */
+    char id[MIG_FINDING_ID_MAX];   /* "server-down-2"; equals rule when no server is meant */
+    enum mig_severity severity;
+    bool can_accept;  /* a block that `start` may accept by id or rule */
+    bool is_accepted; /* the plan accepted it: it no longer blocks */
+    int32_t server;   /* -1 = the ensemble */
+    char seen[MIG_TEXT_MAX];
+    char why[256];
+    char todo[256];
+};
+
+struct mig_findings {
+    uint32_t count;
+    bool is_cut; /* more were found than fit */
+    struct mig_finding items[MIG_FINDINGS_MAX];
+};
+
+/* Results of the two active probes; asked_at_ms 0 = not asked. */
+struct mig_probes {
+    int64_t reconfig_at_ms; /* monotonic, when the answer came; 0 = none yet */
+    int32_t reconfig_err;   /* BAD_VERSION = enabled */
+    int32_t reconfig_via;
+    int64_t reconfig_epoch; /* of the leader that was asked */
+    int64_t super_at_ms;
+    bool is_super;
+};
+
+/* Test-only switches that take a safety rule away (control runs). All false in production. */
+struct mig_switches {
+    bool no_activation_check;
+};
+
+/* All rules over all servers of the plan. ret_findings is filled from scratch, blocks first. */
+void mig_preflight(const struct mig_plan *plan, const struct mig_facts *facts,
+                   const struct mig_probes *probes, const struct mig_switches *switches,
+                   struct mig_findings *ret_findings);
+/* The rules of one target that has started to answer (joining). */
+void mig_preflight_target(const struct mig_plan *plan, const struct mig_facts *facts, int32_t id,
+                          const struct mig_switches *switches, struct mig_findings *ret_findings);
+/* Blocks that are not accepted. */
+uint32_t mig_findings_blocks(const struct mig_findings *findings);
+
+#endif
