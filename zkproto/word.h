@@ -28,7 +28,7 @@ enum zkp_word zkp_word_named(struct zkp_slice name);
 /* What kind of answer a server gave (pitfall P28: three states, not two). */
 enum zkp_answer {
     ZKP_ANSWER_DATA,
-    ZKP_ANSWER_NOT_SERVING, /* "…not currently serving requests" */
+    ZKP_ANSWER_NOT_SERVING, /* "…not currently serving requests", isro's "null" */
     ZKP_ANSWER_NOT_ALLOWED, /* "… is not executed because it is not in the whitelist." */
     ZKP_ANSWER_EMPTY,       /* closed without bytes: connection limit, unknown word */
     ZKP_ANSWER_COUNT
@@ -51,7 +51,7 @@ struct zkp_srvr {
     char version[ZKP_VERSION_TEXT_MAX]; /* up to the first '-' or ',': "3.8.0" */
     enum zkp_mode mode;
     int64_t zxid;
-    int64_t connections; /* includes the asker */
+    int64_t connections; /* includes the asker; counts are -1 when their line is missing */
     int64_t outstanding;
     int64_t node_count;
     double latency_avg_ms;
@@ -59,6 +59,7 @@ struct zkp_srvr {
 /* RC_MALFORMED when version, zxid or mode is missing. */
 enum rc zkp_srvr_parse(struct zkp_slice text, struct zkp_srvr *ret_srvr);
 
+/* Settings are -1 when their line is missing (a standalone server prints no limits). */
 struct zkp_conf_answer {
     int32_t server_id;
     int32_t tick_time_ms;
@@ -70,9 +71,11 @@ struct zkp_conf_answer {
     bool has_membership;
     struct zkp_config membership; /* with version */
 };
+/* RC_MALFORMED when serverId or tickTime is missing or a membership line is broken. */
 enum rc zkp_conf_parse(struct zkp_slice text, struct zkp_conf_answer *ret_conf);
 
-/* mntr: "key\tvalue" lines. RC_NOT_FOUND when the key is missing. */
+/* mntr: "key\tvalue" lines. RC_NOT_FOUND when the key is missing, RC_MALFORMED when its
+ * value is no whole number. */
 enum rc zkp_mntr_text(struct zkp_slice text, const char *key, struct zkp_slice *ret_value);
 enum rc zkp_mntr_number(struct zkp_slice text, const char *key, int64_t *ret_value);
 
