@@ -1,0 +1,76 @@
+/* What control wants of the workers: versioned plain data, never a call (design.md §4 "Directives").
+ * A directive is written by the control thread, then published and never changed again; workers share it
+ * by reference count. Nothing in it is a pointer, so the same data can later travel between proxies.
+ * Not here: what workers report back (shared.h) and single requests (msg.h). */
+#ifndef PROXY_NET_DIRECTIVE_H
+#define PROXY_NET_DIRECTIVE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "zkproto/err.h"
+
+/* A slot is a server's stable number inside this process: once a slot belongs to a server id it does so
+ * until the process ends, also when the server leaves the table (in_use false). 64 = ZKP_SERVERS_MAX. */
+#define PX_SLOTS_MAX     64u
+#define PX_SLOT_NONE     UINT32_MAX
+#define PX_ADDRESSES_MAX 8u  /* resolved addresses per server */
+#define PX_BINDS_MAX     32u /* CONF_BINDS_MAX */
+#define PX_REASON_MAX    160u
+
+enum px_side { PX_SIDE_SOURCE, PX_SIDE_TARGET, PX_SIDE_COUNT };
+
+const char *px_side_name(enum px_side side); /* "source", "target" */
+
+/* Longest of all address families, with its length. */
+struct px_address {
+    struct sockaddr_storage storage;
+    socklen_t length;
+};
+
+struct px_server_directive {
+    bool in_use;
+    bool admit;            /* new connections may go there */
+    bool is_serving;       /* probes say so; a connect is not tried elsewhere first */
+    bool return_sessions;  /* its sessions are to be returned, at the common pace */
+    bool check_is_harmful; /* bare opcode 13 must be answered -6 by us (pitfall P18) */
+    int32_t id;            /* ZooKeeper's server id */
+    enum px_side side;
+    int64_t zxid; /* highest known by probes; workers add what replies show (shared.h) */
+    uint32_t address_count;
+    struct px_address addresses[PX_ADDRESSES_MAX]; /* numeric, tried in turn over the dials */
+};
+
+/* id 0 = none. Workers stop reading clients, let what is outstanding finish and keep the sockets. The
+ * lease ends by itself at deadline_ms, also when control is not heard any more. */
+struct px_hold {
+    uint64_t id;
+    int64_t deadline_ms; /* CLOCK_MONOTONIC */
+};
+
+struct px_directive {
+    _Atomic(uint32_t) refcount; /* the only field that changes after publishing */
+    uint64_t version;           /* grows; workers report the one they applied */
+    struct px_server_directive servers[PX_SLOTS_MAX];
+    uint32_t bind_count[PX_SIDE_COUNT]; /* 0 = the kernel chooses the local address */
+    struct px_address binds[PX_SIDE_COUNT][PX_BINDS_MAX];
+    uint32_t returns_per_second; /* over all workers and servers */
+    uint32_t quiesce_timeout_ms; /* how long one session may take to become quiet */
+    struct px_hold hold;
+    bool has_leader; /* false: connects wait, and why_waiting says for what */
+    char why_waiting[PX_REASON_MAX];
+    bool stop; /* return every session, accept none; ends at stop_deadline_ms */
+    int64_t stop_deadline_ms;
+};
+
+/* A zeroed directive with one reference, the caller's. NULL when out of memory. */
+struct px_directive *px_directive_new(void);
+/* A copy to change and publish as the next version: refcount 1, version + 1. NULL when out of memory. */
+struct px_directive *px_directive_next(const struct px_directive *from);
+/* One more reference / one less, the last one frees. Any thread. unref accepts NULL. */
+struct px_directive *px_directive_ref(struct px_directive *directive);
+void px_directive_unref(struct px_directive *directive);
+
+#endif

@@ -1,0 +1,60 @@
+/* The data plane's metrics, one row each (design.md §6): the enum, the storage and the exposition come from
+ * here. Rows of one family stand together. Arrays (per server and opcode) are in metrics.h.
+ * X(id, family name, COUNTER|GAUGE, labels as printed or "", help) */
+#ifndef PROXY_NET_METRIC_TABLE_H
+#define PROXY_NET_METRIC_TABLE_H
+
+#include "proxy/session/reason.h"
+
+#define PX_METRIC_CLOSED_ROW(X, name, label)                                                                 \
+    X(CLOSED_##name, "zkferry_client_closed_total", COUNTER, "reason=\"" label "\"",                         \
+      "Client connections closed, by reason.")
+
+#define PX_METRICS(X)                                                                                        \
+    X(CLIENTS_ACCEPTED, "zkferry_client_connections_total", COUNTER, "", "Client connections accepted.")     \
+    X(CLIENTS, "zkferry_client_connections", GAUGE, "", "Client connections open now.")                      \
+    PX_CLOSE_REASONS(PX_METRIC_CLOSED_ROW, X)                                                                \
+    X(STATE_GREETING, "zkferry_sessions", GAUGE, "state=\"greeting\"", "Sessions by state.")                 \
+    X(STATE_CLAIMING, "zkferry_sessions", GAUGE, "state=\"claiming\"", "Sessions by state.")                 \
+    X(STATE_WAITING, "zkferry_sessions", GAUGE, "state=\"waiting\"", "Sessions by state.")                   \
+    X(STATE_DIALING, "zkferry_sessions", GAUGE, "state=\"dialing\"", "Sessions by state.")                   \
+    X(STATE_ACTIVE, "zkferry_sessions", GAUGE, "state=\"active\"", "Sessions by state.")                     \
+    X(STATE_RETURNING, "zkferry_sessions", GAUGE, "state=\"returning\"", "Sessions by state.")               \
+    X(STATE_HOLDING, "zkferry_sessions", GAUGE, "state=\"holding\"", "Sessions by state.")                   \
+    X(STATE_HELD, "zkferry_sessions", GAUGE, "state=\"held\"", "Sessions by state.")                         \
+    X(STATE_ENDING, "zkferry_sessions", GAUGE, "state=\"ending\"", "Sessions by state.")                     \
+    X(STATE_DEAD, "zkferry_sessions", GAUGE, "state=\"dead\"", "Sessions by state.")                         \
+    X(RETURN_DONE, "zkferry_returns_total", COUNTER, "result=\"done\"",                                      \
+      "Returns of sessions (client's socket closed when quiet), by result.")                                 \
+    X(RETURN_BUSY, "zkferry_returns_total", COUNTER, "result=\"busy\"",                                      \
+      "Returns of sessions (client's socket closed when quiet), by result.")                                 \
+    X(RETURN_LOST, "zkferry_returns_total", COUNTER, "result=\"lost\"",                                      \
+      "Returns of sessions (client's socket closed when quiet), by result.")                                 \
+    X(HOLD_BEGUN, "zkferry_holds_total", COUNTER, "event=\"begun\"", "Holds, counted per worker.")           \
+    X(HOLD_RELEASED, "zkferry_holds_total", COUNTER, "event=\"released\"", "Holds, counted per worker.")     \
+    X(HOLD_TIMED_OUT, "zkferry_holds_total", COUNTER, "event=\"timed_out\"", "Holds, counted per worker.")   \
+    X(CONNECT_WAITED, "zkferry_connects_waited_total", COUNTER, "",                                          \
+      "Client connects that had to wait for a server.")                                                      \
+    X(CONNECT_RETRIED, "zkferry_connects_retried_total", COUNTER, "",                                        \
+      "Dials that were tried again on another server.")                                                      \
+    X(TAKEOVERS, "zkferry_session_takeovers_total", COUNTER, "",                                             \
+      "Sessions attached anew while an older connection still held them.")                                   \
+    X(GUARD_CONFIG_HIDDEN, "zkferry_guarded_total", COUNTER, "what=\"config_node\"",                         \
+      "Requests answered or changed by the guard.")                                                          \
+    X(GUARD_RECONFIG, "zkferry_guarded_total", COUNTER, "what=\"reconfig\"",                                 \
+      "Requests answered or changed by the guard.")                                                          \
+    X(GUARD_CHECK, "zkferry_guarded_total", COUNTER, "what=\"check\"",                                       \
+      "Requests answered or changed by the guard.")                                                          \
+    X(WATCH_EVENTS, "zkferry_watch_events_total", COUNTER, "", "Watch events passed to clients.")            \
+    X(DECODE_CLIENT, "zkferry_decoder_errors_total", COUNTER, "from=\"client\"",                             \
+      "Frames that could not be understood.")                                                                \
+    X(DECODE_SERVER, "zkferry_decoder_errors_total", COUNTER, "from=\"server\"",                             \
+      "Frames that could not be understood.")                                                                \
+    X(CLIENT_BYTES_IN, "zkferry_client_bytes_total", COUNTER, "direction=\"in\"",                            \
+      "Bytes on client connections.")                                                                        \
+    X(CLIENT_BYTES_OUT, "zkferry_client_bytes_total", COUNTER, "direction=\"out\"",                          \
+      "Bytes on client connections.")                                                                        \
+    X(BACK_PRESSURE, "zkferry_back_pressure_total", COUNTER, "",                                             \
+      "Times a connection was no longer read because its peer was slow.")
+
+#endif

@@ -1,0 +1,81 @@
+/* The numbers that threads share without a message: small atomics, relaxed, each with few writers
+ * (style.md §8: besides mailboxes and metrics the only cross-thread memory). Owned by the control thread,
+ * which creates it before the workers and frees it after them. */
+#ifndef PROXY_NET_SHARED_H
+#define PROXY_NET_SHARED_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "proxy/net/directive.h"
+
+struct px_mailbox;
+struct px_owner_map;
+
+#define PX_WORKERS_MAX 256u
+/* Connects in flight per server over all workers: its listen backlog is 50, beyond it SYNs are lost for
+ * seconds (design.md §4, measured). */
+#define PX_CONNECTS_MAX 32u
+
+/* How a dial ended. X(name, label) */
+#define PX_DIAL_RESULTS(X)                                                                                   \
+    X(OK, "ok")                                                                                              \
+    X(EXPIRED, "expired")     /* ConnectResponse says the session is gone: an answer, not a failure */       \
+    X(REFUSED, "refused")     /* nobody listens */                                                           \
+    X(TIMEOUT, "timeout")     /* no ConnectResponse in time */                                               \
+    X(CLOSED, "closed")       /* FIN or RST without bytes: not serving, or behind the client's zxid */       \
+    X(FULL, "full")           /* the same from a server whose live sessions get replies */                   \
+    X(MALFORMED, "malformed") /* the first frame is no ConnectResponse */                                    \
+    X(LOCAL, "local")         /* our side: no descriptor, no port, no route to it */
+
+enum px_dial_result {
+#define PX_DIAL_ENUM(name, label) PX_DIAL_##name,
+    PX_DIAL_RESULTS(PX_DIAL_ENUM)
+#undef PX_DIAL_ENUM
+        PX_DIAL_COUNT
+};
+const char *px_dial_result_name(enum px_dial_result result);
+
+/* One per slot. All workers add and subtract, control reads. */
+struct px_shared_slot {
+    alignas(64) _Atomic(uint32_t) session_count; /* established */
+    _Atomic(uint32_t) connect_count;             /* dials without their ConnectResponse, <= PX_CONNECTS_MAX */
+    _Atomic(int64_t) zxid;                       /* highest seen in its replies */
+    _Atomic(int64_t) last_reply_ms;              /* CLOCK_MONOTONIC, to 100 ms; 0 = never */
+    _Atomic(uint64_t) dials[PX_DIAL_COUNT];
+};
+
+/* One per worker, written by that worker only. */
+struct px_shared_worker {
+    alignas(64) _Atomic(uint64_t) directive_version; /* applied */
+    _Atomic(uint64_t) hold_id;                       /* the hold in force here, 0 = none */
+    _Atomic(uint32_t) unquiesced_count;              /* sessions that are not quiet yet in that hold */
+    _Atomic(uint32_t) session_count;                 /* established */
+    _Atomic(uint32_t) client_count;                  /* client connections, with those not established */
+    _Atomic(uint32_t) waiting_count;                 /* connects that wait for a server */
+    _Atomic(uint32_t) returning_count;               /* sessions becoming quiet in order to be returned */
+};
+
+struct px_shared {
+    struct px_shared_slot slots[PX_SLOTS_MAX];
+    struct px_shared_worker workers[PX_WORKERS_MAX];
+    uint32_t worker_count;                        /* set before the first worker starts */
+    struct px_mailbox *mailboxes[PX_WORKERS_MAX]; /* by px_worker_start; complete before the first adopt */
+    struct px_owner_map *owners;                  /* owned */
+};
+
+/* NULL when out of memory. worker_count <= PX_WORKERS_MAX. */
+struct px_shared *px_shared_new(uint32_t worker_count);
+/* After all workers are freed. NULL is fine. */
+void px_shared_free(struct px_shared *shared);
+
+/* Takes one of the PX_CONNECTS_MAX places of a server; false when all are taken. Any thread. */
+bool px_shared_connect_take(struct px_shared *shared, uint32_t slot);
+void px_shared_connect_give(struct px_shared *shared, uint32_t slot);
+/* Raises the slot's zxid; lower values are ignored. Any thread. */
+void px_shared_zxid_raise(struct px_shared *shared, uint32_t slot, int64_t zxid);
+/* The highest zxid known of a server: by its replies and by the probes of `directive`. Any thread. */
+int64_t px_shared_zxid(const struct px_shared *shared, const struct px_directive *directive, uint32_t slot);
+
+#endif
