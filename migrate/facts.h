@@ -122,6 +122,9 @@ struct mig_leader {
  * servers that answered within max_age_ms, and, where its mntr is at least as new as its srvr, enough synced
  * followers. A standalone server is no leader. */
 struct mig_leader mig_facts_leader(const struct mig_facts *facts, int64_t max_age_ms);
+/* The same with a config that the caller knows to be newer; NULL = none. */
+struct mig_leader mig_facts_leader_in(const struct mig_facts *facts, const struct zkp_config *config,
+                                      int64_t max_age_ms);
 
 static inline int64_t mig_zxid_epoch(int64_t zxid)
 {

@@ -81,6 +81,17 @@ void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps);
 struct mig_step *mig_steps_find(struct mig_steps *steps, enum mig_step_kind kind, int32_t server);
 struct mig_step *mig_steps_named(struct mig_steps *steps, const char *name); /* or NULL */
 
+/* Same id, role and quorum addresses; client parts count only when both have one, and a wildcard client
+ * host equals any (static sources list no client address, protocol.md §5.1). */
+bool mig_same_server(const struct zkp_server *a, const struct zkp_server *b);
+/* The same by members; versions are not compared. */
+bool mig_same_members(const struct zkp_config *a, const struct zkp_config *b);
+/* What a change makes of the config; the version is left as it was. RC_FULL: too many servers. */
+enum rc mig_config_add(struct zkp_config *config, const struct zkp_server *server) RC_MUST_CHECK;
+void mig_config_remove(struct zkp_config *config, int32_t id);
+/* "1,2,3" for people. */
+void mig_config_ids(const struct zkp_config *config, char *buf, uint32_t capacity);
+
 /* Members of the config that are neither source nor target, or whose line differs from the plan's: writes
  * the difference for people ("server.9 is not in the plan") and returns false. */
 bool mig_plan_fits(const struct mig_plan *plan, const struct zkp_config *config, char *buf,

@@ -1,0 +1,144 @@
+/* Making a plan from the configuration and listing its steps: see plan.h. */
+#include "migrate/plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "migrate/text.h"
+
+/* A leader change stops writes of all clients; two seconds is a third of the smallest usual timeout (6 s). */
+#define HOLD_MS 2000
+
+const struct zkp_server *mig_servers_find(const struct mig_servers *servers, int32_t id)
+{
+    for (uint32_t i = 0; i < servers->count; i++)
+        if (servers->servers[i].id == id)
+            return &servers->servers[i];
+    return NULL;
+}
+
+static enum rc check_kind(const struct conf *conf, struct err *err)
+{
+    if (conf->kind == CONF_KIND_NONE)
+        return err_set(err, RC_REFUSED, "the configuration file has no migration section");
+    if (conf->kind != CONF_KIND_MIGRATE)
+        return err_set(err, RC_REFUSED, "migration.kind %s is not available in this version, migrate is",
+                       conf_kind_name(conf->kind));
+    if (conf->target.count == 0)
+        return err_set(err, RC_REFUSED, "the configuration file names no target servers");
+    if (conf->source.count + conf->target.count > MIG_SERVERS_MAX)
+        return err_set(err, RC_REFUSED, "more than %u servers in one plan", MIG_SERVERS_MAX);
+    return RC_OK;
+}
+
+static bool shares_address(const struct zkp_server *a, const struct zkp_server *b)
+{
+    for (uint32_t i = 0; i < a->address_count; i++)
+        for (uint32_t k = 0; k < b->address_count; k++)
+            if (strcmp(a->addresses[i].host, b->addresses[k].host) == 0 &&
+                (a->addresses[i].quorum_port == b->addresses[k].quorum_port ||
+                 a->addresses[i].election_port == b->addresses[k].election_port))
+                return true;
+    return false;
+}
+
+static enum rc check_target(const struct conf *conf, const struct zkp_server *target, struct err *err)
+{
+    if (zkp_server_client_host(target) == NULL)
+        return err_set(err, RC_REFUSED, "target server.%d has no client port", target->id);
+    if (target->role != ZKP_ROLE_PARTICIPANT)
+        return err_set(err, RC_REFUSED,
+                       "target server.%d is an observer, only participants can be migrated to", target->id);
+    for (uint32_t i = 0; i < conf->source.count; i++) {
+        const struct zkp_server *source = &conf->source.servers[i];
+        if (source->id == target->id)
+            return err_set(err, RC_REFUSED, "server.%d is both source and target", target->id);
+        if (shares_address(source, target))
+            return err_set(err, RC_REFUSED, "server.%d and server.%d have the same address", source->id,
+                           target->id);
+    }
+    return RC_OK;
+}
+
+static void copy_servers(const struct conf_servers *from, struct mig_servers *to)
+{
+    to->count = from->count;
+    memcpy(to->servers, from->servers, from->count * sizeof(from->servers[0]));
+}
+
+enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, struct mig_plan *ret_plan,
+                      struct err *err)
+{
+    enum rc rc = check_kind(conf, err);
+    for (uint32_t i = 0; rc == RC_OK && i < conf->target.count; i++)
+        rc = check_target(conf, &conf->target.servers[i], err);
+    if (rc != RC_OK)
+        return rc;
+    memset(ret_plan, 0, sizeof(*ret_plan));
+    mig_text_set(ret_plan->id, sizeof(ret_plan->id), "%llx-%08x", (unsigned long long)wall_ms, nonce);
+    ret_plan->kind = conf->kind;
+    ret_plan->created_wall_ms = wall_ms;
+    copy_servers(&conf->source, &ret_plan->sources);
+    copy_servers(&conf->target, &ret_plan->targets);
+    ret_plan->confirm[MIG_GATE_SWITCH] = conf->confirm_switch;
+    ret_plan->confirm[MIG_GATE_REMOVE] = conf->confirm_remove;
+    ret_plan->confirm[MIG_GATE_FINISH] = conf->confirm_finish;
+    ret_plan->lag_ms = conf->lag_ms;
+    ret_plan->catch_up_rounds = conf->catch_up_rounds;
+    ret_plan->switch_rate = conf->switch_rate;
+    ret_plan->join_timeout_ms = conf->join_timeout_ms;
+    ret_plan->step_timeout_ms = conf->step_timeout_ms;
+    ret_plan->hold_ms = HOLD_MS;
+    return RC_OK;
+}
+
+bool mig_plan_accepts(const struct mig_plan *plan, const char *rule, const char *finding_id)
+{
+    for (uint32_t i = 0; i < plan->accept_count; i++)
+        if (strcmp(plan->accept[i], rule) == 0 || strcmp(plan->accept[i], finding_id) == 0)
+            return true;
+    return false;
+}
+
+static void step_add(struct mig_steps *steps, enum mig_step_kind kind, const char *name, int32_t server)
+{
+    struct mig_step *step = &steps->items[steps->count++];
+    step->kind = kind;
+    step->server = server;
+    if (server < 0)
+        mig_text_set(step->name, sizeof(step->name), "%s", name);
+    else
+        mig_text_set(step->name, sizeof(step->name), "%s.%d", name, server);
+}
+
+void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps)
+{
+    memset(ret_steps, 0, sizeof(*ret_steps));
+    step_add(ret_steps, MIG_DO_PREFLIGHT, "preflight", -1);
+    step_add(ret_steps, MIG_DO_LOCK, "lock", -1);
+    step_add(ret_steps, MIG_DO_JOIN, "join", -1);
+    for (uint32_t i = 0; i < plan->targets.count; i++)
+        step_add(ret_steps, MIG_DO_ADD, "add", plan->targets.servers[i].id);
+    step_add(ret_steps, MIG_DO_CATCH_UP, "catch_up", -1);
+    step_add(ret_steps, MIG_DO_SWITCH, "switch", -1);
+    for (uint32_t i = 0; i < plan->sources.count; i++)
+        step_add(ret_steps, MIG_DO_REMOVE, "remove", plan->sources.servers[i].id);
+    step_add(ret_steps, MIG_DO_VERIFY, "verify", -1);
+    step_add(ret_steps, MIG_DO_FINISH, "finish", -1);
+}
+
+struct mig_step *mig_steps_find(struct mig_steps *steps, enum mig_step_kind kind, int32_t server)
+{
+    for (uint32_t i = 0; i < steps->count; i++)
+        if (steps->items[i].kind == kind && steps->items[i].server == server)
+            return &steps->items[i];
+    return NULL;
+}
+
+struct mig_step *mig_steps_named(struct mig_steps *steps, const char *name)
+{
+    for (uint32_t i = 0; i < steps->count; i++)
+        if (strcmp(steps->items[i].name, name) == 0)
+            return &steps->items[i];
+    return NULL;
+}

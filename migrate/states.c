@@ -1,0 +1,105 @@
+/* The tables of states.h. */
+#include "migrate/states.h"
+
+#include <string.h>
+
+#define TO(name) (1u << MIG_PHASE_##name)
+#define RUNNING                                                                                              \
+    (TO(PREFLIGHT) | TO(JOINING) | TO(ADDING) | TO(CATCHING_UP) | TO(SWITCHING) | TO(REMOVING) |             \
+     TO(VERIFYING))
+
+/* A retry goes back to the phase that failed, or to the one that observation shows; hence FAILED -> RUNNING.
+ * From SWITCHING on the plan goes back to JOINING when somebody has taken a target out of the config. */
+static const uint32_t next_phases[MIG_PHASE_COUNT] = {
+    [MIG_PHASE_IDLE] = TO(PREFLIGHT),
+    [MIG_PHASE_PREFLIGHT] = TO(JOINING) | TO(FAILED),
+    [MIG_PHASE_JOINING] = TO(ADDING) | TO(FAILED),
+    [MIG_PHASE_ADDING] = TO(CATCHING_UP) | TO(FAILED),
+    [MIG_PHASE_CATCHING_UP] = TO(SWITCHING) | TO(FAILED),
+    [MIG_PHASE_SWITCHING] = TO(REMOVING) | TO(FAILED),
+    [MIG_PHASE_REMOVING] = TO(VERIFYING) | TO(FAILED),
+    [MIG_PHASE_VERIFYING] = TO(FINISHED) | TO(FAILED),
+    [MIG_PHASE_FINISHED] = TO(PREFLIGHT),
+    [MIG_PHASE_ROLLING_BACK] = 0, /* not in this version */
+    [MIG_PHASE_ROLLED_BACK] = 0,
+    [MIG_PHASE_FAILED] = RUNNING,
+};
+
+#define CAN(name)   (1u << MIG_COMMAND_##name)
+#define CAN_RUNNING (CAN(CONFIRM) | CAN(PAUSE) | CAN(RESUME))
+
+/* CONFIRM is let through also where no gate can be closed any more, because a repeated one answers OK. */
+static const uint32_t commands[MIG_PHASE_COUNT] = {
+    [MIG_PHASE_IDLE] = CAN(PREFLIGHT) | CAN(START),
+    [MIG_PHASE_PREFLIGHT] = CAN_RUNNING,
+    [MIG_PHASE_JOINING] = CAN_RUNNING,
+    [MIG_PHASE_ADDING] = CAN_RUNNING,
+    [MIG_PHASE_CATCHING_UP] = CAN_RUNNING,
+    [MIG_PHASE_SWITCHING] = CAN_RUNNING,
+    [MIG_PHASE_REMOVING] = CAN_RUNNING,
+    [MIG_PHASE_VERIFYING] = CAN_RUNNING,
+    [MIG_PHASE_FINISHED] = CAN(PREFLIGHT) | CAN(START) | CAN(CONFIRM),
+    [MIG_PHASE_ROLLING_BACK] = 0,
+    [MIG_PHASE_ROLLED_BACK] = 0,
+    [MIG_PHASE_FAILED] = CAN(PREFLIGHT) | CAN(START) | CAN(CONFIRM) | CAN(RETRY),
+};
+
+static const char *const gate_names[MIG_GATE_COUNT] = {"", "switch", "remove", "finish"};
+
+const char *mig_phase_name(enum mig_phase phase)
+{
+    static const char *const names[MIG_PHASE_COUNT] = {
+#define PHASE_NAME(name, text) text,
+        MIG_PHASES(PHASE_NAME)
+#undef PHASE_NAME
+    };
+    return (uint32_t)phase < MIG_PHASE_COUNT ? names[phase] : "?";
+}
+
+const char *mig_command_name(enum mig_command_kind command)
+{
+    static const char *const names[MIG_COMMAND_COUNT] = {
+#define COMMAND_NAME(name, text) text,
+        MIG_COMMANDS(COMMAND_NAME)
+#undef COMMAND_NAME
+    };
+    return (uint32_t)command < MIG_COMMAND_COUNT ? names[command] : "?";
+}
+
+const char *mig_step_state_name(enum mig_step_state state)
+{
+    static const char *const names[MIG_STEP_COUNT] = {
+#define STEP_NAME(name, text) text,
+        MIG_STEP_STATES(STEP_NAME)
+#undef STEP_NAME
+    };
+    return (uint32_t)state < MIG_STEP_COUNT ? names[state] : "?";
+}
+
+const char *mig_gate_name(enum mig_gate gate)
+{
+    return (uint32_t)gate < MIG_GATE_COUNT ? gate_names[gate] : "";
+}
+
+enum mig_gate mig_gate_named(const char *name)
+{
+    for (uint32_t i = MIG_GATE_NONE + 1; i < MIG_GATE_COUNT; i++)
+        if (name != NULL && strcmp(name, gate_names[i]) == 0)
+            return (enum mig_gate)i;
+    return MIG_GATE_NONE;
+}
+
+bool mig_phase_may_go(enum mig_phase from, enum mig_phase to)
+{
+    return (next_phases[from] & (1u << to)) != 0;
+}
+
+bool mig_phase_allows(enum mig_phase phase, enum mig_command_kind command)
+{
+    return (commands[phase] & (1u << command)) != 0;
+}
+
+bool mig_phase_is_running(enum mig_phase phase)
+{
+    return (RUNNING & (1u << phase)) != 0;
+}
