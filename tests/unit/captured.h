@@ -1,6 +1,6 @@
-/* Bytes and texts recorded from real programs: Debian's ZooKeeper 3.8.0 (three servers on loopback), kazoo 2.8 and a
- * hand-written client for the operations kazoo does not send. Only data directories were renamed; mntr is cut to
- * its first lines. Test data, no code: see captured_stream.h for the access. */
+/* Bytes and texts recorded from real programs: Debian's ZooKeeper 3.8.0 (three servers on loopback),
+ * kazoo 2.8 and a hand-written client for the operations kazoo does not send. Only data directories were
+ * renamed; mntr is cut to its first lines. Test data, no code: see captured_stream.h for the access. */
 #ifndef TESTS_UNIT_CAPTURED_H
 #define TESTS_UNIT_CAPTURED_H
 
