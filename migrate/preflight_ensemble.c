@@ -1,0 +1,173 @@
+/* Preflight rules about the ensemble as a whole. Each function is one rule or one family; the comment beside
+ * a rule names the pitfall of facts/field.md it comes from. */
+#include <string.h>
+
+#include "migrate/preflight_int.h"
+#include "migrate/text.h"
+#include "zkproto/zkerr.h"
+
+#define DEFAULT_MAX_CLIENT_CNXNS 60 /* ZooKeeper's default, per client address */
+#define PROBE_CONNECTIONS        4  /* kept free per address for probes and the admin session */
+
+static void check_credentials(struct rules *r)
+{
+    static const struct rule missing = {"credentials-missing", MIG_BLOCK, false,
+                                        "reconfig needs ZooKeeper's super user (P7)",
+                                        "set credentials.super_file and reload"};
+    static const struct rule wrong = {
+        "super-wrong", MIG_BLOCK, false, "reconfig would be refused with NO_AUTH (P7)",
+        "correct the password in credentials.super_file, or superDigest on every server"};
+    static const struct rule unknown = {"super-unknown", MIG_BLOCK, false,
+                                        "whether the super password is right could not be tried",
+                                        "see the findings about servers and leader, then ask again"};
+    if (!r->facts->has_credentials)
+        rules_add(r, &missing, -1, "no super user is configured");
+    else if (r->probes->super_at_ms == 0)
+        rules_add(r, &unknown, -1, "no answer to a super-only call yet");
+    else if (!r->probes->is_super)
+        rules_add(r, &wrong, -1, "a super-only call was refused with NO_AUTH");
+}
+
+static void check_reconfig(struct rules *r)
+{
+    static const struct rule disabled = {"reconfig-disabled", MIG_BLOCK, false,
+                                         "members can only be changed with reconfigEnabled=true (P6)",
+                                         "set reconfigEnabled=true on every server, restart them one by one"};
+    static const struct rule unknown = {"reconfig-unknown", MIG_BLOCK, false,
+                                        "whether the leader accepts reconfig is not known (P6)",
+                                        "wait until the admin session reaches the leader, then ask again"};
+    int32_t err = r->probes->reconfig_err;
+    if (r->probes->reconfig_at_ms == 0)
+        rules_add(r, &unknown, -1, "no answer to the harmless reconfig probe yet");
+    else if (err == ZKP_ERR_RECONFIG_DISABLED || err == ZKP_ERR_UNIMPLEMENTED)
+        rules_add(r, &disabled, r->probes->reconfig_via, "the leader answered the harmless probe with %s",
+                  zkp_err_name(err));
+    else if (err != ZKP_ERR_BAD_VERSION)
+        rules_add(r, &unknown, r->probes->reconfig_via, "the leader answered the harmless probe with %s",
+                  zkp_err_name(err));
+}
+
+static void describe_difference(const struct rules *r, char *buf, uint32_t capacity)
+{
+    (void)mig_plan_fits(r->plan, r->facts->config, buf, capacity);
+    for (uint32_t i = 0; i < r->plan->sources.count; i++) {
+        int32_t id = r->plan->sources.servers[i].id;
+        if (zkp_config_find(r->facts->config, id) == NULL)
+            mig_text_add(buf, capacity, "%sserver.%d is a source but not in the config",
+                         buf[0] == '\0' ? "" : "; ", id);
+    }
+    for (uint32_t i = 0; i < r->plan->targets.count; i++) {
+        int32_t id = r->plan->targets.servers[i].id;
+        if (zkp_config_find(r->facts->config, id) != NULL)
+            mig_text_add(buf, capacity, "%starget server.%d is in the config already",
+                         buf[0] == '\0' ? "" : "; ", id);
+    }
+}
+
+static void check_members(struct rules *r)
+{
+    static const struct rule differ = {
+        "members-differ", MIG_BLOCK, false, "a plan starts from exactly the servers that are members now",
+        "make `source` equal to the config's members (`target` to none), reload"};
+    static const struct rule hierarchical = {"hierarchical", MIG_BLOCK, false,
+                                             "incremental reconfig works with majority quorums only (P10)",
+                                             "remove group and weight lines from the config first"};
+    static const struct rule inactive = {"reconfig-inactive", MIG_BLOCK, false,
+                                         "version 0 in a running quorum means reconfigEnabled=false (P6)",
+                                         "set reconfigEnabled=true on every server, restart them one by one"};
+    char difference[MIG_TEXT_MAX];
+    describe_difference(r, difference, sizeof(difference));
+    if (difference[0] != '\0')
+        rules_add(r, &differ, -1, "%s", difference);
+    if (r->facts->config->is_hierarchical)
+        rules_add(r, &hierarchical, -1, "the config has group or weight lines");
+    if (r->facts->config->version == 0)
+        rules_add(r, &inactive, -1, "/zookeeper/config has version=0");
+}
+
+static void check_config(struct rules *r)
+{
+    static const struct rule unknown = {
+        "config-unknown", MIG_BLOCK, false, "without the members nothing can be planned",
+        "see that at least one source serves and its client port is reachable"};
+    if (r->facts->config == NULL || r->facts->config->server_count == 0)
+        rules_add(r, &unknown, -1, "/zookeeper/config could not be read, or is empty");
+    else
+        check_members(r);
+}
+
+static void check_leader(struct rules *r)
+{
+    static const struct rule none = {"no-leader", MIG_BLOCK, false,
+                                     "every step needs a leader with a synced quorum",
+                                     "see why the sources do not form a quorum"};
+    if (r->leader.id < 0)
+        rules_add(r, &none, -1, "no source is proven to lead");
+}
+
+static void check_target_count(struct rules *r)
+{
+    static const struct rule few = {"targets-few", MIG_BLOCK, false,
+                                    "ZooKeeper cannot shrink a quorum below two voters (P9)",
+                                    "give at least two targets, better three"};
+    static const struct rule weak = {
+        "targets-weak", MIG_WARN, false,
+        "two voters tolerate no failure, an even number no more than one less (P20)",
+        "use 3, 5 or 7 targets"};
+    uint32_t count = r->plan->targets.count;
+    if (count < 2)
+        rules_add(r, &few, -1, "%u target", count);
+    else if (count % 2 == 0)
+        rules_add(r, &weak, -1, "%u targets", count);
+}
+
+/* Sessions one target takes from all our addresses; -1 = no limit. */
+static int64_t capacity_of(const struct rules *r, const struct mig_server_facts *target)
+{
+    int64_t limit = target->conf != NULL ? target->conf->max_client_cnxns : DEFAULT_MAX_CLIENT_CNXNS;
+    int64_t binds = r->facts->target_binds > 0 ? r->facts->target_binds : 1;
+    if (limit == 0)
+        return -1;
+    return limit > PROBE_CONNECTIONS ? (limit - PROBE_CONNECTIONS) * binds : 0;
+}
+
+/* One server less than there are: the migration must survive the loss of one. */
+static void check_capacity(struct rules *r)
+{
+    static const struct rule small = {
+        "connections-few", MIG_BLOCK, true,
+        "all sessions come from the proxy's addresses; a full server refuses them",
+        "set maxClientCnxns=0 on the targets, or give more addresses in bind.target"};
+    static const struct rule maybe = {
+        "connections-maybe-few", MIG_WARN, false,
+        "a target's limit is not known; ZooKeeper's default is 60 per address",
+        "set maxClientCnxns=0 on the targets, or give more addresses in bind.target"};
+    int64_t total = 0;
+    int64_t largest = 0;
+    bool is_known = true;
+    for (uint32_t i = 0; i < r->facts->server_count; i++) {
+        const struct mig_server_facts *server = &r->facts->servers[i];
+        if (server->side != MIG_SIDE_TARGET)
+            continue;
+        int64_t capacity = capacity_of(r, server);
+        if (capacity < 0)
+            capacity = INT32_MAX;
+        is_known = is_known && server->conf != NULL;
+        total += capacity;
+        largest = capacity > largest ? capacity : largest;
+    }
+    if (r->facts->sessions.total > total - largest)
+        rules_add(r, is_known ? &small : &maybe, -1,
+                  "%lld sessions, room for %lld on the targets with one of them missing",
+                  (long long)r->facts->sessions.total, (long long)(total - largest));
+}
+
+void rules_ensemble(struct rules *r)
+{
+    check_config(r);
+    check_leader(r);
+    check_credentials(r);
+    check_reconfig(r);
+    check_target_count(r);
+    check_capacity(r);
+}
