@@ -134,7 +134,7 @@ fi
 check format formatted
 command -v cppcheck >/dev/null && check cppcheck linted
 
-check build-release build build gcc -DPX_SANITIZE= -DPX_TEST_SWITCHES=OFF
+check build-release build build gcc -DPX_TESTS=ON
 check build-switches build build-switches gcc -DPX_TEST_SWITCHES=ON
 check build-clang build build-clang clang-14
 check build-asan build build-asan gcc -DPX_SANITIZE=address -DPX_TEST_SWITCHES=ON
