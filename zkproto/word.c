@@ -244,7 +244,9 @@ static bool cons_line_parse(struct zkp_slice line, struct zkp_cons_line *ret_lin
     if (bracket <= slash + 1)
         return false;
     ret_line->address = zkp_slice_of(line.ptr + slash + 1, bracket - slash - 1);
-    ret_line->session_id = sid_find(zkp_text_from(line, open + 1));
+    struct zkp_slice fields = zkp_text_from(line, open + 1);
+    fields.len = zkp_text_index(fields, ')');
+    ret_line->session_id = sid_find(fields);
     return true;
 }
 
