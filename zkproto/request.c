@@ -64,7 +64,7 @@ static enum rc watch_list_walk(struct zkp_rd *r, enum zkp_watch_list list, zkp_w
         if (rc != RC_OK)
             return rc;
     }
-    return zkp_rd_state(r) == RC_OK ? RC_OK : RC_MALFORMED;
+    return RC_OK; /* the reader stays failed, the caller asks once at the end */
 }
 
 enum rc zkp_set_watches_decode(struct zkp_slice body, bool is_set_watches2, int64_t *ret_relative_zxid,

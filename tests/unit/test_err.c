@@ -2,13 +2,18 @@
 #include "zkproto/err.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include "zkproto/assert.h"
 
 static void every_code_has_its_own_text(void **state)
 {
@@ -71,6 +76,31 @@ static void long_texts_are_cut_with_their_end_in_place(void **state)
     assert_int_equal(err.text[0], 'x');
 }
 
+static void a_broken_invariant_says_where_and_aborts(void **state)
+{
+    (void)state;
+    int ends[2];
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        signal(SIGABRT, SIG_DFL); /* cmocka and sanitizers catch it */
+        dup2(ends[1], STDERR_FILENO);
+        ASSERT(ends[0] == -7);
+        _exit(0);
+    }
+    close(ends[1]);
+    char text[256] = "";
+    ssize_t length = read(ends[0], text, sizeof text - 1);
+    close(ends[0]);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(length > 0);
+    assert_non_null(strstr(text, "test_err.c:"));
+    assert_non_null(strstr(text, "invariant broken: ends[0] == -7"));
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -79,6 +109,7 @@ int main(void)
         cmocka_unit_test(wrap_prepends_and_keeps_the_code),
         cmocka_unit_test(own_text_may_be_an_argument),
         cmocka_unit_test(long_texts_are_cut_with_their_end_in_place),
+        cmocka_unit_test(a_broken_invariant_says_where_and_aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
