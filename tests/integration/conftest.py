@@ -41,12 +41,12 @@ def pytest_runtest_call(item):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
-    if call.when == "call":
-        item.call_failed = outcome.get_result().failed
+    if call.when != "teardown":
+        item.has_failed = outcome.get_result().failed
 
 
 def _failed(request):
-    return getattr(request.node, "call_failed", False)
+    return getattr(request.node, "has_failed", True)  # no report yet: a fixture after ours failed
 
 
 @pytest.fixture
@@ -86,12 +86,12 @@ def make_proxy(request):
         made.append(Proxy(*args, **options))
         return made[-1].start() if start else made[-1]
     yield make
-    if _failed(request):
-        for proxy in made:
-            proxy.print_log()
-            proxy.kill9()
     for proxy in made:
-        proxy.close()
+        if _failed(request):  # the test has said what is wrong; a second error would only hide it
+            proxy.print_log()
+            proxy.abandon()
+        else:
+            proxy.close()
 
 
 @pytest.fixture

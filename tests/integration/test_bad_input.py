@@ -100,7 +100,8 @@ def test_bad_length_after_connect(proxy, length, reason):
 
 @pytest.mark.sanitizer
 @pytest.mark.parametrize("body", [b"", b"\0", bytes(27), CONNECT[:20], b"GET / HTTP/1.1\r\n\r\n",
-                                  CONNECT[:24] + struct.pack(">i", 2**31 - 1)])
+                                  CONNECT[:24] + struct.pack(">i", 2**31 - 1)],
+                         ids=["empty", "one_byte", "zeros", "half", "http", "password_length"])
 def test_first_frame_is_no_connect_request(proxy, body):
     reason = "bad_connect" if body else "frame_length"
     expect_close(proxy, connect(proxy), frame(body), reason)

@@ -78,8 +78,9 @@ class Proxy:
     def __exit__(self, kind, _value, _trace):
         if kind is not None:
             self.print_log()
-            self.kill9()
-        self.close()
+            self.abandon()
+        else:
+            self.close()
 
     # Files
 
@@ -190,6 +191,11 @@ class Proxy:
             if self.running:
                 self.kill9()
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def abandon(self):
+        """The end after a failure: nothing is asserted any more."""
+        self.kill9()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def assert_clean_log(self):
         text = self.log()

@@ -25,6 +25,7 @@ from .waiting import wait_for
 UNKNOWN_OUTCOME = (ConnectionLoss, ConnectionClosedError, OperationTimeoutError, SessionExpiredError)
 ROOT = "/load"
 START_SECONDS = 30
+STOP_SECONDS = 5
 
 
 class Worker:
@@ -233,14 +234,20 @@ class Workload:
         self._ended = self._ended or time.monotonic()
 
     def stop(self):
-        """Closes the sessions: their ephemerals go."""
+        """Closes the sessions: their ephemerals go. Also works when nobody answers any more."""
         if self._closed:
             return
         self._closed = True
-        self.stop_writing()
+        self.stopping.set()
+        patience = time.monotonic() + STOP_SECONDS
+        started = [worker for worker in self.workers if worker.thread.ident is not None]
+        for worker in started:
+            worker.thread.join(max(0.0, patience - time.monotonic()))
         for worker in self.workers:
-            worker.client.stop()
+            worker.client.stop()  # fails what is still waiting for an answer
             worker.client.close()
+        for worker in started:
+            worker.thread.join(STOP_SECONDS)
 
     def verify(self, direct):
         """Stops writing and checks, with a client straight to the ensemble, what must hold."""
