@@ -37,9 +37,6 @@ struct px_admin_reply {
 
 /* 200 with the message as JSON. */
 void px_admin_reply_message(struct px_admin_reply reply, const ProtobufCMessage *message);
-/* 200 with {"<name>": [message, …]}, for the lists whose schema is the element (servers, sessions). */
-void px_admin_reply_list(struct px_admin_reply reply, const char *name,
-                         const ProtobufCMessage *const *messages, size_t count);
 /* 200 with {"message": text}: the command was taken, or had been taken before (confirm is idempotent). */
 void px_admin_reply_done(struct px_admin_reply reply, const char *text);
 /* Plain text with any status, for healthz and readyz. */

@@ -37,6 +37,9 @@ void px_prom_sample(struct px_prom *prom, const struct px_prom_label *labels, si
 void px_prom_count(struct px_prom *prom, const struct px_prom_label *labels, size_t label_count,
                    uint64_t value);
 
+/* The same with labels as they are printed ("reason=\"returned\"", "" = none): for tables of literals. */
+void px_prom_count_literal(struct px_prom *prom, const char *labels, uint64_t value);
+
 /* One series of the open histogram family: `bounds` ascending upper bounds, `counts` has bound_count + 1
  * entries, each the number of observations in its own bucket (not cumulative), the last one above all
  * bounds (+Inf). sum in the family's unit. */
