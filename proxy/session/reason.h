@@ -16,7 +16,6 @@
     ROW(A, OWNER_CONFLICT, "owner_conflict")       /* a server gave out an id that another client holds */   \
     ROW(A, HANDSHAKE_TIMEOUT, "handshake_timeout") /* connected and said nothing */                          \
     ROW(A, NO_SERVER, "no_server")                 /* no server in the client's own timeout */               \
-    ROW(A, BEHIND, "behind")                       /* only servers that are behind the client's zxid */      \
     ROW(A, FRAME_LENGTH, "frame_length")           /* length <= 0 */                                         \
     ROW(A, FRAME_TOO_BIG, "frame_too_big")         /* length > 1 MiB from a client */                        \
     ROW(A, BAD_CONNECT, "bad_connect")             /* first frame is no ConnectRequest */                    \

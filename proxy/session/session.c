@@ -1,0 +1,228 @@
+/* States, the step, and what both kinds of handlers share. Pure. */
+#include "proxy/session/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/session/session_int.h"
+#include "zkproto/assert.h"
+
+struct px_session {
+    enum px_session_state state;
+    struct session_data data;
+};
+
+static const struct {
+    const char *label;
+    bool is_read;
+    uint32_t targets;
+} states[PX_SESSION_STATE_COUNT] = {
+#define TO(name) (1u << PX_SESSION_##name)
+#define STATE_ROW(name, text, reads, to)                                                                     \
+    [PX_SESSION_##name] = {.label = (text), .is_read = (reads), .targets = (to)},
+    PX_SESSION_STATES(STATE_ROW)
+#undef STATE_ROW
+#undef TO
+};
+
+static enum px_session_state session_dead(struct session_data *data, const struct px_event *event,
+                                          struct px_actions *actions)
+{
+    (void)data;
+    (void)event;
+    (void)actions;
+    return PX_SESSION_DEAD; /* late events of a loop turn: nothing is left to act on */
+}
+
+static px_handler *const handlers[PX_SESSION_STATE_COUNT] = {
+    [PX_SESSION_GREETING] = session_greeting, [PX_SESSION_CLAIMING] = session_claiming,
+    [PX_SESSION_WAITING] = session_waiting,   [PX_SESSION_DIALING] = session_dialing,
+    [PX_SESSION_ACTIVE] = session_active,     [PX_SESSION_RETURNING] = session_returning,
+    [PX_SESSION_HOLDING] = session_holding,   [PX_SESSION_HELD] = session_held,
+    [PX_SESSION_ENDING] = session_ending,     [PX_SESSION_DEAD] = session_dead,
+};
+
+const char *px_session_state_name(enum px_session_state state)
+{
+    return states[state].label;
+}
+
+bool px_session_may_go(enum px_session_state from, enum px_session_state to)
+{
+    return (states[from].targets & 1u << to) != 0;
+}
+
+const char *px_event_name(enum px_event_kind kind)
+{
+    static const char *const names[PX_EVENT_COUNT] = {
+#define EVENT_NAME(name, label) [PX_EVENT_##name] = (label),
+        PX_SESSION_EVENTS(EVENT_NAME)
+#undef EVENT_NAME
+    };
+    return names[kind];
+}
+
+const char *px_close_reason_name(enum px_close_reason reason)
+{
+    static const char *const names[PX_CLOSE_COUNT] = {
+#define REASON_NAME(A, name, label) [PX_CLOSE_##name] = (label),
+        PX_CLOSE_REASONS(REASON_NAME, )
+#undef REASON_NAME
+    };
+    return names[reason];
+}
+
+struct px_action *session_act(struct px_actions *actions, enum px_action_kind kind)
+{
+    struct px_action *action;
+
+    ASSERT(actions->count < PX_ACTIONS_MAX);
+    action = &actions->list[actions->count++];
+    action->kind = kind;
+    return action;
+}
+
+uint8_t *session_send(struct px_actions *actions, enum px_action_kind kind, uint32_t length)
+{
+    struct px_action *action;
+    uint8_t *bytes = actions->bytes + actions->bytes_length;
+
+    if (length > PX_ACTION_BYTES_MAX - actions->bytes_length || actions->count == PX_ACTIONS_MAX)
+        return NULL;
+    action = session_act(actions, kind);
+    action->send.offset = actions->bytes_length;
+    action->send.length = length;
+    actions->bytes_length += length;
+    return bytes;
+}
+
+enum px_session_state session_close(struct px_actions *actions, enum px_close_reason reason)
+{
+    session_act(actions, PX_ACTION_CLOSE)->reason = reason;
+    return PX_SESSION_DEAD;
+}
+
+/* The only writer of state. */
+static void session_goto(struct px_session *session, enum px_session_state next, struct px_actions *actions)
+{
+    enum px_session_state before = session->state;
+
+    ASSERT(px_session_may_go(before, next));
+    session->state = next;
+    if (next != PX_SESSION_DEAD && states[before].is_read != states[next].is_read)
+        session_act(actions, states[next].is_read ? PX_ACTION_RESUME_CLIENT : PX_ACTION_PAUSE_CLIENT);
+}
+
+void px_session_step(struct px_session *session, const struct px_event *event, struct px_actions *ret_actions)
+{
+    enum px_session_state next;
+
+    ret_actions->count = 0;
+    ret_actions->bytes_length = 0;
+    ret_actions->has_more = false;
+    ret_actions->note = PX_NOTE_NONE;
+    next = handlers[session->state](&session->data, event, ret_actions);
+    if (next != session->state)
+        session_goto(session, next, ret_actions);
+}
+
+struct px_session *px_session_new(bool hides_config, int64_t deadline_ms)
+{
+    struct px_session *session = calloc(1, sizeof(*session));
+
+    if (session == NULL)
+        return NULL;
+    session->state = PX_SESSION_GREETING;
+    session->data.deadline_ms = deadline_ms;
+    session->data.hides_config = hides_config;
+    px_request_queue_init(&session->data.pipeline);
+    px_request_queue_init(&session->data.out_of_band);
+    return session;
+}
+
+void px_session_free(struct px_session *session)
+{
+    if (session == NULL)
+        return;
+    px_request_queue_done(&session->data.pipeline);
+    px_request_queue_done(&session->data.out_of_band);
+    explicit_bzero(session->data.password, sizeof(session->data.password));
+    free(session);
+}
+
+enum px_session_state px_session_state(const struct px_session *session)
+{
+    return session->state;
+}
+
+uint32_t px_session_outstanding(const struct px_session *session)
+{
+    return session->data.pipeline.count + session->data.out_of_band.count;
+}
+
+int64_t px_session_last_zxid(const struct px_session *session)
+{
+    return session->data.last_zxid;
+}
+
+int64_t px_session_deadline_ms(const struct px_session *session)
+{
+    return session->data.deadline_ms;
+}
+
+bool px_session_may_return(const struct px_session *session, int64_t now_ms)
+{
+    return session->state == PX_SESSION_ACTIVE &&
+           now_ms - session->data.heard_ms < session->data.timeout_ms / 2;
+}
+
+bool px_session_password_fits(const struct px_session *session, struct zkp_slice password)
+{
+    uint8_t difference = 0;
+
+    if (!session->data.is_confirmed)
+        return true;
+    if (password.len != ZKP_PASSWORD_LEN)
+        return false;
+    for (uint32_t i = 0; i < ZKP_PASSWORD_LEN; i++)
+        difference |= (uint8_t)(password.ptr[i] ^ session->data.password[i]);
+    return difference == 0;
+}
+
+struct zkp_slice px_session_password(const struct px_session *session)
+{
+    if (!session->data.has_password)
+        return (struct zkp_slice){0};
+    return zkp_slice_of(session->data.password, ZKP_PASSWORD_LEN);
+}
+
+void px_session_facts_get(const struct px_session *session, struct px_session_facts *ret_facts)
+{
+    const struct session_data *data = &session->data;
+
+    *ret_facts = (struct px_session_facts){
+        .session_id = data->session_id,
+        .last_zxid = data->last_zxid,
+        .heard_ms = data->heard_ms,
+        .established_ms = data->established_ms,
+        .timeout_ms = data->timeout_ms,
+        .last_xid = data->last_xid,
+        .last_op = (enum zkp_op_index)data->last_op,
+        .received_count = data->received_count,
+        .sent_count = data->sent_count,
+    };
+}
+
+uint32_t px_session_client_need(const struct px_session *session, uint32_t length, struct zkp_slice body)
+{
+    if (session->state == PX_SESSION_GREETING)
+        return length;
+    return session_request_need(&session->data, length, body);
+}
+
+uint32_t px_session_server_need(const struct px_session *session, uint32_t length, struct zkp_slice body)
+{
+    if (session->state == PX_SESSION_DIALING)
+        return length;
+    return session_reply_need(&session->data, length, body);
+}

@@ -1,0 +1,173 @@
+/* A server's frame: an event, or the reply to the head of one of the two FIFOs. Which one is decided by the
+ * heads, never by the sign of the xid: libraries use every int32 (protocol.md §1.3). Pure. */
+#include <string.h>
+
+#include "proxy/session/session_int.h"
+#include "zkproto/assert.h"
+#include "zkproto/cursor.h"
+#include "zkproto/header.h"
+#include "zkproto/request.h"
+
+#define LOCAL_REPLY_LEN (ZKP_REPLY_HEADER_LEN + 4u)
+
+/* The FIFO whose head this reply answers, NULL when none. A pipeline head that was never sent can't be
+ * answered: such heads are gone by now, see session_answer_local. */
+static struct px_request_queue *queue_answered(const struct session_data *data, int32_t xid, int64_t zxid)
+{
+    const struct px_request *main = px_request_queue_head(&data->pipeline);
+    const struct px_request *side = px_request_queue_head(&data->out_of_band);
+    bool fits_main = main != NULL && main->xid == xid;
+    bool fits_side = side != NULL && side->xid == xid;
+
+    /* The same xid in both: only auth and sasl replies carry zxid 0 (protocol.md §1.3). */
+    if (fits_side && (!fits_main || zxid == 0))
+        return (struct px_request_queue *)&data->out_of_band;
+    return fits_main ? (struct px_request_queue *)&data->pipeline : NULL;
+}
+
+static const struct px_request *request_answered(const struct session_data *data,
+                                                 const struct zkp_reply_header *header)
+{
+    const struct px_request_queue *queue = queue_answered(data, header->xid, header->zxid);
+
+    return queue == NULL ? NULL : px_request_queue_head(queue);
+}
+
+uint32_t session_reply_need(const struct session_data *data, uint32_t length, struct zkp_slice body)
+{
+    uint32_t need = ZKP_REPLY_HEADER_LEN;
+    struct zkp_reply_header header;
+
+    if (data->hides_config && zkp_reply_header_decode(body, &header) == RC_OK && header.err == 0) {
+        const struct px_request *request = request_answered(data, &header);
+        if (request != NULL && request->kind != PX_REQUEST_FORWARDED)
+            need = length;
+    }
+    return need < length ? need : length;
+}
+
+void session_answer_local(struct session_data *data, struct px_actions *actions)
+{
+    const struct px_request *request;
+
+    while ((request = px_request_queue_head(&data->pipeline)) != NULL && request->kind == PX_REQUEST_LOCAL) {
+        struct zkp_reply_header header = {request->xid, data->last_zxid, (int32_t)request->detail};
+        uint8_t *bytes;
+
+        /* Two places stay free: for the frame's own action and for a pause or resume behind it. */
+        if (actions->count + 2 >= PX_ACTIONS_MAX ||
+            (bytes = session_send(actions, PX_ACTION_SEND_CLIENT, LOCAL_REPLY_LEN)) == NULL) {
+            actions->has_more = true;
+            return;
+        }
+        ASSERT(zkp_reply_header_frame(header, bytes, LOCAL_REPLY_LEN) == LOCAL_REPLY_LEN);
+        px_request_queue_pop(&data->pipeline);
+        data->sent_count++;
+    }
+}
+
+/* Sends {header, body[0..length)} instead of the server's frame. */
+static bool send_rewritten(struct px_actions *actions, struct zkp_slice header, const uint8_t *body,
+                           uint32_t length)
+{
+    uint8_t *bytes = session_send(actions, PX_ACTION_SEND_CLIENT, 4 + ZKP_REPLY_HEADER_LEN + length);
+
+    if (bytes == NULL)
+        return false;
+    zkp_store_i32(bytes, (int32_t)(ZKP_REPLY_HEADER_LEN + length));
+    memcpy(bytes + 4, header.ptr, ZKP_REPLY_HEADER_LEN);
+    memcpy(bytes + 4 + ZKP_REPLY_HEADER_LEN, body, length);
+    return true;
+}
+
+static bool hide_stat(struct zkp_slice header, struct zkp_slice body, struct px_actions *actions)
+{
+    uint8_t stat[ZKP_STAT_LEN];
+
+    if (body.len != ZKP_STAT_LEN)
+        return false;
+    memcpy(stat, body.ptr, ZKP_STAT_LEN);
+    zkp_store_i32(stat + ZKP_STAT_DATA_LENGTH_OFFSET, 0);
+    return send_rewritten(actions, header, stat, ZKP_STAT_LEN);
+}
+
+static bool hide_data(struct zkp_slice header, struct zkp_slice body, struct px_actions *actions)
+{
+    uint8_t hidden[4 + ZKP_STAT_LEN];
+    uint32_t length = zkp_get_data_reply_hide(body, hidden, sizeof(hidden));
+
+    return length > 0 && send_rewritten(actions, header, hidden, length);
+}
+
+/* Passes the reply on in the form the request's kind asks for; false when it is not what was asked. */
+static bool pass_reply(const struct px_event *event, const struct px_request *request, int32_t err,
+                       struct px_actions *actions)
+{
+    struct zkp_slice header = zkp_slice_of(event->body.ptr, ZKP_REPLY_HEADER_LEN);
+    struct zkp_slice rest =
+        zkp_slice_of(event->body.ptr + ZKP_REPLY_HEADER_LEN, event->body.len - ZKP_REPLY_HEADER_LEN);
+
+    if (err != 0 || request->kind == PX_REQUEST_FORWARDED) {
+        session_act(actions, PX_ACTION_FORWARD);
+        return true;
+    }
+    if (request->kind == PX_REQUEST_HIDE_MULTI) {
+        session_act(actions, PX_ACTION_HIDE_MULTI)->mask = request->detail;
+        return true;
+    }
+    session_act(actions, PX_ACTION_DROP);
+    return request->kind == PX_REQUEST_HIDE_STAT ? hide_stat(header, rest, actions)
+                                                 : hide_data(header, rest, actions);
+}
+
+static bool is_write(const struct px_request *request)
+{
+    enum zkp_op_class class = zkp_op_row((enum zkp_op_index)request->op)->class;
+
+    return class == ZKP_CLASS_WRITE || class == ZKP_CLASS_SESSION || class == ZKP_CLASS_UNKNOWN;
+}
+
+static enum px_session_state answer_head(struct session_data *data, const struct px_event *event,
+                                         const struct zkp_reply_header *header, struct px_actions *actions,
+                                         enum px_session_state here)
+{
+    struct px_request_queue *queue = queue_answered(data, header->xid, header->zxid);
+    struct px_request request;
+
+    if (queue == NULL)
+        return session_close(actions, PX_CLOSE_SERVER_PROTOCOL);
+    request = *px_request_queue_head(queue);
+    if (!pass_reply(event, &request, header->err, actions))
+        return session_close(actions, PX_CLOSE_SERVER_PROTOCOL);
+    px_request_queue_pop(queue);
+    if (is_write(&request)) {
+        ASSERT(data->write_count > 0);
+        data->write_count--;
+    }
+    actions->note = PX_NOTE_REPLY;
+    actions->op = (enum zkp_op_index)request.op;
+    actions->sent_us = request.sent_us;
+    session_answer_local(data, actions);
+    return here;
+}
+
+enum px_session_state session_reply(struct session_data *data, const struct px_event *event,
+                                    struct px_actions *actions, enum px_session_state here)
+{
+    struct zkp_reply_header header;
+    enum px_session_state next = here;
+
+    if (zkp_reply_header_decode(event->body, &header) != RC_OK)
+        return session_close(actions, PX_CLOSE_SERVER_PROTOCOL);
+    /* 0 and -1 tell nothing (auth, events up to 3.8, refusals: protocol.md §4.2). */
+    if (header.zxid > data->last_zxid)
+        data->last_zxid = header.zxid;
+    if (header.xid == ZKP_XID_EVENT && queue_answered(data, ZKP_XID_EVENT, header.zxid) == NULL) {
+        session_act(actions, PX_ACTION_FORWARD);
+        actions->note = PX_NOTE_EVENT;
+    } else {
+        next = answer_head(data, event, &header, actions, here);
+    }
+    data->sent_count++;
+    return next;
+}

@@ -1,0 +1,157 @@
+/* A client's request: which FIFO it waits in, and what the guard makes of it (design.md §4). Pure. */
+#include <string.h>
+
+#include "proxy/session/session_int.h"
+#include "zkproto/cursor.h"
+#include "zkproto/header.h"
+#include "zkproto/request.h"
+#include "zkproto/zkerr.h"
+
+#define CONFIG_NODE     "/zookeeper/config"
+#define CONFIG_NODE_LEN ((uint32_t)sizeof(CONFIG_NODE) - 1)
+/* Header, the path's length, the path: enough to tell whether a read is about the config node. */
+#define CONFIG_PEEK_LEN (ZKP_REQUEST_HEADER_LEN + 4u + CONFIG_NODE_LEN)
+
+static bool is_config_node(struct zkp_slice path)
+{
+    return zkp_slice_eq(path, zkp_slice_of(CONFIG_NODE, CONFIG_NODE_LEN));
+}
+
+uint32_t session_request_need(const struct session_data *data, uint32_t length, struct zkp_slice body)
+{
+    uint32_t need = ZKP_REQUEST_HEADER_LEN;
+
+    if (data->hides_config && body.len >= ZKP_REQUEST_HEADER_LEN) {
+        int32_t type = zkp_load_i32(body.ptr + 4);
+        if (type == ZKP_OP_GET_DATA || type == ZKP_OP_EXISTS)
+            need = CONFIG_PEEK_LEN;
+        else if (type == ZKP_OP_MULTI_READ)
+            need = length;
+    }
+    return need < length ? need : length;
+}
+
+struct multi_hide {
+    uint32_t index;
+    uint32_t mask;
+};
+
+static enum rc note_config(void *context, int32_t type, struct zkp_slice path)
+{
+    struct multi_hide *hide = context;
+
+    /* 32 bits fit the request's record. No client library mixes the config node into longer multiReads. */
+    if (type == ZKP_OP_GET_DATA && is_config_node(path) && hide->index < 32)
+        hide->mask |= 1u << hide->index;
+    hide->index++;
+    return RC_OK;
+}
+
+static void guard_multi_read(struct zkp_slice body, struct px_request *request)
+{
+    struct multi_hide hide = {0};
+
+    if (zkp_multi_request_walk(body, note_config, &hide) == RC_OK && hide.mask != 0) {
+        request->kind = PX_REQUEST_HIDE_MULTI;
+        request->detail = hide.mask;
+    } /* one that can't be read is the server's to refuse */
+}
+
+static bool reads_config_node(struct zkp_slice body)
+{
+    struct zkp_slice rest =
+        zkp_slice_of(body.ptr + ZKP_REQUEST_HEADER_LEN, body.len - ZKP_REQUEST_HEADER_LEN);
+    struct zkp_rd r = zkp_rd_over(rest);
+
+    return is_config_node(zkp_rd_buf(&r));
+}
+
+static void answer_locally(struct px_request *request, enum zkp_err err)
+{
+    request->kind = PX_REQUEST_LOCAL;
+    request->detail = (uint32_t)err;
+}
+
+static void guard_request(const struct session_data *data, const struct px_event *event,
+                          struct px_request *request)
+{
+    if (request->op == ZKP_OPX_CHECK && event->check_is_harmful) {
+        answer_locally(request, ZKP_ERR_UNIMPLEMENTED);
+        return;
+    }
+    if (request->op == ZKP_OPX_RECONFIG) {
+        answer_locally(request, ZKP_ERR_RECONFIG_DISABLED);
+        return;
+    }
+    if (!data->hides_config)
+        return;
+    if (request->op == ZKP_OPX_GET_DATA && reads_config_node(event->body))
+        request->kind = PX_REQUEST_HIDE_DATA;
+    else if (request->op == ZKP_OPX_EXISTS && reads_config_node(event->body))
+        request->kind = PX_REQUEST_HIDE_STAT;
+    else if (request->op == ZKP_OPX_MULTI_READ)
+        guard_multi_read(
+            zkp_slice_of(event->body.ptr + ZKP_REQUEST_HEADER_LEN, event->body.len - ZKP_REQUEST_HEADER_LEN),
+            request);
+}
+
+/* Its loss without an answer leaves the client in doubt. */
+static bool may_change_state(uint8_t op)
+{
+    switch (zkp_op_row((enum zkp_op_index)op)->class) {
+    case ZKP_CLASS_WRITE:
+    case ZKP_CLASS_SESSION:
+    case ZKP_CLASS_UNKNOWN:
+        return true;
+    case ZKP_CLASS_READ:
+    case ZKP_CLASS_ORDERED:
+    case ZKP_CLASS_OUT_OF_BAND:
+        break;
+    }
+    return false;
+}
+
+static enum rc enqueue(struct session_data *data, struct px_request request)
+{
+    bool is_out_of_band = zkp_op_row((enum zkp_op_index)request.op)->class == ZKP_CLASS_OUT_OF_BAND;
+    enum rc rc = px_request_queue_push(is_out_of_band ? &data->out_of_band : &data->pipeline, request);
+
+    if (rc == RC_OK && request.kind != PX_REQUEST_LOCAL && may_change_state(request.op))
+        data->write_count++;
+    return rc;
+}
+
+enum px_session_state session_request(struct session_data *data, const struct px_event *event,
+                                      struct px_actions *actions, enum px_session_state here)
+{
+    struct zkp_request_header header;
+    struct px_request request = {.sent_us = event->now_us, .kind = PX_REQUEST_FORWARDED};
+    enum rc rc;
+
+    if (zkp_request_header_decode(event->body, &header) != RC_OK)
+        return session_close(actions, PX_CLOSE_BAD_REQUEST);
+    request.op = (uint8_t)zkp_op_index(header.type);
+    /* The server answers every ping with xid -2 (FinalRequestProcessor.java: ping). */
+    request.xid = request.op == ZKP_OPX_PING ? ZKP_XID_PING : header.xid;
+    guard_request(data, event, &request);
+    rc = enqueue(data, request);
+    if (rc != RC_OK)
+        return session_close(actions, rc == RC_NOMEM ? PX_CLOSE_NO_MEMORY : PX_CLOSE_LIMIT);
+    data->heard_ms = event->now_ms;
+    data->last_xid = header.xid;
+    data->last_op = request.op;
+    data->received_count++;
+    actions->note = PX_NOTE_REQUEST;
+    actions->op = (enum zkp_op_index)request.op;
+    actions->request_kind = request.kind;
+    if (request.kind == PX_REQUEST_LOCAL) {
+        session_act(actions, PX_ACTION_DROP);
+        session_answer_local(data, actions);
+        return here;
+    }
+    session_act(actions, PX_ACTION_FORWARD);
+    if (request.op != ZKP_OPX_CLOSE_SESSION || here == PX_SESSION_ENDING)
+        return here;
+    data->deadline_ms = event->now_ms + SESSION_ENDING_MS;
+    return PX_SESSION_ENDING;
+}
