@@ -14,7 +14,7 @@ from .metrics import Metrics
 from .waiting import SCALE, wait_for
 
 BUILD = pathlib.Path(os.environ.get("ZKFERRY_BUILD", pathlib.Path(__file__).parents[2] / "build")).resolve()
-SANITIZER_TEXT = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|ASSERT")
+SANITIZER_TEXT = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|invariant broken:")
 LOG_TAIL_LINES = 150
 EXIT_DEADLINE = 20
 
