@@ -8,17 +8,17 @@
     (TO(PREFLIGHT) | TO(JOINING) | TO(ADDING) | TO(CATCHING_UP) | TO(SWITCHING) | TO(REMOVING) |             \
      TO(VERIFYING))
 
-/* A retry goes back to the phase that failed, or to the one that observation shows; hence FAILED -> RUNNING.
- * From SWITCHING on the plan goes back to JOINING when somebody has taken a target out of the config. */
+/* A retry goes back to the phase that failed, hence FAILED -> RUNNING. When the config read then shows that
+ * somebody has taken a target out of it, the plan goes back to JOINING. */
 static const uint32_t next_phases[MIG_PHASE_COUNT] = {
     [MIG_PHASE_IDLE] = TO(PREFLIGHT),
     [MIG_PHASE_PREFLIGHT] = TO(JOINING) | TO(FAILED),
     [MIG_PHASE_JOINING] = TO(ADDING) | TO(FAILED),
     [MIG_PHASE_ADDING] = TO(CATCHING_UP) | TO(FAILED),
-    [MIG_PHASE_CATCHING_UP] = TO(SWITCHING) | TO(FAILED),
-    [MIG_PHASE_SWITCHING] = TO(REMOVING) | TO(FAILED),
-    [MIG_PHASE_REMOVING] = TO(VERIFYING) | TO(FAILED),
-    [MIG_PHASE_VERIFYING] = TO(FINISHED) | TO(FAILED),
+    [MIG_PHASE_CATCHING_UP] = TO(SWITCHING) | TO(JOINING) | TO(FAILED),
+    [MIG_PHASE_SWITCHING] = TO(REMOVING) | TO(JOINING) | TO(FAILED),
+    [MIG_PHASE_REMOVING] = TO(VERIFYING) | TO(JOINING) | TO(FAILED),
+    [MIG_PHASE_VERIFYING] = TO(FINISHED) | TO(JOINING) | TO(FAILED),
     [MIG_PHASE_FINISHED] = TO(PREFLIGHT),
     [MIG_PHASE_ROLLING_BACK] = 0, /* not in this version */
     [MIG_PHASE_ROLLED_BACK] = 0,

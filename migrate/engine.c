@@ -1,0 +1,366 @@
+/* Life of the engine, one call's order of events, and the only writer of the phase. What each phase does is
+ * in engine_<topic>.c; the shape is described in engine_int.h. */
+#include "migrate/engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "migrate/engine_int.h"
+#include "migrate/text.h"
+#include "zkproto/assert.h"
+
+static engine_handler *const handlers[MIG_PHASE_COUNT] = {
+    [MIG_PHASE_PREFLIGHT] = phase_preflight, [MIG_PHASE_JOINING] = phase_joining,
+    [MIG_PHASE_ADDING] = phase_adding,       [MIG_PHASE_CATCHING_UP] = phase_catching_up,
+    [MIG_PHASE_SWITCHING] = phase_switching, [MIG_PHASE_REMOVING] = phase_removing,
+    [MIG_PHASE_VERIFYING] = phase_verifying,
+};
+
+struct mig_engine *mig_engine_new(const struct conf *conf, const struct mig_switches *switches)
+{
+    struct mig_engine *e = calloc(1, sizeof(*e));
+    if (e == NULL)
+        return NULL;
+#if PX_TEST_SWITCHES
+    if (switches != NULL)
+        e->switches = *switches;
+#else
+    (void)switches; /* a release never runs without its safety rules */
+#endif
+    e->phase = MIG_PHASE_IDLE;
+    e->draft_rc = mig_plan_make(conf, 0, 0, &e->draft, &e->draft_err);
+    return e;
+}
+
+void mig_engine_free(struct mig_engine *engine)
+{
+    free(engine);
+}
+
+bool mig_engine_plan_runs(const struct mig_engine *engine)
+{
+    return mig_phase_is_running(engine->phase) || (engine->phase == MIG_PHASE_FAILED && engine->has_changed);
+}
+
+enum rc mig_engine_configure(struct mig_engine *engine, const struct conf *conf)
+{
+    if (mig_engine_plan_runs(engine))
+        return RC_REFUSED;
+    engine->draft_rc = mig_plan_make(conf, 0, 0, &engine->draft, &engine->draft_err);
+    engine->findings.count = 0;
+    return RC_OK;
+}
+
+/* The newest config known: what we read ourselves may be ahead of the last probe. */
+static const struct zkp_config *newest_config(const struct mig_engine *e, const struct mig_facts *f)
+{
+    if (!e->has_expected || !mig_engine_plan_runs(e))
+        return f->config;
+    return f->config != NULL && f->config->version > e->expected.version ? f->config : &e->expected;
+}
+
+struct run run_begin(struct mig_engine *e, const struct mig_facts *f, struct mig_effects *out)
+{
+    struct run r = {.e = e, .f = f, .out = out, .config = newest_config(e, f)};
+    r.leader = mig_facts_leader_in(f, r.config, GATE_AGE_MAX_MS);
+    return r;
+}
+
+bool engine_gate_is_open(const struct mig_engine *e, enum mig_gate gate)
+{
+    return !e->plan.confirm[gate] || e->confirmed[gate];
+}
+
+enum mig_gate engine_waiting_gate(const struct mig_engine *e)
+{
+    enum mig_gate gate = MIG_GATE_NONE;
+    if (e->phase == MIG_PHASE_SWITCHING)
+        gate = MIG_GATE_SWITCH;
+    else if (e->phase == MIG_PHASE_REMOVING)
+        gate = MIG_GATE_REMOVE;
+    else if (e->phase == MIG_PHASE_VERIFYING && engine_step_is_done(e, MIG_DO_VERIFY, -1))
+        gate = MIG_GATE_FINISH;
+    return engine_gate_is_open(e, gate) ? MIG_GATE_NONE : gate;
+}
+
+enum mig_traffic mig_engine_traffic(const struct mig_engine *engine)
+{
+    bool is_failed = engine->phase == MIG_PHASE_FAILED;
+    if (!is_failed && !mig_phase_is_running(engine->phase))
+        return MIG_TRAFFIC_MEMBERS;
+    enum mig_phase phase = is_failed ? engine->failed_phase : engine->phase;
+    bool is_switched = engine_step_is_done(engine, MIG_DO_SWITCH, -1) ||
+                       (phase >= MIG_PHASE_SWITCHING && engine_gate_is_open(engine, MIG_GATE_SWITCH));
+    if (!is_switched)
+        return MIG_TRAFFIC_SOURCES;
+    return is_failed || engine->is_paused ? MIG_TRAFFIC_TARGETS_STILL : MIG_TRAFFIC_TARGETS;
+}
+
+int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f)
+{
+    if (e->phase == MIG_PHASE_JOINING)
+        return e->plan.join_timeout_ms;
+    int64_t rate = e->plan.switch_rate > 0 ? e->plan.switch_rate : 1;
+    if (e->phase == MIG_PHASE_SWITCHING)
+        return e->plan.step_timeout_ms + f->sessions.total * 1000 / rate;
+    return e->plan.step_timeout_ms;
+}
+
+enum mig_phase engine_fail(struct run *r, const char *format, ...)
+{
+    char reason[MIG_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(reason, sizeof(reason), format, args);
+    va_end(args);
+    mig_text_set(r->e->failed_reason, sizeof(r->e->failed_reason), "%s", reason);
+    return MIG_PHASE_FAILED;
+}
+
+static void describe_what_is_left(struct run *r)
+{
+    struct mig_engine *e = r->e;
+    char ids[256] = "unknown";
+    if (r->config != NULL)
+        mig_config_ids(r->config, ids, sizeof(ids));
+    mig_text_add(e->failed_reason, sizeof(e->failed_reason),
+                 ". Left: members %s, %lld sessions on sources, %lld on targets%s. ", ids,
+                 (long long)r->f->sessions.source, (long long)r->f->sessions.target,
+                 e->change.is_undecided ? ", the outcome of the last reconfig is not known" : "");
+    mig_text_add(e->failed_reason, sizeof(e->failed_reason), "%s",
+                 e->has_changed ? "`retry` goes on from what is observed then"
+                                : "Nothing was changed; `retry`, or correct the file, reload and `start`");
+}
+
+static void enter_failed(struct run *r, enum mig_phase from)
+{
+    struct mig_engine *e = r->e;
+    run_release(r);
+    e->failed_phase = from;
+    describe_what_is_left(r);
+    struct mig_step *step = engine_current_step(e);
+    if (step != NULL) {
+        step->state = MIG_STEP_FAILED;
+        mig_text_set(step->detail, sizeof(step->detail), "%s", e->failed_reason);
+    }
+    struct mig_record *record = run_journal(r, MIG_RECORD_FAILED);
+    record->phase = from;
+    mig_text_set(record->text, sizeof(record->text), "%s", e->failed_reason);
+    if (!e->has_changed)
+        (void)run_tell(r, MIG_EFFECT_DROP_LOCK);
+    run_log(r, "plan.failed", "%s", e->failed_reason);
+}
+
+static void enter(struct run *r, enum mig_phase from)
+{
+    struct mig_engine *e = r->e;
+    e->phase_since_ms = r->f->now_ms;
+    e->due_from_ms = r->f->now_ms;
+    e->wait_since_ms = r->f->now_ms;
+    e->has_read_config = false;
+    memset(&e->catch_up, 0, sizeof(e->catch_up));
+    if (e->phase == MIG_PHASE_FAILED) {
+        enter_failed(r, from);
+    } else if (e->phase == MIG_PHASE_FINISHED) {
+        (void)run_journal(r, MIG_RECORD_FINISHED);
+        (void)run_tell(r, MIG_EFFECT_DROP_LOCK);
+        run_log(r, "plan.finished", "plan %s", e->plan.id);
+    } else if (from != MIG_PHASE_FAILED && e->phase != MIG_PHASE_PREFLIGHT) {
+        (void)run_journal(r, MIG_RECORD_PHASE); /* START and RETRY write records of their own */
+        run_log(r, "plan.phase", "%s", mig_phase_name(e->phase));
+    }
+}
+
+void engine_goto(struct run *r, enum mig_phase next)
+{
+    enum mig_phase from = r->e->phase;
+    ASSERT(mig_phase_may_go(from, next));
+    r->e->phase = next;
+    r->e->waiting[0] = '\0';
+    r->e->todo[0] = '\0';
+    r->e->op.has_result = false;
+    enter(r, from);
+}
+
+/* After a leader change sessions that heard the new leader are refused by every follower until a transaction
+ * commits (protocol.md §3.6): commit one, also when no plan runs. */
+static bool background_barrier(struct run *r)
+{
+    struct mig_engine *e = r->e;
+    bool is_due = r->leader.id >= 0 && e->barriered_epoch != r->leader.epoch && !change_in_flight(&e->change);
+    if (!is_due || (e->barrier_at_ms != 0 && r->f->now_ms - e->barrier_at_ms < RETRY_MS))
+        return false;
+    e->barrier_at_ms = r->f->now_ms;
+    (void)run_ask(r, MIG_EFFECT_BARRIER, r->leader.id);
+    e->op.is_background = true;
+    return true;
+}
+
+/* Outside a running plan: findings stay fresh, probes run when somebody asked for them. */
+static void run_idle(struct run *r)
+{
+    struct mig_engine *e = r->e;
+    if (e->wants_probes && preflight_is_probed(r))
+        e->wants_probes = false;
+    else if (e->wants_probes)
+        preflight_probe(r);
+    if (e->phase == MIG_PHASE_IDLE && e->draft_rc == RC_OK)
+        mig_preflight(&e->draft, r->f, &e->probes, &e->switches, &e->findings);
+}
+
+/* After a retry: what the ensemble is now, read behind a barrier, replaces what we expected. */
+static enum mig_phase adopt_config(struct run *r)
+{
+    struct mig_engine *e = r->e;
+    run_wait(r, "", "the config, read from the leader behind a barrier");
+    const struct engine_op *op = run_take(r, MIG_EFFECT_READ_CONFIG);
+    if (op != NULL && op->rc == RC_OK && op->has_config) {
+        char difference[MIG_TEXT_MAX];
+        if (!mig_plan_fits(&e->plan, &op->config, difference, sizeof(difference)))
+            return engine_fail(r, "the config was changed by somebody else: %s", difference);
+        engine_adopt(e, &op->config);
+        bool is_short = e->phase > MIG_PHASE_ADDING && !engine_has_all_targets(e);
+        return is_short ? MIG_PHASE_JOINING : e->phase;
+    }
+    if (op != NULL)
+        e->adopt_retry_at_ms = r->f->now_ms + RETRY_MS;
+    if (r->leader.id < 0)
+        run_reprobe(r, MIG_PROBE_SRVR);
+    else if (r->f->now_ms >= e->adopt_retry_at_ms)
+        (void)run_ask(r, MIG_EFFECT_READ_CONFIG, r->leader.id);
+    return e->phase;
+}
+
+static enum mig_phase past_deadline(struct run *r)
+{
+    const struct mig_step *step = engine_current_step(r->e);
+    return engine_fail(r, "%s was not done within %lld s; it waited for: %s",
+                       step != NULL ? step->name : mig_phase_name(r->e->phase),
+                       (long long)(engine_limit_ms(r->e, r->f) / 1000), r->e->waiting);
+}
+
+static enum mig_phase run_phase(struct run *r)
+{
+    struct mig_engine *e = r->e;
+    bool is_settled = !change_in_flight(&e->change);
+    bool is_foreign = false;
+    bool has_lock = e->phase == MIG_PHASE_PREFLIGHT || !is_settled || engine_lock(r, &is_foreign);
+    if (is_foreign)
+        return MIG_PHASE_FAILED; /* engine_lock wrote why */
+    if (e->is_paused && is_settled) {
+        e->due_from_ms = r->f->now_ms;
+        return e->phase;
+    }
+    if (r->f->now_ms - e->due_from_ms >= engine_limit_ms(e, r->f))
+        return past_deadline(r);
+    if (!has_lock || e->op.is_pending)
+        return e->phase;
+    if (!e->has_expected && e->phase != MIG_PHASE_PREFLIGHT && is_settled)
+        return adopt_config(r);
+    return handlers[e->phase](r);
+}
+
+static void advance_clock(struct run *r)
+{
+    struct mig_engine *e = r->e;
+    if (e->phase_since_ms == 0) {
+        e->phase_since_ms = r->f->now_ms;
+        e->due_from_ms = r->f->now_ms;
+        e->wait_since_ms = r->f->now_ms;
+    }
+    struct mig_step *step = engine_current_step(e);
+    if (step != NULL && step->started_ms != 0)
+        step->seconds_ms = r->f->now_ms - step->started_ms;
+}
+
+void engine_run(struct run *r)
+{
+    struct mig_engine *e = r->e;
+    advance_clock(r);
+    if (e->journal_seq != 0 || e->op.is_pending || background_barrier(r))
+        return;
+    if (!mig_phase_is_running(e->phase)) {
+        run_idle(r);
+        return;
+    }
+    enum mig_phase next = run_phase(r);
+    if (next != e->phase)
+        engine_goto(r, next);
+}
+
+static void absorb_probe(struct mig_engine *e, const struct mig_facts *f, const struct mig_event *event)
+{
+    bool is_answer = event->rc == RC_OK || (event->kind == MIG_EVENT_SUPER_RESULT && event->rc == RC_REFUSED);
+    if (!is_answer) {
+        e->probe_retry_at_ms = f->now_ms + RETRY_MS;
+    } else if (event->kind == MIG_EVENT_PROBE_RESULT) {
+        e->probes.reconfig_at_ms = f->now_ms;
+        e->probes.reconfig_err = event->zk_err;
+        e->probes.reconfig_via = e->op.via;
+        e->probes.reconfig_epoch = e->op.epoch;
+    } else {
+        e->probes.super_at_ms = f->now_ms;
+        e->probes.is_super = event->rc == RC_OK;
+    }
+}
+
+static void absorb_result(struct mig_engine *e, const struct mig_facts *f, const struct mig_event *event)
+{
+    struct engine_op *op = &e->op;
+    if (!op->is_pending || op->seq != event->seq)
+        return; /* late, or of a life before */
+    op->is_pending = false;
+    op->rc = event->rc;
+    op->zk_err = event->zk_err;
+    op->has_config = event->config != NULL;
+    if (event->config != NULL)
+        op->config = *event->config;
+    mig_text_set(op->text, sizeof(op->text), "%s", event->text);
+    if (op->kind == MIG_EFFECT_BARRIER && event->rc == RC_OK)
+        e->barriered_epoch = op->epoch;
+    bool is_probe = op->kind == MIG_EFFECT_PROBE_RECONFIG || op->kind == MIG_EFFECT_CHECK_SUPER;
+    if (is_probe)
+        absorb_probe(e, f, event);
+    op->has_result = !op->is_background && !is_probe;
+}
+
+static void absorb_journaled(struct run *r, const struct mig_event *event)
+{
+    struct mig_engine *e = r->e;
+    if (event->rc == RC_OK && event->seq == e->journal_seq)
+        e->journal_seq = 0;
+    if (event->rc == RC_OK || e->journal_seq == 0)
+        return;
+    e->journal_seq = 0;
+    if (mig_phase_is_running(e->phase))
+        engine_goto(r, engine_fail(r, "the journal cannot be written: %s", event->text));
+    else
+        run_log(r, "plan.journal.failed", "%s", event->text);
+}
+
+void mig_engine_step(struct mig_engine *engine, const struct mig_facts *facts, const struct mig_event *event,
+                     struct mig_effects *ret_effects)
+{
+    ret_effects->count = 0;
+    struct run r = run_begin(engine, facts, ret_effects);
+    switch (event->kind) {
+    case MIG_EVENT_TICK:
+        break;
+    case MIG_EVENT_JOURNALED:
+        absorb_journaled(&r, event);
+        break;
+    case MIG_EVENT_LOCK_RESULT:
+    case MIG_EVENT_PROBE_RESULT:
+    case MIG_EVENT_SUPER_RESULT:
+    case MIG_EVENT_RECONFIG_RESULT:
+    case MIG_EVENT_BARRIER_RESULT:
+    case MIG_EVENT_CONFIG_RESULT:
+        absorb_result(engine, facts, event);
+        break;
+    case MIG_EVENT_COUNT:
+        ASSERT(event->kind != MIG_EVENT_COUNT);
+    }
+    engine_run(&r);
+}

@@ -1,0 +1,196 @@
+/* Inside of the engine, shared by engine*.c only.
+ *
+ * Every call has the same shape: a result is absorbed, then the handler of the phase looks at the facts and
+ * decides on the next action. Handlers return the next phase and cannot write it; engine_goto is its only
+ * writer. At most one effect with a result is under way (`op`), and nothing at all happens while a journal
+ * record is not on disk. So a handler reads downwards: what is not true yet is asked for, then waited for. */
+#ifndef MIGRATE_ENGINE_INT_H
+#define MIGRATE_ENGINE_INT_H
+
+#include "migrate/engine.h"
+
+#define GATE_AGE_MAX_MS   5000 /* answers older than this prove nothing at a gate; probes come every second */
+#define RETRY_MS          1000 /* after -13, -14, an unreachable leader, a lock not taken */
+#define REPROBE_MS        50   /* how often probes are hurried inside a step */
+#define REPROBE_HEAVY_MS  300
+#define PREFLIGHT_WAIT_MS 10000 /* servers that do not answer by then are findings */
+#define HOLD_RETRY_MS     3000  /* clients get their turn between two tries of a hold */
+#define HOLD_LEASE_MS     15000 /* after the reconfig is sent; workers end it earlier by their own rule */
+#define JOIN_BARRIER_MS   2000  /* an idle ensemble shows a joiner's zxid only after a transaction */
+#define FINDING_STEADY_MS 3000  /* a block on a joiner must persist: it may just be starting */
+
+/* The change of one member. Only stages HOLD..SETTLE_LEADER are "in flight": then a pause must wait. */
+#define CHANGE_STAGES(X)                                                                                     \
+    X(NONE)       /* no change under way */                                                                  \
+    X(GATE)       /* conditions before it; nothing has happened yet */                                       \
+    X(HOLD)       /* intent is on disk; removing the leader: all sessions hold and quiesce */                \
+    X(SEND)       /* last look at the leader, then the request */                                            \
+    X(SENT)       /* waiting for the reply */                                                                \
+    X(DECIDE)     /* reply lost or contradicting: barrier, then read the config */                           \
+    X(LEADER)     /* applied: wait for a proven leader of the new config */                                  \
+    X(BARRIER)    /* commit one transaction on it, release the hold */                                       \
+    X(ACTIVATION) /* every live member uses the new config and has the leader's epoch */                     \
+    X(DONE)
+
+enum change_stage {
+#define CHANGE_ENUM(name) CHANGE_##name,
+    CHANGE_STAGES(CHANGE_ENUM)
+#undef CHANGE_ENUM
+        CHANGE_COUNT,
+    CHANGE_FAILED = CHANGE_COUNT /* pseudo stage: the plan fails, the change stays as it is */
+};
+
+struct change {
+    enum change_stage stage; /* written by change_goto and replay only */
+    bool is_add;
+    int32_t server;
+    bool takes_leader; /* the server that leaves leads */
+    bool is_undecided; /* intent without outcome in the journal */
+    int64_t from_version;
+    int64_t from_epoch; /* of the leader it was sent to; 0 after a restart */
+    int32_t via;
+    int64_t stage_since_ms; /* probes must be newer than this */
+    int64_t retry_at_ms;
+    int64_t hold_deadline_ms;
+};
+
+/* The one effect with a result that is under way, or its result until a handler takes it. */
+struct engine_op {
+    enum mig_effect_kind kind;
+    uint64_t seq;
+    bool is_pending;
+    bool has_result;
+    bool is_background; /* nobody waits for the result */
+    int64_t epoch;      /* of the leader when it was asked */
+    int32_t via;
+    enum rc rc;
+    int32_t zk_err;
+    bool has_config;
+    struct zkp_config config;
+    char text[MIG_TEXT_MAX];
+};
+
+struct catch_up {
+    int64_t round_at_ms; /* when the leader was asked; 0 = no round under way */
+    int64_t zxid;        /* the leader's answer: to be reached within lag_ms */
+    int32_t good_rounds;
+    int32_t missed;                    /* server that was too slow last; -1 = none */
+    bool has_reached[MIG_SERVERS_MAX]; /* by index in plan.targets */
+};
+
+/* Owned by the control thread; allocated once. */
+struct mig_engine {
+    enum mig_phase phase; /* written by engine_goto and replay only */
+    bool is_paused;
+    struct mig_plan plan;  /* id "" = none */
+    struct mig_plan draft; /* what the configuration says now, for the next start */
+    enum rc draft_rc;
+    struct err draft_err;
+    struct mig_steps steps;
+    struct mig_findings findings;
+    struct mig_findings scratch;
+    struct mig_probes probes;
+    struct mig_switches switches;
+    bool confirmed[MIG_GATE_COUNT];
+    enum mig_phase failed_phase;
+    char failed_reason[MIG_TEXT_MAX];
+    bool has_changed; /* an intent was journalled: the ensemble may differ from before */
+
+    struct zkp_config expected; /* the config by our own last observation */
+    bool has_expected;
+    struct change change;
+    struct catch_up catch_up;
+    int64_t barriered_epoch;   /* a transaction has committed in this epoch (epoch trap, protocol.md §3.6) */
+    int64_t barrier_at_ms;     /* last background barrier asked */
+    int64_t lock_at_ms;        /* last try to take the lock */
+    int64_t finding_since_ms;  /* a joiner has a block since then; 0 = none */
+    int64_t probe_retry_at_ms; /* a probe got no answer */
+    int64_t adopt_retry_at_ms;
+    bool has_read_config; /* verifying: read behind a barrier */
+    bool wants_probes;    /* preflight command outside a plan */
+
+    uint64_t hold_id; /* 0 = none open */
+    uint64_t last_hold_id;
+    struct engine_op op;
+    uint64_t last_seq;
+    uint64_t journal_seq; /* newest record that is not on disk yet; 0 = all are */
+
+    int64_t phase_since_ms; /* 0 = set at the next call (restart) */
+    int64_t due_from_ms;    /* deadline = due_from_ms + limit; moved on while paused or waiting for people */
+    int64_t reprobed_at_ms;
+    int64_t wait_since_ms;
+    char waiting[MIG_TEXT_MAX]; /* what the running step waits for */
+    char todo[256];
+};
+
+/* One call's context. */
+struct run {
+    struct mig_engine *e;
+    const struct mig_facts *f;
+    struct mig_effects *out;
+    struct mig_leader leader;        /* proven now, id -1 = none */
+    const struct zkp_config *config; /* newest known; NULL = none */
+};
+
+typedef enum mig_phase engine_handler(struct run *r);
+
+/* engine.c */
+#define engine_has_plan(e) ((e)->plan.id[0] != '\0')
+struct run run_begin(struct mig_engine *e, const struct mig_facts *f, struct mig_effects *out);
+void engine_run(struct run *r);
+void engine_goto(struct run *r, enum mig_phase next);
+bool engine_gate_is_open(const struct mig_engine *e, enum mig_gate gate);
+enum mig_gate engine_waiting_gate(const struct mig_engine *e);
+int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f);
+enum mig_phase engine_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* engine_effects.c: everything that writes to r->out */
+struct mig_record *run_journal(struct run *r, enum mig_record_kind kind); /* fill it before the next one */
+struct mig_effect *run_ask(struct run *r, enum mig_effect_kind kind, int32_t via);
+/* The result of that kind, taken; NULL = not there. Valid until the next run_ask. */
+const struct engine_op *run_take(struct run *r, enum mig_effect_kind kind);
+struct mig_effect *run_tell(struct run *r, enum mig_effect_kind kind); /* without a result */
+void run_reprobe(struct run *r, uint32_t words);                       /* at most every REPROBE_MS */
+void run_log(struct run *r, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void run_hold(struct run *r, int64_t deadline_ms); /* opens one, or renews it */
+void run_release(struct run *r);                   /* no-op without a hold */
+/* What the plan waits for now, and what a person could do ("" = nothing). */
+void run_wait(struct run *r, const char *todo, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void run_step_start(struct run *r, enum mig_step_kind kind, int32_t server);
+void run_step_done(struct run *r, enum mig_step_kind kind, int32_t server); /* journals it once */
+bool engine_step_is_done(const struct mig_engine *e, enum mig_step_kind kind, int32_t server);
+struct mig_step *engine_current_step(struct mig_engine *e); /* RUNNING or WAITING; NULL = none */
+
+/* engine_gate.c: conditions. False = not yet; the reason is in run_wait. */
+bool gate_leader(struct run *r); /* a proven leader, and the epoch trap is sprung */
+bool gate_config(struct run *r,
+                 bool *ret_is_foreign); /* observed = expected; foreign: reason is in failed_reason */
+bool gate_probe(struct run *r, bool *ret_is_disabled); /* this leader accepts reconfig */
+bool gate_activation(struct run *r, int64_t since_ms, bool with_pending_targets);
+bool gate_joiner(struct run *r, int32_t id, int64_t since_ms);
+bool gate_all_joiners(struct run *r, int64_t since_ms);
+bool gate_leaver(struct run *r, int32_t id);
+bool gate_confirm(struct run *r, enum mig_gate gate);
+bool gate_tolerance(struct run *r, bool is_add, int32_t id);
+struct mig_quorum quorum_of(const struct mig_facts *f, const struct zkp_config *config,
+                            const struct mig_leader *leader);
+/* Takes the config as expected; steps that it shows undone become pending again. */
+void engine_adopt(struct mig_engine *e, const struct zkp_config *config);
+bool engine_has_all_targets(const struct mig_engine *e); /* in the expected config */
+
+/* engine_change.c */
+void change_begin(struct run *r, bool is_add, int32_t server);
+enum change_stage change_run(struct run *r); /* DONE, FAILED, or the stage it waits in */
+bool change_in_flight(const struct change *c);
+
+/* engine_lock.c */
+bool engine_lock(struct run *r, bool *ret_is_foreign);
+
+/* Handlers: engine_preflight.c, engine_join.c (joining, catching_up), engine_members.c (adding, removing),
+ * engine_switch.c (switching, verifying) */
+engine_handler phase_preflight, phase_joining, phase_adding, phase_catching_up, phase_switching,
+    phase_removing, phase_verifying;
+void preflight_probe(struct run *r); /* asks what is missing; for preflight outside a plan too */
+bool preflight_is_probed(const struct run *r);
+
+#endif
