@@ -1,0 +1,146 @@
+/* Rules over several keys, and over servers that were understood one by one. Problems name the line of
+ * the later of the two places. Thread: the one that loads; reads no files. */
+#include <stdio.h>
+
+#include "conf/conf_int.h"
+#include "zkproto/assert.h"
+
+static int line_of(const struct conf_reader *r, const char *name)
+{
+    const struct conf_key *key = conf_key_named(name);
+
+    ASSERT(key != NULL);
+    return r->lines[conf_key_index(key)];
+}
+
+static void check_server(struct conf_reader *r, const char *side, const struct zkp_server *server, int line)
+{
+    if (server->id < CONF_SERVER_ID_MIN || server->id > CONF_SERVER_ID_MAX)
+        conf_problem(r, line, side, "server.%d has an id out of range, allowed is %d to %d", (int)server->id,
+                     CONF_SERVER_ID_MIN, CONF_SERVER_ID_MAX);
+    if (server->client_port == 0)
+        conf_problem(r, line, side,
+                     "server.%d has no client port, allowed is ...;[HOST:]PORT at the line's end",
+                     (int)server->id);
+    for (uint32_t i = 0; i < server->address_count; i++) {
+        if (zkp_host_is_wildcard(server->addresses[i].host))
+            conf_problem(r, line, side,
+                         "server.%d has the wildcard %s as quorum address, allowed is an address that the "
+                         "other servers reach",
+                         (int)server->id, server->addresses[i].host);
+    }
+}
+
+static bool is_same_place(const struct zkp_server *a, const struct zkp_server *b)
+{
+    return strcmp(a->addresses[0].host, b->addresses[0].host) == 0 &&
+           a->addresses[0].quorum_port == b->addresses[0].quorum_port;
+}
+
+/* A line copied for the next server whose address was not edited. Only within one side: a server that
+ * replaces a dead one may take over its address with a new id. */
+static void check_places(struct conf_reader *r, const char *side, const struct conf_servers *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            bool is_later = list->lines[i] > list->lines[k];
+            uint32_t later = is_later ? i : k;
+            uint32_t first = is_later ? k : i;
+            if (is_same_place(&list->servers[i], &list->servers[k]))
+                conf_problem(r, list->lines[later], side,
+                             "server.%d has the quorum address of server.%d (line %d), allowed is an address "
+                             "of its own",
+                             (int)list->servers[later].id, (int)list->servers[first].id, list->lines[first]);
+        }
+    }
+}
+
+static bool has_same_addresses(const struct zkp_server *a, const struct zkp_server *b)
+{
+    char a_text[ZKP_SERVER_TEXT_MAX];
+    char b_text[ZKP_SERVER_TEXT_MAX];
+
+    return zkp_server_format(a, a_text, sizeof(a_text)) > 0 &&
+           zkp_server_format(b, b_text, sizeof(b_text)) > 0 && strcmp(a_text, b_text) == 0;
+}
+
+/* Ids are the ensemble's: a joining entry with a known id would replace that member in place, which is
+ * an address change of a live server and not a migration (protocol.md §5.1). */
+static void check_sides(struct conf_reader *r)
+{
+    const struct conf_servers *source = &r->conf->source;
+    const struct conf_servers *target = &r->conf->target;
+
+    for (uint32_t t = 0; t < target->count; t++) {
+        for (uint32_t s = 0; s < source->count; s++) {
+            int id = (int)target->servers[t].id;
+            if (source->servers[s].id != target->servers[t].id)
+                continue;
+            if (has_same_addresses(&source->servers[s], &target->servers[t]))
+                conf_problem(r, target->lines[t], "target",
+                             "server.%d is also in source (line %d), allowed is each server on one side", id,
+                             source->lines[s]);
+            else
+                conf_problem(
+                    r, target->lines[t], "target",
+                    "server.%d has a new address but the id of a source server (line %d), allowed is "
+                    "an id that no source server has",
+                    id, source->lines[s]);
+        }
+    }
+}
+
+static void check_servers(struct conf_reader *r, const char *side, const struct conf_servers *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        check_server(r, side, &list->servers[i], list->lines[i]);
+    check_places(r, side, list);
+}
+
+static void check_listeners(struct conf_reader *r)
+{
+    const struct conf *conf = r->conf;
+
+    for (uint32_t i = 0; i < conf->listener_count; i++) {
+        const struct conf_address *address = &conf->listeners[i].address;
+        int line = r->listener_lines[i] != 0 ? r->listener_lines[i] : line_of(r, "listen.admin");
+        for (uint32_t k = 0; k < i; k++) {
+            if (conf_address_overlaps(address, &conf->listeners[k].address))
+                conf_problem(r, line, "listen.clients",
+                             "%s port %u is taken by an earlier entry, allowed is each address once",
+                             address->host, (unsigned)address->port);
+        }
+        if (conf_address_overlaps(address, &conf->admin))
+            conf_problem(r, line, "listen.clients",
+                         "%s port %u is listen.admin's, allowed is each address once", address->host,
+                         (unsigned)address->port);
+    }
+}
+
+static bool needs_target(enum conf_kind kind)
+{
+    return kind == CONF_KIND_MIGRATE || kind == CONF_KIND_EXPAND || kind == CONF_KIND_REPLACE;
+}
+
+static void check_migration(struct conf_reader *r)
+{
+    if (r->migration_line == 0)
+        return;
+    if (needs_target(r->conf->kind) && line_of(r, "target") == 0)
+        conf_problem(r, r->migration_line, "target",
+                     "is missing, allowed is at least one server when migration.kind is %s",
+                     conf_kind_name(r->conf->kind));
+    if (line_of(r, "credentials.super_file") == 0)
+        conf_problem(
+            r, r->migration_line, "credentials.super_file",
+            "is missing, allowed is a file of mode 0600 with one line user:password (a plan needs it)");
+}
+
+void conf_check(struct conf_reader *r)
+{
+    check_servers(r, "source", &r->conf->source);
+    check_servers(r, "target", &r->conf->target);
+    check_sides(r);
+    check_listeners(r);
+    check_migration(r);
+}

@@ -1,0 +1,110 @@
+/* What a reload would change but may not. Compares two snapshots key by key, by meaning: the lines a
+ * server stood on, or how an address was spelled, are no change. Pure, any thread. */
+#include <stdio.h>
+
+#include "conf/conf_int.h"
+
+static bool is_same_servers(const struct conf_servers *a, const struct conf_servers *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (uint32_t i = 0; i < a->count; i++) {
+        char a_text[ZKP_SERVER_TEXT_MAX];
+        char b_text[ZKP_SERVER_TEXT_MAX];
+        if (zkp_server_format(&a->servers[i], a_text, sizeof(a_text)) == 0 ||
+            zkp_server_format(&b->servers[i], b_text, sizeof(b_text)) == 0 || strcmp(a_text, b_text) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool is_same_address(const struct conf_address *a, const struct conf_address *b)
+{
+    return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+/* Addresses only: the guard of a listener is read from the newest snapshot, its socket is not. */
+static bool is_same_listeners(const struct conf *a, const struct conf *b)
+{
+    if (a->listener_count != b->listener_count)
+        return false;
+    for (uint32_t i = 0; i < a->listener_count; i++) {
+        if (!is_same_address(&a->listeners[i].address, &b->listeners[i].address))
+            return false;
+    }
+    return true;
+}
+
+static bool is_same_binds(const struct conf_binds *a, const struct conf_binds *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (uint32_t i = 0; i < a->count; i++) {
+        if (strcmp(a->hosts[i], b->hosts[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool is_same_flags(const struct conf_choice *choices, const struct conf *a, const struct conf *b)
+{
+    for (; choices->name != NULL; choices++) {
+        if (*(const bool *)((const char *)a + choices->value) !=
+            *(const bool *)((const char *)b + choices->value))
+            return false;
+    }
+    return true;
+}
+
+static bool is_same(const struct conf_key *key, const struct conf *a, const struct conf *b)
+{
+    const void *x = (const char *)a + key->offset;
+    const void *y = (const char *)b + key->offset;
+
+    switch (key->type) {
+    case CONF_TYPE_NUMBER:
+    case CONF_TYPE_DURATION:
+    case CONF_TYPE_SIZE:
+    case CONF_TYPE_ENUM:
+        return memcmp(x, y, sizeof(int32_t)) == 0;
+    case CONF_TYPE_PATH:
+    case CONF_TYPE_ZNODE:
+        return strcmp(x, y) == 0;
+    case CONF_TYPE_ADDRESS:
+        return is_same_address(x, y);
+    case CONF_TYPE_SERVERS:
+        return is_same_servers(x, y);
+    case CONF_TYPE_BINDS:
+        return is_same_binds(x, y);
+    case CONF_TYPE_LISTENERS:
+        return is_same_listeners(a, b);
+    case CONF_TYPE_FLAGS:
+        return is_same_flags(key->choices, a, b);
+    case CONF_TYPE_COUNT:
+        break;
+    }
+    return true;
+}
+
+static bool is_changed(const struct conf_key *key, const struct conf *old, const struct conf *new)
+{
+    if (strcmp(key->name, "credentials.super_file") == 0 && strcmp(old->super, new->super) != 0)
+        return true; /* same file, other content */
+    return !is_same(key, old, new);
+}
+
+void conf_reload_refusals(const struct conf *old, const struct conf *new, bool plan_runs, char *buf,
+                          uint32_t capacity)
+{
+    size_t used = 0;
+
+    buf[0] = '\0';
+    for (uint32_t i = 0; conf_key_at(i) != NULL; i++) {
+        const struct conf_key *key = conf_key_at(i);
+        bool may_change =
+            key->reload == CONF_RELOAD_ALWAYS || (key->reload == CONF_RELOAD_IDLE && !plan_runs);
+        if (may_change || !is_changed(key, old, new) || used >= capacity)
+            continue;
+        used += (size_t)snprintf(buf + used, capacity - used, "%s%s", used > 0 ? ", " : "", key->name);
+    }
+}

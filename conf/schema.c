@@ -1,0 +1,247 @@
+/* The one table of keys: what may stand in the file, its default, its range and what it is for. The
+ * parser, the messages, the reload rules and the README's table all come from it. Constant data. */
+#include <stdio.h>
+
+#include "conf/conf_int.h"
+#include "zkproto/assert.h"
+
+static const struct conf_choice guards[] = {
+    {"hide", CONF_GUARD_HIDE}, {"proxy", CONF_GUARD_PROXY}, {"pass", CONF_GUARD_PASS}, {NULL, 0}};
+
+static const struct conf_choice kinds[] = {{"migrate", CONF_KIND_MIGRATE}, {"expand", CONF_KIND_EXPAND},
+                                           {"shrink", CONF_KIND_SHRINK},   {"replace", CONF_KIND_REPLACE},
+                                           {"rolling", CONF_KIND_ROLLING}, {NULL, 0}};
+
+static const struct conf_choice confirms[] = {{"switch", offsetof(struct conf, confirm_switch)},
+                                              {"remove", offsetof(struct conf, confirm_remove)},
+                                              {"finish", offsetof(struct conf, confirm_finish)},
+                                              {NULL, 0}};
+
+/* Only words that the proxy can answer about itself; the others would have to name one server. */
+#define WORD(id, name)                                                                                       \
+    {                                                                                                        \
+        name, offsetof(struct conf, words) + ZKP_WORD_##id * sizeof(bool)                                    \
+    }
+static const struct conf_choice words[] = {WORD(RUOK, "ruok"), WORD(ISRO, "isro"), WORD(SRVR, "srvr"),
+                                           WORD(STAT, "stat"), WORD(MNTR, "mntr"), WORD(CONF, "conf"),
+                                           WORD(CONS, "cons"), {NULL, 0}};
+#undef WORD
+
+#define AT(field) .offset = offsetof(struct conf, field)
+#define SECOND    1000
+#define MINUTE    (60 * SECOND)
+#define HOUR      (60 * MINUTE)
+
+static const struct conf_key keys[] = {
+    {"listen.clients", CONF_TYPE_LISTENERS, AT(listeners), .fallback = "0.0.0.0:2181",
+     .help = "where clients connect; port 0 = any free one, logged"},
+    {"listen.admin", CONF_TYPE_ADDRESS, AT(admin), .fallback = "127.0.0.1:9181",
+     .help = "HTTP: control, status, /metrics"},
+    {"workers", CONF_TYPE_NUMBER, AT(workers), .fallback = "0", .min = 0, .max = 1024,
+     .help = "threads that serve clients; 0 = one per core"},
+    {"state_dir", CONF_TYPE_PATH, AT(state_dir), .fallback = "/var/lib/zkferry",
+     .help = "directory of the journal; must survive restarts"},
+    {"source", CONF_TYPE_SERVERS, AT(source), .is_required = true, .reload = CONF_RELOAD_IDLE,
+     .help = "the servers of today, in ZooKeeper's own syntax"},
+    {"target", CONF_TYPE_SERVERS, AT(target), .reload = CONF_RELOAD_IDLE,
+     .help = "the servers that join during a plan"},
+    {"credentials.super_file", CONF_TYPE_PATH, AT(super_file), .reload = CONF_RELOAD_IDLE,
+     .help = "one line user:password of ZooKeeper's super user, mode 0600; needed for plans"},
+    {"migration.kind", CONF_TYPE_ENUM, AT(kind), .is_required = true, .choices = kinds,
+     .reload = CONF_RELOAD_IDLE, .help = "what a plan does"},
+    {"migration.confirm", CONF_TYPE_FLAGS, .fallback = "switch, remove, finish", .choices = confirms,
+     .reload = CONF_RELOAD_IDLE, .help = "phases that wait for `zkferry confirm`; [] = run through"},
+    {"migration.lag", CONF_TYPE_DURATION, AT(lag_ms), .fallback = "500ms", .min = 1, .max = 10 * MINUTE,
+     .reload = CONF_RELOAD_IDLE,
+     .help = "a target has caught up when it reaches the leader's zxid within this"},
+    {"migration.catch_up_rounds", CONF_TYPE_NUMBER, AT(catch_up_rounds), .fallback = "5", .min = 1,
+     .max = 1000, .reload = CONF_RELOAD_IDLE,
+     .help = "consecutive rounds within lag before a target counts as caught up"},
+    {"migration.switch_rate", CONF_TYPE_NUMBER, AT(switch_rate), .fallback = "500", .min = 1, .max = 100000,
+     .reload = CONF_RELOAD_IDLE, .help = "sessions that change servers per second"},
+    {"migration.join_timeout", CONF_TYPE_DURATION, AT(join_timeout_ms), .fallback = "1h", .min = SECOND,
+     .max = 168 * HOUR, .reload = CONF_RELOAD_IDLE,
+     .help = "how long a plan waits for the target servers to be started"},
+    {"migration.step_timeout", CONF_TYPE_DURATION, AT(step_timeout_ms), .fallback = "2m", .min = SECOND,
+     .max = 24 * HOUR, .reload = CONF_RELOAD_IDLE, .help = "deadline of every other step"},
+    {"migration.quiesce_timeout", CONF_TYPE_DURATION, AT(quiesce_timeout_ms), .fallback = "5s", .min = 100,
+     .max = 10 * MINUTE, .reload = CONF_RELOAD_IDLE,
+     .help = "how long a session's unanswered requests are waited for"},
+    {"bind.source", CONF_TYPE_BINDS, AT(bind_source), .fallback = "", .reload = CONF_RELOAD_ALWAYS,
+     .help =
+         "local addresses for connections to source servers; each adds maxClientCnxns sessions per server"},
+    {"bind.target", CONF_TYPE_BINDS, AT(bind_target), .fallback = "", .reload = CONF_RELOAD_ALWAYS,
+     .help = "the same for target servers"},
+    {"guard.config_node", CONF_TYPE_ENUM, AT(config_node), .fallback = "hide", .choices = guards,
+     .reload = CONF_RELOAD_ALWAYS,
+     .help = "what clients read in /zookeeper/config: nothing, the proxy's address, or the truth"},
+    {"words", CONF_TYPE_FLAGS, .fallback = "ruok, isro, srvr, stat, mntr, conf, cons", .choices = words,
+     .reload = CONF_RELOAD_ALWAYS, .help = "four-letter words answered on the client port"},
+    {"limits.sessions", CONF_TYPE_NUMBER, AT(session_max), .fallback = "15000", .min = 1, .max = 1000000,
+     .reload = CONF_RELOAD_ALWAYS, .help = "client connections over all listeners"},
+    {"limits.handshake_timeout", CONF_TYPE_DURATION, AT(handshake_timeout_ms), .fallback = "10s", .min = 100,
+     .max = 10 * MINUTE, .reload = CONF_RELOAD_ALWAYS,
+     .help = "a client that connects and says nothing is closed after this"},
+    {"limits.client_buffer", CONF_TYPE_SIZE, AT(client_buffer_max), .fallback = "256k", .min = 4096,
+     .max = 64 * 1024 * 1024, .reload = CONF_RELOAD_ALWAYS,
+     .help = "bytes queued for one slow peer before the other side is no longer read"},
+    {"probes.interval", CONF_TYPE_DURATION, AT(probe_interval_ms), .fallback = "5s", .min = 100,
+     .max = 10 * MINUTE, .reload = CONF_RELOAD_ALWAYS, .help = "time between health checks of a server"},
+    {"probes.plan_interval", CONF_TYPE_DURATION, AT(probe_plan_interval_ms), .fallback = "1s", .min = 100,
+     .max = MINUTE, .reload = CONF_RELOAD_ALWAYS, .help = "the same while a plan runs"},
+    {"probes.timeout", CONF_TYPE_DURATION, AT(probe_timeout_ms), .fallback = "3s", .min = 50, .max = MINUTE,
+     .reload = CONF_RELOAD_ALWAYS, .help = "a health check without an answer has failed after this"},
+    {"probes.admin_server_port", CONF_TYPE_NUMBER, AT(admin_server_port), .fallback = "8080", .min = 0,
+     .max = 65535, .reload = CONF_RELOAD_ALWAYS,
+     .help = "port of ZooKeeper's AdminServer, asked where words are not allowed; 0 = not used"},
+    {"state_root", CONF_TYPE_ZNODE, AT(state_root), .fallback = "/zookeeper/zkferry",
+     .reload = CONF_RELOAD_IDLE, .help = "znode under which the plan lock is kept"},
+};
+#define KEY_COUNT (sizeof(keys) / sizeof(keys[0]))
+_Static_assert(KEY_COUNT <= CONF_KEYS_MAX, "conf_reader.lines is too small");
+
+const struct conf_key *conf_key_at(uint32_t index)
+{
+    return index < KEY_COUNT ? &keys[index] : NULL;
+}
+
+const struct conf_key *conf_key_named(const char *name)
+{
+    for (uint32_t i = 0; i < KEY_COUNT; i++) {
+        if (strcmp(keys[i].name, name) == 0)
+            return &keys[i];
+    }
+    return NULL;
+}
+
+uint32_t conf_key_index(const struct conf_key *key)
+{
+    ASSERT(key >= keys && key < keys + KEY_COUNT);
+    return (uint32_t)(key - keys);
+}
+
+bool conf_key_is_list(const struct conf_key *key)
+{
+    return key->type == CONF_TYPE_FLAGS || key->type == CONF_TYPE_LISTENERS || key->type == CONF_TYPE_BINDS;
+}
+
+bool conf_section_exists(const char *name)
+{
+    size_t len = strlen(name);
+
+    for (uint32_t i = 0; i < KEY_COUNT; i++) {
+        if (strncmp(keys[i].name, name, len) == 0 && keys[i].name[len] == '.')
+            return true;
+    }
+    return false;
+}
+
+const char *conf_kind_name(enum conf_kind kind)
+{
+    for (const struct conf_choice *choice = kinds; choice->name != NULL; choice++) {
+        if (choice->value == (int32_t)kind)
+            return choice->name;
+    }
+    return "none";
+}
+
+static void choices_join(const struct conf_choice *choices, const char *before, char *buf, uint32_t capacity)
+{
+    int used = snprintf(buf, capacity, "%s", before);
+
+    for (const struct conf_choice *choice = choices; choice->name != NULL; choice++) {
+        if (used < 0 || (uint32_t)used >= capacity)
+            return;
+        used += snprintf(buf + used, capacity - (uint32_t)used, "%s%s", choice == choices ? "" : ", ",
+                         choice->name);
+    }
+}
+
+static void range_join(const struct conf_key *key, char *buf, uint32_t capacity)
+{
+    char min[32];
+    char max[32];
+
+    if (key->type == CONF_TYPE_DURATION) {
+        conf_duration_format(key->min, min, sizeof(min));
+        conf_duration_format(key->max, max, sizeof(max));
+    } else if (key->type == CONF_TYPE_SIZE) {
+        conf_size_format(key->min, min, sizeof(min));
+        conf_size_format(key->max, max, sizeof(max));
+    } else {
+        (void)snprintf(min, sizeof(min), "%d", (int)key->min);
+        (void)snprintf(max, sizeof(max), "%d", (int)key->max);
+    }
+    (void)snprintf(buf, capacity, "%s to %s", min, max);
+}
+
+static const char *const type_names[CONF_TYPE_COUNT] = {
+    [CONF_TYPE_NUMBER] = "number",      [CONF_TYPE_DURATION] = "duration", [CONF_TYPE_SIZE] = "size",
+    [CONF_TYPE_ENUM] = "word",          [CONF_TYPE_FLAGS] = "list",        [CONF_TYPE_PATH] = "path",
+    [CONF_TYPE_ZNODE] = "znode path",   [CONF_TYPE_ADDRESS] = "address",   [CONF_TYPE_LISTENERS] = "list",
+    [CONF_TYPE_SERVERS] = "text block", [CONF_TYPE_BINDS] = "list",
+};
+
+/* For the types whose rows carry neither range nor words. */
+static const char *const type_allowed[CONF_TYPE_COUNT] = {
+    [CONF_TYPE_PATH] = "a path of at most 1023 bytes",
+    [CONF_TYPE_ZNODE] = "an absolute path without a trailing slash, at most 255 bytes",
+    [CONF_TYPE_ADDRESS] = "HOST:PORT with a loopback HOST (127.0.0.1, [::1])",
+    [CONF_TYPE_LISTENERS] = "a list of 1 to 16 HOST:PORT or {address: HOST:PORT, guard: hide|proxy|pass}, "
+                            "HOST numeric, IPv6 in brackets",
+    [CONF_TYPE_SERVERS] = "`|` and lines server.ID=HOST:PORT:PORT[:participant|observer];[HOST:]PORT, "
+                          "ID 1 to 254",
+    [CONF_TYPE_BINDS] = "a list of at most 32 numeric addresses of this host",
+};
+
+void conf_key_allowed(const struct conf_key *key, char *buf, uint32_t capacity)
+{
+    if (key->type == CONF_TYPE_ENUM)
+        choices_join(key->choices, "one of ", buf, capacity);
+    else if (key->type == CONF_TYPE_FLAGS)
+        choices_join(key->choices, "a list of ", buf, capacity);
+    else if (type_allowed[key->type] != NULL)
+        (void)snprintf(buf, capacity, "%s", type_allowed[key->type]);
+    else
+        range_join(key, buf, capacity);
+}
+
+/* `|` separates columns in Markdown tables. */
+static void print_escaped(FILE *file, const char *text)
+{
+    for (; *text != '\0'; text++)
+        fprintf(file, *text == '|' ? "\\%c" : "%c", *text);
+}
+
+static void print_default(FILE *file, const struct conf_key *key)
+{
+    if (key->is_required)
+        fprintf(file, "required");
+    else if (key->fallback == NULL)
+        fprintf(file, "none");
+    else if (conf_key_is_list(key))
+        fprintf(file, "`[%s]`", key->fallback);
+    else
+        fprintf(file, "`%s`", key->fallback);
+}
+
+void conf_print_keys(void *stdio_file)
+{
+    static const char *const reload_names[] = {
+        [CONF_RELOAD_NEVER] = "no", [CONF_RELOAD_IDLE] = "while no plan runs", [CONF_RELOAD_ALWAYS] = "yes"};
+    FILE *file = stdio_file;
+
+    fprintf(file, "| key | type | default | allowed | reloadable | meaning |\n");
+    fprintf(file, "|---|---|---|---|---|---|\n");
+    for (uint32_t i = 0; i < KEY_COUNT; i++) {
+        char allowed[CONF_ALLOWED_MAX];
+        conf_key_allowed(&keys[i], allowed, sizeof(allowed));
+        fprintf(file, "| `%s` | %s | ", keys[i].name, type_names[keys[i].type]);
+        print_default(file, &keys[i]);
+        fprintf(file, " | ");
+        print_escaped(file, allowed);
+        fprintf(file, " | %s | ", reload_names[keys[i].reload]);
+        print_escaped(file, keys[i].help);
+        fprintf(file, " |\n");
+    }
+}
