@@ -10,10 +10,10 @@
 #include "zkproto/word.h"
 
 #define CONF_LISTENERS_MAX 16u
-#define CONF_BINDS_MAX 32u
-#define CONF_ADDRESS_MAX 300u
-#define CONF_SECRET_MAX 256u
-#define CONF_PATH_MAX 1024u
+#define CONF_BINDS_MAX     32u
+#define CONF_ADDRESS_MAX   300u
+#define CONF_SECRET_MAX    256u
+#define CONF_PATH_MAX      1024u
 
 /* "host:port" with IPv6 brackets understood; port 0 = any free one. */
 struct conf_address {
@@ -68,18 +68,18 @@ struct conf {
     bool confirm_switch;
     bool confirm_remove;
     bool confirm_finish;
-    int32_t lag_ms;               /* caught up = reaches the leader's zxid within this; default 500 */
-    int32_t catch_up_rounds;      /* K consecutive rounds; default 5 */
-    int32_t switch_rate;          /* sessions returned (moved) per second; default 500 */
-    int32_t join_timeout_ms;      /* default 3,600,000: people start servers by hand */
-    int32_t step_timeout_ms;      /* every other step; default 120,000 */
-    int32_t quiesce_timeout_ms;   /* a session's unanswered requests; default 5,000 */
+    int32_t lag_ms;             /* caught up = reaches the leader's zxid within this; default 500 */
+    int32_t catch_up_rounds;    /* K consecutive rounds; default 5 */
+    int32_t switch_rate;        /* sessions returned (moved) per second; default 500 */
+    int32_t join_timeout_ms;    /* default 3,600,000: people start servers by hand */
+    int32_t step_timeout_ms;    /* every other step; default 120,000 */
+    int32_t quiesce_timeout_ms; /* a session's unanswered requests; default 5,000 */
     /* bind */
     struct conf_binds bind_source;
     struct conf_binds bind_target;
     /* guard, words */
     enum conf_guard config_node;
-    bool words[ZKP_WORD_COUNT];   /* allowed on the client port; default ruok isro srvr stat mntr conf cons */
+    bool words[ZKP_WORD_COUNT]; /* allowed on the client port; default ruok isro srvr stat mntr conf cons */
     /* limits */
     int32_t session_max;          /* client connections over all listeners; default 15,000 */
     int32_t handshake_timeout_ms; /* a client that connects and says nothing; default 10,000 */
@@ -100,8 +100,7 @@ struct conf_problems {
 
 /* Reads, checks and completes with defaults. RC_OK: *ret_conf is the caller's (conf_free). Otherwise
  * ret_problems has at least one line. Reads files, blocks: never on a worker. */
-enum rc conf_load(const char *file, struct conf **ret_conf, struct conf_problems *ret_problems)
-    RC_MUST_CHECK;
+enum rc conf_load(const char *file, struct conf **ret_conf, struct conf_problems *ret_problems) RC_MUST_CHECK;
 void conf_free(struct conf *conf); /* NULL is fine; wipes secrets */
 void conf_problems_done(struct conf_problems *problems);
 
