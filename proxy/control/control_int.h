@@ -1,0 +1,95 @@
+/* What the files of proxy/control share: the one object of the control thread. */
+#ifndef PROXY_CONTROL_CONTROL_INT_H
+#define PROXY_CONTROL_CONTROL_INT_H
+
+#include <event2/event.h>
+
+#include "migrate/engine.h"
+#include "migrate/helper.h"
+#include "migrate/journal.h"
+#include "migrate/routing.h"
+#include "proxy/admin/admin.h"
+#include "proxy/control/crew.h"
+#include "proxy/control/director.h"
+#include "proxy/control/fleet.h"
+#include "proxy/control/links.h"
+#include "proxy/control/listen.h"
+#include "proxy/control/report.h"
+#include "proxy/control/runner.h"
+#include "proxy/control/words.h"
+
+#define PX_CLIENTS_TEXT_MAX 4096u
+
+/* Life of the daemon after SIGTERM, in this order. */
+enum px_ending {
+    PX_RUNNING,
+    PX_FINISHING, /* no new clients; a running hold or reconfig ends first */
+    PX_QUIESCING, /* workers return their sessions */
+    PX_ENDED
+};
+
+/* An event for the engine that waits for the loop: results may come from inside a call of ours. */
+struct px_queued_event {
+    struct px_queued_event *next;
+    struct mig_event event; /* config points to the copy below */
+    struct zkp_config config;
+};
+
+/* Owned by px_control_run; control thread only. */
+struct px_control {
+    struct event_base *base;
+    struct conf *conf;
+    struct mig_helper *helper;
+    struct mig_engine *engine;
+    struct mig_journal *journal;
+    struct px_mailbox *mailbox;
+    struct px_crew *crew;
+    struct px_fleet *fleet;
+    struct px_links *links;
+    struct px_director *director;
+    struct px_runner *runner;
+    struct px_words *words;
+    struct px_report *report;
+    struct px_admin *admin;
+    struct px_listeners *listeners;
+    char clients_text[PX_CLIENTS_TEXT_MAX];
+    struct event *tick;
+    struct event *wake; /* queued events, changed facts */
+    struct event *signals[3];
+    struct px_queued_event *queue;
+    struct px_queued_event **queue_tail;
+    uint64_t refused_clients;
+    uint32_t next_nonce;
+    bool is_ready;
+    enum px_ending ending;
+    int64_t ending_deadline_ms;
+    int64_t reported_waiting; /* value of the last log line about waiting connects */
+    /* the newest picture */
+    struct mig_facts facts;
+    struct mig_view view;
+    struct mig_routes routes;
+    struct mig_effects effects;
+};
+
+/* picture.c: facts, view and routes from what was observed. */
+void px_control_observe(struct px_control *control);
+struct px_session_counts px_control_counts(const struct px_control *control);
+
+/* drive.c: the engine and its effects. */
+enum rc px_control_open_engine(struct px_control *control, struct err *err) RC_MUST_CHECK;
+void px_control_drive(struct px_control *control, const struct mig_event *event);
+void px_control_carry_out(struct px_control *control); /* control->effects */
+/* Keeps a copy for the loop. */
+void px_control_queue(struct px_control *control, const struct mig_event *event);
+void px_control_run_queue(struct px_control *control);
+bool px_control_is_busy(const struct px_control *control); /* a hold or a reconfig is under way */
+
+/* ops.c: the admin port's table. */
+extern const struct px_admin_ops px_control_ops;
+
+/* reload.c */
+enum rc px_control_reload(struct px_control *control, struct err *err) RC_MUST_CHECK;
+/* The running plan's servers, or the file's. */
+enum rc px_control_set_servers(struct px_control *control) RC_MUST_CHECK;
+
+#endif

@@ -1,0 +1,192 @@
+/* The engine's shell: replays the journal into it, steps it with events, carries out its effects. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "migrate/failpoint.h"
+#include "migrate/monotonic.h"
+#include "proxy/control/control_int.h"
+#include "proxy/log.h"
+
+/* --- effects --- */
+
+static void reprobe(struct px_control *control, uint32_t words)
+{
+    px_fleet_kick(control->fleet, words & ~MIG_PROBE_CONFIG);
+    if (words & MIG_PROBE_CONFIG)
+        px_links_kick(control->links);
+}
+
+static void publish(struct px_control *control)
+{
+    px_control_observe(control);
+    if (px_director_update(control->director, control->conf, &control->facts, &control->routes,
+                           &control->view) != RC_OK)
+        px_log(PX_LOG_ERROR, "directive.failed", "why=%s", rc_text(RC_NOMEM));
+}
+
+static void run_effect(void *context, const struct mig_effect *effect)
+{
+    struct px_control *control = context;
+    switch (effect->kind) {
+    case MIG_EFFECT_HOLD:
+        px_director_hold(control->director, effect->hold_id, effect->deadline_ms);
+        publish(control);
+        return;
+    case MIG_EFFECT_RELEASE:
+        px_director_release(control->director, effect->hold_id);
+        publish(control);
+        return;
+    case MIG_EFFECT_REPROBE:
+        reprobe(control, effect->words);
+        return;
+    case MIG_EFFECT_LOG:
+        px_log(PX_LOG_INFO, effect->event, "plan=%s text=%s", control->view.plan_id, effect->text);
+        return;
+    case MIG_EFFECT_TAKE_LOCK:
+    case MIG_EFFECT_DROP_LOCK:
+    case MIG_EFFECT_PROBE_RECONFIG:
+    case MIG_EFFECT_CHECK_SUPER:
+    case MIG_EFFECT_RECONFIG:
+    case MIG_EFFECT_BARRIER:
+    case MIG_EFFECT_READ_CONFIG:
+        px_links_run(control->links, effect);
+        return;
+    case MIG_EFFECT_JOURNAL: /* the runner's */
+    case MIG_EFFECT_COUNT:
+        return;
+    }
+}
+
+static void on_journaled(void *context, uint64_t seq, enum rc rc, const struct err *err)
+{
+    struct px_control *control = context;
+    struct mig_event event = {.kind = MIG_EVENT_JOURNALED, .seq = seq, .rc = rc};
+    if (rc != RC_OK) {
+        snprintf(event.text, sizeof event.text, "%s", err->text);
+        px_log(PX_LOG_ERROR, "journal.failed", "why=%s", err->text);
+    }
+    px_runner_journaled(control->runner, seq, rc);
+    px_control_queue(control, &event);
+}
+
+static void write_record(void *context, uint64_t seq, const struct mig_record *record)
+{
+    struct px_control *control = context;
+    struct err err;
+    enum rc rc = mig_journal_append(control->journal, seq, record, &err);
+    if (rc != RC_OK)
+        on_journaled(control, seq, rc, &err);
+}
+
+/* --- events --- */
+
+void px_control_queue(struct px_control *control, const struct mig_event *event)
+{
+    struct px_queued_event *queued = malloc(sizeof *queued);
+    if (!queued) {
+        px_log(PX_LOG_ERROR, "engine.event_lost", "kind=%s", mig_event_name(event->kind));
+        return;
+    }
+    queued->next = NULL;
+    queued->event = *event;
+    if (event->config) {
+        queued->config = *event->config;
+        queued->event.config = &queued->config;
+    }
+    *control->queue_tail = queued;
+    control->queue_tail = &queued->next;
+    event_active(control->wake, 0, 0);
+}
+
+static void pass_failpoint(const struct mig_event *event)
+{
+    char name[64];
+    snprintf(name, sizeof name, "result.%s", mig_event_name(event->kind));
+    MIG_FAILPOINT(name, "");
+}
+
+void px_control_run_queue(struct px_control *control)
+{
+    while (control->queue) {
+        struct px_queued_event *queued = control->queue;
+        control->queue = queued->next;
+        if (!control->queue)
+            control->queue_tail = &control->queue;
+        pass_failpoint(&queued->event);
+        px_control_drive(control, &queued->event);
+        free(queued);
+    }
+}
+
+void px_control_carry_out(struct px_control *control)
+{
+    if (px_runner_push(control->runner, &control->effects) != RC_OK)
+        px_log(PX_LOG_ERROR, "engine.effects_lost", "count=%u", control->effects.count);
+}
+
+/* Effects first: a HOLD must be in the directive that is published afterwards. */
+void px_control_drive(struct px_control *control, const struct mig_event *event)
+{
+    px_control_observe(control);
+    if (control->ending < PX_QUIESCING) {
+        mig_engine_step(control->engine, &control->facts, event, &control->effects);
+        px_control_carry_out(control);
+    }
+    publish(control);
+}
+
+bool px_control_is_busy(const struct px_control *control)
+{
+    return px_director_hold_id(control->director) != 0 || px_links_reconfig_pending(control->links) ||
+           !px_runner_is_idle(control->runner);
+}
+
+/* --- start --- */
+
+static enum rc on_replay(void *context, const struct mig_record *record, struct err *err)
+{
+    struct px_control *control = context;
+    return mig_engine_replay(control->engine, record, err);
+}
+
+static void on_result(void *context, const struct mig_event *event)
+{
+    px_control_queue(context, event);
+}
+
+static void on_changed(void *context)
+{
+    struct px_control *control = context;
+    event_active(control->wake, 0, 0);
+}
+
+static enum rc open_journal(struct px_control *control, struct err *err)
+{
+    const struct mig_journal_callbacks callbacks = {
+        .context = control, .replay = on_replay, .journaled = on_journaled};
+    return mig_journal_open(control->conf->state_dir, control->helper, &callbacks, &control->journal, err);
+}
+
+enum rc px_control_open_engine(struct px_control *control, struct err *err)
+{
+    const struct mig_switches switches = {.no_activation_check = mig_switch("no_activation_check")};
+    control->engine = mig_engine_new(control->conf, &switches);
+    control->runner = px_runner_new(run_effect, write_record, control);
+    if (!control->engine || !control->runner)
+        return err_set(err, RC_NOMEM, "engine");
+    enum rc rc = open_journal(control, err);
+    if (rc != RC_OK)
+        return err_wrap(err, "state_dir %s", control->conf->state_dir);
+    control->fleet = px_fleet_new(control->base, control->helper, px_crew_shared(control->crew),
+                                  control->conf, on_changed, control);
+    const struct px_links_callbacks callbacks = {
+        .context = control, .result = on_result, .changed = on_changed};
+    if (control->fleet)
+        control->links = px_links_new(control->base, control->fleet, control->conf,
+                                      mig_journal_instance(control->journal), &callbacks);
+    if (control->links)
+        control->director = px_director_new(control->crew, control->fleet);
+    if (!control->director || px_control_set_servers(control) != RC_OK)
+        return err_set(err, RC_NOMEM, "servers");
+    return RC_OK;
+}

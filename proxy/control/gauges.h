@@ -1,0 +1,22 @@
+/* The metrics that control knows: servers, sessions by server, plan, quorum (design.md §6). Control thread.
+ * Not here: the workers' counters (proxy/net/metric_table.h, printed by proxy/admin). */
+#ifndef PROXY_CONTROL_GAUGES_H
+#define PROXY_CONTROL_GAUGES_H
+
+#include "migrate/engine.h"
+#include "migrate/routing.h"
+#include "proxy/admin/prom.h"
+
+struct px_gauges {
+    const struct mig_facts *facts;
+    const struct mig_routes *routes;
+    const struct mig_view *view;
+    uint64_t refused_clients; /* over limits.sessions */
+    uint64_t log_lines_dropped;
+    uint32_t workers;
+};
+
+/* Writes whole families; borrowed arguments. */
+void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges);
+
+#endif

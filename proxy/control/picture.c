@@ -1,0 +1,51 @@
+/* Puts together what control knows at a moment: facts for the engine, its view, the routes. */
+#include "migrate/monotonic.h"
+#include "proxy/control/control_int.h"
+
+static void observe_sessions(struct px_control *control)
+{
+    struct mig_facts *facts = &control->facts;
+    struct px_crew_totals totals = px_crew_totals(control->crew);
+    facts->sessions = (struct mig_session_facts){.total = totals.sessions, .waiting = totals.waiting};
+    for (uint32_t i = 0; i < facts->server_count; i++) {
+        const struct mig_server_facts *server = &facts->servers[i];
+        if (server->side == MIG_SIDE_TARGET)
+            facts->sessions.target += server->our_sessions;
+        else
+            facts->sessions.source += server->our_sessions;
+    }
+}
+
+static void observe_hold(struct px_control *control)
+{
+    uint64_t id = px_director_hold_id(control->director);
+    struct px_crew_hold hold = {.is_held = false, .unquiesced = -1};
+    if (id != 0)
+        hold = px_crew_hold(control->crew, id);
+    control->facts.hold =
+        (struct mig_hold_facts){.id = id, .is_held = hold.is_held, .unquiesced = hold.unquiesced};
+}
+
+void px_control_observe(struct px_control *control)
+{
+    struct mig_facts *facts = &control->facts;
+    facts->now_ms = mig_now_ms();
+    facts->wall_ms = mig_wall_ms();
+    px_fleet_facts(control->fleet, facts);
+    px_links_facts(control->links, facts);
+    observe_sessions(control);
+    observe_hold(control);
+    facts->target_binds = control->conf->bind_target.count ? control->conf->bind_target.count : 1;
+    mig_engine_view(control->engine, facts, &control->view);
+    mig_route(mig_engine_traffic(control->engine), facts, &control->routes);
+}
+
+struct px_session_counts px_control_counts(const struct px_control *control)
+{
+    const struct px_crew *crew = control->crew;
+    return (struct px_session_counts){
+        .returned = px_crew_metric(crew, PX_METRIC_CLOSED_RETURNED),
+        .failed = px_crew_metric(crew, PX_METRIC_CLOSED_UNKNOWN_OUTCOME),
+        .expired = px_crew_metric(crew, PX_METRIC_CLOSED_EXPIRED),
+    };
+}
