@@ -5,22 +5,22 @@
 #include "zkproto/err.h"
 #include "zkproto/slice.h"
 
-#define ZKP_PASSWORD_LEN 16u
+#define ZKP_PASSWORD_LEN      16u
 #define ZKP_CONNECT_FRAME_MAX 128u /* room for any connect frame we write, prefix included */
 
 struct zkp_connect_request {
     int32_t version;
     int64_t last_zxid_seen;
     int32_t timeout_ms;
-    int64_t session_id;       /* 0 = a new session */
+    int64_t session_id;        /* 0 = a new session */
     struct zkp_slice password; /* borrowed; may be null or empty for new sessions */
-    bool has_read_only;       /* false: the 44-byte flavour of old clients */
+    bool has_read_only;        /* false: the 44-byte flavour of old clients */
     bool read_only;
 };
 
 struct zkp_connect_response {
     int32_t version;
-    int32_t timeout_ms;  /* <= 0: the session is expired or unknown */
+    int32_t timeout_ms; /* <= 0: the session is expired or unknown */
     int64_t session_id;
     struct zkp_slice password;
     bool has_read_only;

@@ -13,7 +13,7 @@
 #define ZKP_SERVER_FRAME_MAX 0x7fffffffu
 
 struct zkp_frame {
-    uint32_t length;     /* N, without the prefix */
+    uint32_t length;       /* N, without the prefix */
     struct zkp_slice body; /* the part of the N bytes that is in the input: body.len <= length */
 };
 

@@ -6,7 +6,7 @@
 #include "zkproto/slice.h"
 
 #define ZKP_REQUEST_HEADER_LEN 8u
-#define ZKP_REPLY_HEADER_LEN 16u
+#define ZKP_REPLY_HEADER_LEN   16u
 
 enum zkp_xid {
     ZKP_XID_EVENT = -1,

@@ -69,7 +69,7 @@ typedef enum rc zkp_multi_fn(void *context, int32_t type, struct zkp_slice path)
 enum rc zkp_multi_request_walk(struct zkp_slice body, zkp_multi_fn *fn, void *context);
 
 /* Stat, 68 bytes (protocol.md §1.4); where its dataLength stands, for the config guard. */
-#define ZKP_STAT_LEN 68u
+#define ZKP_STAT_LEN                68u
 #define ZKP_STAT_DATA_LENGTH_OFFSET 52u
 
 /* Rewrites a getData reply body {buffer, Stat} into {empty buffer, Stat with dataLength 0}: length 0,

@@ -7,10 +7,10 @@
 #include "zkproto/err.h"
 #include "zkproto/slice.h"
 
-#define ZKP_HOST_MAX 256u        /* longest DNS name is 253 */
-#define ZKP_SERVER_ADDRESSES_MAX 4u /* '|' alternatives; ZooKeeper documents two or three */
-#define ZKP_SERVERS_MAX 64u      /* members one ensemble may have here; real ones have 3 to 9 */
-#define ZKP_SERVER_TEXT_MAX 2048u
+#define ZKP_HOST_MAX             256u /* longest DNS name is 253 */
+#define ZKP_SERVER_ADDRESSES_MAX 4u   /* '|' alternatives; ZooKeeper documents two or three */
+#define ZKP_SERVERS_MAX          64u  /* members one ensemble may have here; real ones have 3 to 9 */
+#define ZKP_SERVER_TEXT_MAX      2048u
 
 enum zkp_role { ZKP_ROLE_PARTICIPANT, ZKP_ROLE_OBSERVER };
 
@@ -38,8 +38,7 @@ struct zkp_config {
 };
 
 /* One line "server.N=…", no newline. Errors say what is wrong and what is allowed. */
-enum rc zkp_server_parse(struct zkp_slice line, struct zkp_server *ret_server, struct err *err)
-    RC_MUST_CHECK;
+enum rc zkp_server_parse(struct zkp_slice line, struct zkp_server *ret_server, struct err *err) RC_MUST_CHECK;
 /* ZooKeeper's printed form: "server.4=h:q:e:participant;ch:cp" (brackets around IPv6; a wildcard or
  * missing client host is printed as written). Returns the length, 0 when it does not fit. */
 uint32_t zkp_server_format(const struct zkp_server *server, char *buf, uint32_t capacity);
@@ -50,8 +49,7 @@ bool zkp_host_is_wildcard(const char *host); /* "", 0.0.0.0, ::, 0:0:…, * */
 
 /* The whole text of the config node, of `conf`'s membership section or of a dynamic file: lines in any
  * order, blank lines and unknown keys ignored, duplicate ids refused. */
-enum rc zkp_config_parse(struct zkp_slice text, struct zkp_config *ret_config, struct err *err)
-    RC_MUST_CHECK;
+enum rc zkp_config_parse(struct zkp_slice text, struct zkp_config *ret_config, struct err *err) RC_MUST_CHECK;
 const struct zkp_server *zkp_config_find(const struct zkp_config *config, int32_t id); /* or NULL */
 uint32_t zkp_config_voters(const struct zkp_config *config);
 /* Same ids, roles and addresses (order of lines and client part's spelling of wildcards ignored);

@@ -7,11 +7,25 @@
 #include "zkproto/server.h"
 #include "zkproto/slice.h"
 
-#define ZKP_WORDS(X)                                                                               \
-    X(CONF, "conf") X(CONS, "cons") X(CRST, "crst") X(DIRS, "dirs") X(DUMP, "dump")                \
-    X(ENVI, "envi") X(GTMK, "gtmk") X(HASH, "hash") X(ISRO, "isro") X(MNTR, "mntr")                \
-    X(RUOK, "ruok") X(SRST, "srst") X(SRVR, "srvr") X(STAT, "stat") X(STMK, "stmk")                \
-    X(WCHC, "wchc") X(WCHP, "wchp") X(WCHS, "wchs")
+#define ZKP_WORDS(X)                                                                                         \
+    X(CONF, "conf")                                                                                          \
+    X(CONS, "cons")                                                                                          \
+    X(CRST, "crst")                                                                                          \
+    X(DIRS, "dirs")                                                                                          \
+    X(DUMP, "dump")                                                                                          \
+    X(ENVI, "envi")                                                                                          \
+    X(GTMK, "gtmk")                                                                                          \
+    X(HASH, "hash")                                                                                          \
+    X(ISRO, "isro")                                                                                          \
+    X(MNTR, "mntr")                                                                                          \
+    X(RUOK, "ruok")                                                                                          \
+    X(SRST, "srst")                                                                                          \
+    X(SRVR, "srvr")                                                                                          \
+    X(STAT, "stat")                                                                                          \
+    X(STMK, "stmk")                                                                                          \
+    X(WCHC, "wchc")                                                                                          \
+    X(WCHP, "wchp")                                                                                          \
+    X(WCHS, "wchs")
 
 enum zkp_word {
 #define ZKP_WORD_ENUM(name, text) ZKP_WORD_##name,

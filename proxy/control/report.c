@@ -59,7 +59,7 @@ static Zkf__Health__Value health_of(enum mig_health health)
 {
     switch (health) {
     case MIG_HEALTH_SERVING:
-        return ZKF__HEALTH__VALUE__up;
+        return ZKF__HEALTH__VALUE__serving;
     case MIG_HEALTH_NOT_SERVING:
         return ZKF__HEALTH__VALUE__not_serving;
     case MIG_HEALTH_DOWN:
@@ -228,25 +228,27 @@ static size_t fill_steps(struct px_report *r, const struct mig_steps *steps)
         PUT(out, seconds, (double)step->seconds_ms / 1000.0);
         out->detail = text_of(step->detail);
         PUT(out, phase, phase_value(phase_of_step(step->kind)));
-        PUT(out, server, step->server > 0 ? step->server : 0);
+        PUT(out, server, step->server);
         r->step_refs[i] = out;
     }
     return steps->count;
 }
 
-static size_t fill_findings(struct px_report *r, const struct mig_findings *findings, int64_t wall_ms)
+static size_t fill_findings(struct px_report *r, const struct mig_findings *findings)
 {
     for (uint32_t i = 0; i < findings->count; i++) {
         const struct mig_finding *finding = &findings->items[i];
         Zkf__Finding *out = &r->findings[i];
         zkf__finding__init(out);
         out->id = text_of(finding->id);
+        out->rule = text_of(finding->rule);
         PUT(out, severity, severity_of(finding->severity));
-        PUT(out, server, finding->server > 0 ? finding->server : 0);
+        PUT(out, server, finding->server);
+        PUT(out, can_accept, finding->can_accept);
+        PUT(out, is_accepted, finding->is_accepted);
         out->seen = text_of(finding->seen);
         out->why = text_of(finding->why);
         out->todo = text_of(finding->todo);
-        PUT(out, seen_at, wall_ms);
         r->finding_refs[i] = out;
     }
     return findings->count;
@@ -312,7 +314,7 @@ static void fill_status(struct px_report *r, const struct mig_view *view, const 
     out->servers = r->server_refs;
     out->sessions = &r->sessions;
     out->quorum = &r->quorum;
-    out->n_findings = fill_findings(r, view->findings, facts->wall_ms);
+    out->n_findings = fill_findings(r, view->findings);
     out->findings = r->finding_refs;
     fill_failure(r, view);
     PUT(out, config_version, facts->config ? (uint64_t)facts->config->version : 0);
