@@ -84,6 +84,8 @@ const char *mig_effect_name(enum mig_effect_kind kind);
 #define MIG_PROBE_MNTR   4u
 #define MIG_PROBE_CONFIG 8u /* /zookeeper/config through the admin session */
 
+#define MIG_PROBE_WORDS 4u
+
 struct mig_effect {
     enum mig_effect_kind kind;
     uint64_t seq;

@@ -87,14 +87,22 @@ const struct engine_op *run_take(struct run *r, enum mig_effect_kind kind)
     return op;
 }
 
+/* Each word has its own pace: 3.5's mntr walks the whole tree, srvr costs nothing. */
 void run_reprobe(struct run *r, uint32_t words)
 {
-    bool is_light = (words & (MIG_PROBE_CONF | MIG_PROBE_MNTR)) == 0; /* 3.5's mntr walks the whole tree */
-    int64_t pause_ms = is_light ? REPROBE_MS : REPROBE_HEAVY_MS;
-    if (r->e->reprobed_at_ms != 0 && r->f->now_ms - r->e->reprobed_at_ms < pause_ms)
-        return;
-    r->e->reprobed_at_ms = r->f->now_ms;
-    effect_add(r, MIG_EFFECT_REPROBE)->words = words;
+    uint32_t due = 0;
+    for (uint32_t i = 0; i < MIG_PROBE_WORDS; i++) {
+        uint32_t word = 1u << i;
+        bool is_light = (word & (MIG_PROBE_CONF | MIG_PROBE_MNTR)) == 0;
+        int64_t age_ms = r->f->now_ms - r->e->reprobed_at_ms[i];
+        bool is_due = r->e->reprobed_at_ms[i] == 0 || age_ms >= (is_light ? REPROBE_MS : REPROBE_HEAVY_MS);
+        if ((words & word) == 0 || !is_due)
+            continue;
+        due |= word;
+        r->e->reprobed_at_ms[i] = r->f->now_ms;
+    }
+    if (due != 0)
+        effect_add(r, MIG_EFFECT_REPROBE)->words = due;
 }
 
 void run_log(struct run *r, const char *event, const char *format, ...)

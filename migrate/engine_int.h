@@ -72,7 +72,8 @@ struct engine_op {
 
 struct catch_up {
     int64_t round_at_ms; /* when the leader was asked; 0 = no round under way */
-    int64_t zxid;        /* the leader's answer: to be reached within lag_ms */
+    int64_t last_round_ms;
+    int64_t zxid; /* the leader's answer: to be reached within lag_ms */
     int32_t good_rounds;
     int32_t missed;                    /* server that was too slow last; -1 = none */
     bool has_reached[MIG_SERVERS_MAX]; /* by index in plan.targets */
@@ -117,7 +118,8 @@ struct mig_engine {
 
     int64_t phase_since_ms; /* 0 = set at the next call (restart) */
     int64_t due_from_ms;    /* deadline = due_from_ms + limit; moved on while paused or waiting for people */
-    int64_t reprobed_at_ms;
+    int64_t reprobed_at_ms[MIG_PROBE_WORDS]; /* by bit; 0 = at once */
+    int64_t replay_wall_ms;                  /* of the record before, gives durations of steps */
     int64_t wait_since_ms;
     char waiting[MIG_TEXT_MAX]; /* what the running step waits for */
     char todo[256];
@@ -143,6 +145,10 @@ bool engine_gate_is_open(const struct mig_engine *e, enum mig_gate gate);
 enum mig_gate engine_waiting_gate(const struct mig_engine *e);
 int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f);
 enum mig_phase engine_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+bool engine_can(const struct mig_engine *e, enum mig_command_kind kind);
+void engine_take_plan(struct mig_engine *e, const struct mig_plan *plan); /* START and its replay */
+void engine_reset_for_retry(struct mig_engine *e);                        /* RETRY and its replay */
 
 /* engine_effects.c: everything that writes to r->out */
 struct mig_record *run_journal(struct run *r, enum mig_record_kind kind); /* fill it before the next one */

@@ -66,6 +66,12 @@ static void copy_servers(const struct conf_servers *from, struct mig_servers *to
     memcpy(to->servers, from->servers, from->count * sizeof(from->servers[0]));
 }
 
+void mig_plan_name(struct mig_plan *plan, int64_t wall_ms, uint32_t nonce)
+{
+    mig_text_set(plan->id, sizeof(plan->id), "%llx-%08x", (unsigned long long)wall_ms, nonce);
+    plan->created_wall_ms = wall_ms;
+}
+
 enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, struct mig_plan *ret_plan,
                       struct err *err)
 {
@@ -75,9 +81,8 @@ enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, 
     if (rc != RC_OK)
         return rc;
     memset(ret_plan, 0, sizeof(*ret_plan));
-    mig_text_set(ret_plan->id, sizeof(ret_plan->id), "%llx-%08x", (unsigned long long)wall_ms, nonce);
+    mig_plan_name(ret_plan, wall_ms, nonce);
     ret_plan->kind = conf->kind;
-    ret_plan->created_wall_ms = wall_ms;
     copy_servers(&conf->source, &ret_plan->sources);
     copy_servers(&conf->target, &ret_plan->targets);
     ret_plan->confirm[MIG_GATE_SWITCH] = conf->confirm_switch;

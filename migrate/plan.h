@@ -44,6 +44,7 @@ struct mig_plan {
  * an id or an address on both sides, more servers than MIG_SERVERS_MAX, a target without client port. */
 enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, struct mig_plan *ret_plan,
                       struct err *err) RC_MUST_CHECK;
+void mig_plan_name(struct mig_plan *plan, int64_t wall_ms, uint32_t nonce); /* gives it its id */
 bool mig_plan_accepts(const struct mig_plan *plan, const char *rule, const char *finding_id);
 const struct zkp_server *mig_servers_find(const struct mig_servers *servers, int32_t id); /* or NULL */
 

@@ -1,0 +1,255 @@
+/* Commands of the admin port: what is allowed when (states.h's table and the conditions beside it), and what
+ * each does. Every command that changes the plan is journalled before anything follows from it. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "migrate/engine_int.h"
+#include "migrate/text.h"
+#include "zkproto/assert.h"
+
+static bool can_start(const struct mig_engine *e)
+{
+    bool is_free = e->phase != MIG_PHASE_FAILED || !e->has_changed;
+    return is_free && e->draft_rc == RC_OK;
+}
+
+bool engine_can(const struct mig_engine *e, enum mig_command_kind kind)
+{
+    if (!mig_phase_allows(e->phase, kind))
+        return false;
+    switch (kind) {
+    case MIG_COMMAND_START:
+        return can_start(e);
+    case MIG_COMMAND_CONFIRM:
+        return engine_waiting_gate(e) != MIG_GATE_NONE;
+    case MIG_COMMAND_PAUSE:
+        return !e->is_paused;
+    case MIG_COMMAND_RESUME:
+        return e->is_paused;
+    case MIG_COMMAND_PREFLIGHT:
+    case MIG_COMMAND_RETRY:
+    case MIG_COMMAND_ROLLBACK:
+    case MIG_COMMAND_COUNT:
+        break;
+    }
+    return true;
+}
+
+static void answer_ok(struct mig_answer *answer)
+{
+    memset(answer, 0, sizeof(*answer));
+    answer->rc = RC_OK;
+    answer->http_status = 200;
+    answer->code = "";
+}
+
+static void refuse(struct mig_answer *answer, int http_status, const char *code, const char *hint,
+                   const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+static void refuse(struct mig_answer *answer, int http_status, const char *code, const char *hint,
+                   const char *format, ...)
+{
+    memset(answer, 0, sizeof(*answer));
+    answer->rc = http_status == 400 ? RC_INVALID : RC_REFUSED;
+    answer->http_status = http_status;
+    answer->code = code;
+    mig_text_set(answer->hint, sizeof(answer->hint), "%s", hint);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(answer->message, sizeof(answer->message), format, args);
+    va_end(args);
+}
+
+static void refuse_now(const struct mig_engine *e, enum mig_command_kind kind, struct mig_answer *answer)
+{
+    if (kind == MIG_COMMAND_START && mig_phase_allows(e->phase, kind) && e->draft_rc != RC_OK)
+        refuse(answer, 409, "no_plan", "correct the configuration file and reload", "%s", e->draft_err.text);
+    else if (kind == MIG_COMMAND_START && e->phase == MIG_PHASE_FAILED)
+        refuse(answer, 409, "plan_changed_members", "`zkferry retry` goes on with it",
+               "plan %s has failed, but it has changed the ensemble", e->plan.id);
+    else if (kind == MIG_COMMAND_PAUSE && e->is_paused)
+        refuse(answer, 409, "already_paused", "`zkferry resume` goes on", "plan %s is paused already",
+               e->plan.id);
+    else if (kind == MIG_COMMAND_RESUME && mig_phase_is_running(e->phase))
+        refuse(answer, 409, "not_paused", "", "plan %s is not paused", e->plan.id);
+    else
+        refuse(answer, 409, "not_allowed_now", "`zkferry status` lists what can be called now",
+               "%s is not allowed in phase %s", mig_command_name(kind), mig_phase_name(e->phase));
+}
+
+void engine_take_plan(struct mig_engine *e, const struct mig_plan *plan)
+{
+    e->plan = *plan;
+    mig_plan_steps(&e->plan, &e->steps);
+    memset(&e->change, 0, sizeof(e->change));
+    memset(e->confirmed, 0, sizeof(e->confirmed));
+    e->findings.count = 0;
+    e->failed_reason[0] = '\0';
+    e->is_paused = false;
+    e->has_changed = false;
+    e->has_expected = false;
+}
+
+static bool take_accepted(struct mig_plan *plan, const struct mig_command *command)
+{
+    if (command->accept_count > MIG_ACCEPT_MAX)
+        return false;
+    plan->accept_count = command->accept_count;
+    for (uint32_t i = 0; i < command->accept_count; i++) {
+        if (strlen(command->accept[i]) >= MIG_FINDING_ID_MAX)
+            return false;
+        mig_text_set(plan->accept[i], MIG_FINDING_ID_MAX, "%s", command->accept[i]);
+    }
+    return true;
+}
+
+static void do_start(struct run *r, const struct mig_command *command, struct mig_answer *answer)
+{
+    struct mig_engine *e = r->e;
+    if (!take_accepted(&e->draft, command)) {
+        refuse(answer, 400, "bad_accept", "name the findings as preflight prints them",
+               "at most %u accepted findings of %u characters", MIG_ACCEPT_MAX, MIG_FINDING_ID_MAX - 1);
+        return;
+    }
+    mig_plan_name(&e->draft, r->f->wall_ms, command->nonce);
+    engine_take_plan(e, &e->draft);
+    e->draft.accept_count = 0; /* what was accepted once is not accepted for ever */
+    engine_reset_for_retry(e);
+    run_journal(r, MIG_RECORD_PLAN)->plan = &e->plan;
+    engine_goto(r, MIG_PHASE_PREFLIGHT);
+    run_log(r, "plan.started", "plan %s", e->plan.id);
+}
+
+void engine_reset_for_retry(struct mig_engine *e)
+{
+    e->has_expected = false;
+    e->change.stage = e->change.is_undecided ? CHANGE_DECIDE : CHANGE_NONE;
+    e->change.retry_at_ms = 0;
+    e->finding_since_ms = 0;
+    e->lock_at_ms = 0;
+    e->probe_retry_at_ms = 0;
+    e->adopt_retry_at_ms = 0;
+    e->probes.reconfig_at_ms = 0; /* somebody may have changed what they showed */
+    e->probes.super_at_ms = 0;
+    e->op.has_result = false;
+    e->op.is_background = e->op.is_pending; /* its result belongs to what has failed */
+    for (uint32_t i = 0; i < e->steps.count; i++) {
+        struct mig_step *step = &e->steps.items[i];
+        bool is_first = step->kind == MIG_DO_PREFLIGHT || step->kind == MIG_DO_LOCK;
+        if (step->state == MIG_STEP_FAILED || (is_first && e->failed_phase == MIG_PHASE_PREFLIGHT))
+            step->state = MIG_STEP_PENDING;
+    }
+}
+
+static void do_retry(struct run *r)
+{
+    struct mig_engine *e = r->e;
+    engine_reset_for_retry(e);
+    e->failed_reason[0] = '\0';
+    e->is_paused = false;
+    engine_goto(r, e->failed_phase);
+    (void)run_journal(r, MIG_RECORD_RETRY);
+    run_log(r, "plan.retry", "from %s", mig_phase_name(e->phase));
+}
+
+/* Is it the gate's turn? Idempotent: an open gate answers OK again, and never opens the next one. */
+static void do_confirm(struct run *r, const struct mig_command *command, struct mig_answer *answer)
+{
+    struct mig_engine *e = r->e;
+    enum mig_gate gate = mig_gate_named(command->gate);
+    if (gate == MIG_GATE_NONE) {
+        refuse(answer, 400, "bad_phase", "switch, remove and finish can be confirmed",
+               "\"%s\" cannot be confirmed", command->gate != NULL ? command->gate : "");
+        return;
+    }
+    if (e->confirmed[gate])
+        return;
+    if (engine_waiting_gate(e) != gate) {
+        refuse(answer, 409, "not_waiting", "`zkferry status` says what it waits for",
+               "plan %s does not wait for confirmation of %s", e->plan.id, mig_gate_name(gate));
+        return;
+    }
+    e->confirmed[gate] = true;
+    run_journal(r, MIG_RECORD_CONFIRMED)->gate = gate;
+    run_log(r, "plan.confirmed", "%s", mig_gate_name(gate));
+}
+
+static void do_pause(struct run *r, bool is_paused)
+{
+    r->e->is_paused = is_paused;
+    r->e->due_from_ms = r->f->now_ms;
+    (void)run_journal(r, is_paused ? MIG_RECORD_PAUSED : MIG_RECORD_RESUMED);
+    run_log(r, is_paused ? "plan.paused" : "plan.resumed", "plan %s", r->e->plan.id);
+}
+
+static void carry_out(struct run *r, const struct mig_command *command, struct mig_answer *answer)
+{
+    switch (command->kind) {
+    case MIG_COMMAND_PREFLIGHT:
+        r->e->wants_probes = true;
+        r->e->phase_since_ms = r->f->now_ms; /* answers must be newer */
+        break;
+    case MIG_COMMAND_START:
+        do_start(r, command, answer);
+        break;
+    case MIG_COMMAND_CONFIRM:
+        do_confirm(r, command, answer);
+        break;
+    case MIG_COMMAND_PAUSE:
+        do_pause(r, true);
+        break;
+    case MIG_COMMAND_RESUME:
+        do_pause(r, false);
+        break;
+    case MIG_COMMAND_RETRY:
+        do_retry(r);
+        break;
+    case MIG_COMMAND_ROLLBACK:
+    case MIG_COMMAND_COUNT:
+        ASSERT(command->kind < MIG_COMMAND_ROLLBACK); /* refused before */
+    }
+}
+
+static bool names_other_plan(const struct mig_engine *e, const struct mig_command *command)
+{
+    bool is_named = command->plan_id != NULL && command->plan_id[0] != '\0';
+    return is_named && strcmp(command->plan_id, e->plan.id) != 0;
+}
+
+static bool is_admissible(const struct mig_engine *e, const struct mig_command *command,
+                          struct mig_answer *answer)
+{
+    bool is_confirm = command->kind == MIG_COMMAND_CONFIRM;
+    if (command->kind == MIG_COMMAND_ROLLBACK) {
+        refuse(answer, 501, "rollback_not_available",
+               "`zkferry pause` stops the plan where it is; clients keep working on both sides",
+               "rollback is not available in this version");
+    } else if (names_other_plan(e, command)) {
+        refuse(answer, 409, "wrong_plan", "`zkferry status` shows the plan's id", "the plan is %s, not %s",
+               engine_has_plan(e) ? e->plan.id : "none", command->plan_id);
+    } else if (is_confirm && mig_phase_allows(e->phase, command->kind) &&
+               (command->plan_id == NULL || command->plan_id[0] == '\0')) {
+        refuse(answer, 400, "plan_id_missing", "`zkferry status` shows the plan's id",
+               "a confirmation must name the plan");
+    } else if (is_confirm ? !mig_phase_allows(e->phase, command->kind) : !engine_can(e, command->kind)) {
+        refuse_now(e, command->kind, answer);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+void mig_engine_command(struct mig_engine *engine, const struct mig_facts *facts,
+                        const struct mig_command *command, struct mig_answer *ret_answer,
+                        struct mig_effects *ret_effects)
+{
+    ret_effects->count = 0;
+    struct run r = run_begin(engine, facts, ret_effects);
+    answer_ok(ret_answer);
+    if (!is_admissible(engine, command, ret_answer))
+        return;
+    carry_out(&r, command, ret_answer);
+    if (ret_answer->rc == RC_OK)
+        engine_run(&r);
+}

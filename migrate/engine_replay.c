@@ -1,0 +1,177 @@
+/* Replay of the journal: intent only. What is true is asked of the ensemble afterwards (engine.h, "Restart").
+ */
+#include <string.h>
+
+#include "migrate/engine_int.h"
+#include "migrate/text.h"
+
+static enum rc corrupt(const struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    return err_set(err, RC_CORRUPT, "a %s record cannot follow in phase %s", mig_record_name(record->kind),
+                   mig_phase_name(e->phase));
+}
+
+static enum rc replay_plan(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    if (record->plan == NULL)
+        return err_set(err, RC_CORRUPT, "a plan record without a plan");
+    bool is_same = e->phase == MIG_PHASE_PREFLIGHT && strcmp(record->plan->id, e->plan.id) == 0;
+    if (is_same) { /* accepted by preflight: now it knows what it started with */
+        e->plan = *record->plan;
+        engine_adopt(e, &e->plan.original);
+        return RC_OK;
+    }
+    bool is_free = e->phase == MIG_PHASE_IDLE || e->phase == MIG_PHASE_FINISHED ||
+                   (e->phase == MIG_PHASE_FAILED && !e->has_changed);
+    if (!is_free)
+        return corrupt(e, record, err);
+    engine_take_plan(e, record->plan);
+    e->phase = MIG_PHASE_PREFLIGHT;
+    return RC_OK;
+}
+
+static void settle_change(struct mig_engine *e)
+{
+    if (!e->change.is_undecided)
+        e->change.stage = CHANGE_NONE;
+}
+
+static enum rc replay_phase(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    if ((uint32_t)record->phase >= MIG_PHASE_COUNT || !mig_phase_may_go(e->phase, record->phase))
+        return corrupt(e, record, err);
+    e->phase = record->phase;
+    settle_change(e);
+    return RC_OK;
+}
+
+static enum rc replay_step(struct mig_engine *e, const struct mig_record *record, struct mig_step *step)
+{
+    if (record->is_done) {
+        step->state = MIG_STEP_DONE;
+        step->started_wall_ms = e->replay_wall_ms;
+        step->seconds_ms = record->wall_ms - e->replay_wall_ms;
+        settle_change(e);
+    }
+    return RC_OK;
+}
+
+static enum rc replay_intent(struct mig_engine *e, const struct mig_record *record,
+                             const struct mig_step *step, struct err *err)
+{
+    bool is_change = step->kind == MIG_DO_ADD || step->kind == MIG_DO_REMOVE;
+    if (!is_change || !mig_phase_is_running(e->phase))
+        return corrupt(e, record, err);
+    memset(&e->change, 0, sizeof(e->change));
+    e->change.stage = CHANGE_DECIDE; /* until the outcome says otherwise */
+    e->change.is_undecided = true;
+    e->change.is_add = step->kind == MIG_DO_ADD;
+    e->change.server = step->server;
+    e->change.from_version = record->from_version;
+    e->change.via = record->via;
+    e->change.takes_leader = !e->change.is_add && record->via == step->server;
+    e->has_changed = true;
+    return RC_OK;
+}
+
+static enum rc replay_outcome(struct mig_engine *e, const struct mig_record *record,
+                              const struct mig_step *step, struct err *err)
+{
+    if (!e->change.is_undecided || step->server != e->change.server)
+        return corrupt(e, record, err);
+    e->change.is_undecided = false;
+    e->change.stage = CHANGE_NONE;
+    e->expected.version = record->version;
+    if (!record->is_done)
+        return RC_OK;
+    if (!e->change.is_add) {
+        mig_config_remove(&e->expected, step->server);
+        return RC_OK;
+    }
+    return mig_config_add(&e->expected, mig_servers_find(&e->plan.targets, step->server));
+}
+
+static enum rc replay_for_step(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    struct mig_step *step = mig_steps_named(&e->steps, record->step);
+    if (step == NULL)
+        return err_set(err, RC_CORRUPT, "a %s record of a step \"%s\" that the plan has not",
+                       mig_record_name(record->kind), record->step);
+    if (record->kind == MIG_RECORD_STEP)
+        return replay_step(e, record, step);
+    if (record->kind == MIG_RECORD_INTENT)
+        return replay_intent(e, record, step, err);
+    return replay_outcome(e, record, step, err);
+}
+
+static enum rc replay_failed(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    if (!mig_phase_is_running(e->phase))
+        return corrupt(e, record, err);
+    e->failed_phase = e->phase;
+    e->phase = MIG_PHASE_FAILED;
+    mig_text_set(e->failed_reason, sizeof(e->failed_reason), "%s", record->text);
+    return RC_OK;
+}
+
+static enum rc replay_retry(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    if (e->phase != MIG_PHASE_FAILED || !mig_phase_is_running(record->phase))
+        return corrupt(e, record, err);
+    engine_reset_for_retry(e);
+    e->failed_reason[0] = '\0';
+    e->phase = record->phase;
+    e->is_paused = false;
+    return RC_OK;
+}
+
+static enum rc replay_flag(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    if (!mig_phase_is_running(e->phase))
+        return corrupt(e, record, err);
+    if (record->kind == MIG_RECORD_CONFIRMED && (uint32_t)record->gate < MIG_GATE_COUNT)
+        e->confirmed[record->gate] = true;
+    else
+        e->is_paused = record->kind == MIG_RECORD_PAUSED;
+    return RC_OK;
+}
+
+static enum rc replay_record(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    switch (record->kind) {
+    case MIG_RECORD_PLAN:
+        return replay_plan(e, record, err);
+    case MIG_RECORD_PHASE:
+        return replay_phase(e, record, err);
+    case MIG_RECORD_STEP:
+    case MIG_RECORD_INTENT:
+    case MIG_RECORD_OUTCOME:
+        return replay_for_step(e, record, err);
+    case MIG_RECORD_CONFIRMED:
+    case MIG_RECORD_PAUSED:
+    case MIG_RECORD_RESUMED:
+        return replay_flag(e, record, err);
+    case MIG_RECORD_FAILED:
+        return replay_failed(e, record, err);
+    case MIG_RECORD_RETRY:
+        return replay_retry(e, record, err);
+    case MIG_RECORD_FINISHED:
+        if (e->phase != MIG_PHASE_VERIFYING)
+            return corrupt(e, record, err);
+        e->phase = MIG_PHASE_FINISHED;
+        return RC_OK;
+    case MIG_RECORD_COUNT:
+        break;
+    }
+    return err_set(err, RC_CORRUPT, "a record of unknown kind %d", (int)record->kind);
+}
+
+enum rc mig_engine_replay(struct mig_engine *engine, const struct mig_record *record, struct err *err)
+{
+    enum rc rc = replay_record(engine, record, err);
+    bool is_milestone = record->kind == MIG_RECORD_PLAN || record->kind == MIG_RECORD_PHASE ||
+                        record->kind == MIG_RECORD_STEP;
+    if (rc == RC_OK && is_milestone)
+        engine->replay_wall_ms = record->wall_ms;
+    return rc;
+}
