@@ -1,0 +1,357 @@
+/* zkferry without a network: arguments against the table of commands, what each command asks of the daemon,
+ * the text people see, the files it writes. The command line is a program, not a library, so its sources are
+ * included here and px_cli_exchange is this file's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/cli/cli_args.c"
+#include "proxy/cli/cli_commands.c"
+#include "proxy/cli/cli_files.c"
+#include "proxy/cli/cli_print.c"
+
+#include <cmocka.h> /* last: its macros have short names */
+
+/* The fake daemon: remembers the last exchange, answers from a table by path. */
+static struct {
+    char url[64];
+    char path[256];
+    char body[512];
+    bool is_post;
+    unsigned count;
+} asked;
+
+static struct {
+    const char *path;
+    long http_status;
+    const char *text;
+} answers[3];
+
+enum rc px_cli_exchange(const char *url, const char *path, const char *body, struct px_cli_answer *ret_answer,
+                        struct err *err)
+{
+    (void)snprintf(asked.url, sizeof asked.url, "%s", url);
+    (void)snprintf(asked.path, sizeof asked.path, "%s", path);
+    (void)snprintf(asked.body, sizeof asked.body, "%s", body != NULL ? body : "");
+    asked.is_post = body != NULL;
+    asked.count++;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0] && answers[i].path != NULL; i++) {
+        if (strcmp(answers[i].path, path) == 0) {
+            ret_answer->http_status = answers[i].http_status;
+            ret_answer->json = json_loads(answers[i].text, 0, NULL);
+            return RC_OK;
+        }
+    }
+    return err_set(err, RC_IO, "nobody answers");
+}
+
+void px_cli_answer_done(struct px_cli_answer *answer)
+{
+    json_decref(answer->json);
+}
+
+static int forget(void **state)
+{
+    (void)state;
+    memset(&asked, 0, sizeof asked);
+    memset(answers, 0, sizeof answers);
+    unsetenv(PX_CLI_URL_ENV);
+    return 0;
+}
+
+#define WORDS_MAX 16
+
+/* Splits at blanks; the words live until the next call. */
+static enum rc parse(const char *line, struct px_cli_options *ret_options, struct err *err)
+{
+    static char copy[512];
+    char *words[WORDS_MAX] = {0};
+    int count = 0;
+
+    (void)snprintf(copy, sizeof copy, "zkferry %s", line);
+    for (char *word = strtok(copy, " "); word != NULL && count < WORDS_MAX - 1; word = strtok(NULL, " "))
+        words[count++] = word;
+    return px_cli_parse(count, words, ret_options, err);
+}
+
+static void test_arguments(void **state)
+{
+    struct px_cli_options o;
+    struct err err;
+
+    (void)state;
+    assert_int_equal(parse("status", &o, &err), RC_OK);
+    assert_string_equal(o.url, PX_CLI_URL_DEFAULT);
+    assert_string_equal(o.command->name, "status");
+    assert_int_equal(parse("status --watch --json --admin http://[::1]:1", &o, &err), RC_OK);
+    assert_true(o.is_watch && o.is_json);
+    assert_string_equal(o.url, "http://[::1]:1");
+    assert_int_equal(parse("start --accept a --accept b", &o, &err), RC_OK);
+    assert_int_equal(o.accept_count, 2);
+    assert_string_equal(o.accept[1], "b");
+    assert_int_equal(parse("joiner-config 4 --dir /x", &o, &err), RC_OK);
+    assert_string_equal(o.argument, "4");
+    assert_string_equal(o.dir, "/x");
+    assert_int_equal(setenv(PX_CLI_URL_ENV, "http://localhost:7", 1), 0);
+    assert_int_equal(parse("plan", &o, &err), RC_OK);
+    assert_string_equal(o.url, "http://localhost:7");
+    assert_int_equal(parse("--help", &o, &err), RC_OK);
+    assert_true(o.wants_help);
+    assert_int_equal(parse("--version", &o, &err), RC_OK);
+    assert_true(o.wants_version);
+}
+
+static void test_wrong_arguments(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *text;
+    } rows[] = {
+        {"", "a command is missing"},
+        {"stats", "stats: unknown command"},
+        {"status --fast", "--fast: unknown option"},
+        {"status --admin", "--admin: a value is missing"},
+        {"status 4", "status: too many arguments"},
+        {"confirm", "confirm: PHASE is missing"},
+        {"confirm Switch", "is no phase"},
+        {"drain", "drain: ID is missing"},
+        {"drain x", "\"x\" is no server id"},
+        {"drain 4/../../healthz", "is no server id"},
+        {"drain 4 5", "too many arguments"},
+        {"pause --watch", "pause does not take --watch"},
+        {"status --accept a", "status does not take --accept"},
+        {"status --dir a", "status does not take --dir"},
+    };
+    struct px_cli_options o;
+    struct err err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(parse(rows[i].line, &o, &err), RC_INVALID);
+        assert_non_null(strstr(err.text, rows[i].text));
+    }
+}
+
+static enum px_cli_exit run(const char *line)
+{
+    struct px_cli_options o;
+    struct err err;
+
+    assert_int_equal(parse(line, &o, &err), RC_OK);
+    return o.command->run(&o);
+}
+
+static void answer(size_t at, const char *path, long http_status, const char *text)
+{
+    answers[at].path = path;
+    answers[at].http_status = http_status;
+    answers[at].text = text;
+}
+
+/* Every row of the table of commands asks for its own path by its own method. */
+static void test_every_command_asks_its_path(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < px_cli_command_count; i++) {
+        static const char *const arguments[PX_CLI_ARGUMENT_COUNT] = {"", "switch", "7"};
+        const struct px_cli_command *c = &px_cli_commands[i];
+        const char *star = strchr(c->path, '*');
+        char path[128];
+        char line[128];
+
+        (void)snprintf(path, sizeof path, star != NULL ? "%.*s7%s" : "%.*s%s",
+                       star != NULL ? (int)(star - c->path) : (int)strlen(c->path), c->path,
+                       star != NULL ? star + 1 : "");
+        (void)snprintf(line, sizeof line, "%s %s", c->name, arguments[c->argument]);
+        answer(0, path, 200, "{\"startable\":true,\"message\":\"ok\"}");
+        answer(1, "/v1/status", 200, "{\"plan_id\":\"p\"}");
+        assert_int_equal(run(line), PX_CLI_DONE);
+        assert_string_equal(asked.path, path);
+        assert_int_equal(asked.is_post, c->is_post);
+    }
+}
+
+static void test_confirm_names_the_plan(void **state)
+{
+    (void)state;
+    answer(0, "/v1/status", 200, "{\"plan_id\":\"p-7\"}");
+    answer(1, "/v1/migration/confirm", 200, "{\"message\":\"ok\"}");
+    assert_int_equal(run("confirm switch"), PX_CLI_DONE);
+    assert_string_equal(asked.body, "{\"plan_id\":\"p-7\",\"phase\":\"switch\"}");
+    answer(0, "/v1/status", 200, "{\"plan_id\":\"\"}");
+    asked.count = 0;
+    assert_int_equal(run("confirm switch"), PX_CLI_FAILED);
+    assert_int_equal(asked.count, 1); /* nothing was confirmed */
+}
+
+static void test_start_sends_what_is_accepted(void **state)
+{
+    (void)state;
+    answer(0, "/v1/migration/start", 200, "{\"message\":\"ok\"}");
+    assert_int_equal(run("start"), PX_CLI_DONE);
+    assert_string_equal(asked.body, "{\"accept\":[]}");
+    assert_int_equal(run("start --accept a --accept b"), PX_CLI_DONE);
+    assert_string_equal(asked.body, "{\"accept\":[\"a\",\"b\"]}");
+}
+
+static void test_refusals_exit_with_one(void **state)
+{
+    (void)state;
+    assert_int_equal(run("status"), PX_CLI_FAILED); /* nobody there */
+    answer(0, "/v1/migration/start", 409, "{\"error\":{\"code\":\"x\",\"message\":\"m\",\"hint\":\"h\"}}");
+    assert_int_equal(run("start"), PX_CLI_FAILED);
+    answer(0, "/v1/plan", 200, "no json");
+    assert_int_equal(run("plan"), PX_CLI_FAILED);
+    answer(0, "/v1/preflight", 200, "{\"findings\":[],\"startable\":false}");
+    assert_int_equal(run("preflight"), PX_CLI_FAILED);
+    answer(0, "/v1/status", 200, "{\"phase\":\"failed\"}");
+    assert_int_equal(run("status"), PX_CLI_DONE);
+    assert_int_equal(run("status --watch"), PX_CLI_FAILED);
+    answer(0, "/v1/status", 200, "{\"phase\":\"finished\"}");
+    assert_int_equal(run("status --watch"), PX_CLI_DONE);
+}
+
+static void assert_printed(px_cli_printer *print, const char *json, const char *expected)
+{
+    json_t *answer_json = json_loads(json, 0, NULL);
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(answer_json);
+    px_cli_clean(answer_json);
+    print(out, answer_json);
+    (void)fclose(out);
+    assert_string_equal(text, expected);
+    free(text);
+    json_decref(answer_json);
+}
+
+static void test_status_for_people(void **state)
+{
+    (void)state;
+    assert_printed(
+        px_cli_print_status,
+        "{\"phase\":\"switching\",\"paused\":true,\"plan_id\":\"p-7\",\"waiting_for\":\"confirm switch\","
+        "\"next_step\":\"move\",\"can\":[\"confirm\",\"pause\"],\"config_version\":\"0x5\",\"leader\":2,"
+        "\"failed\":null,\"quorum\":{\"voters\":6,\"alive\":5,\"tolerates\":2},"
+        "\"sessions\":{\"total\":9,\"source\":8,\"target\":1,\"moved\":0,\"returned\":1,\"failed\":0,"
+        "\"expired\":0,\"waiting\":0},\"findings\":[],"
+        "\"servers\":[{\"id\":2,\"side\":\"source\",\"role\":\"participant\",\"mode\":\"leader\","
+        "\"health\":\"serving\",\"sessions\":8,\"lag\":0,\"zxid\":\"0x10\",\"admitted\":true,"
+        "\"draining\":false,\"version\":\"3.8.0\",\"address\":\"10.0.0.1:2181\",\"reason\":\"\"},"
+        "{\"id\":14,\"side\":\"target\",\"role\":\"none\",\"mode\":\"unknown\",\"health\":\"down\","
+        "\"sessions\":0,\"lag\":-1,\"zxid\":\"0x0\",\"admitted\":false,\"draining\":false,\"version\":\"\","
+        "\"address\":\"10.0.0.28:2181\",\"reason\":\"refused\"}],"
+        "\"steps\":[{\"state\":\"done\",\"name\":\"add.4\",\"seconds\":1.25,\"detail\":\"\"}]}",
+        "phase     switching (paused)\n"
+        "waiting   confirm switch\n"
+        "next      move\n"
+        "allowed   confirm, pause\n"
+        "plan      p-7\n"
+        "quorum    5 of 6 voters alive, 2 more may fail; leader 2; config 0x5\n"
+        "sessions  total 9, source 8, target 1, waiting 0, moved 0, returned 1, failed 0, expired 0\n"
+        "\n"
+        "servers\n"
+        "id  side    role         mode     health   sessions  lag  zxid  admitted  drains  version  "
+        "address         reason\n"
+        " 2  source  participant  leader   serving         8    0  0x10  yes       no      3.8.0    "
+        "10.0.0.1:2181   -\n"
+        "14  target  none         unknown  down            0    -  0x0   no        no      -        "
+        "10.0.0.28:2181  refused\n"
+        "\n"
+        "steps\n"
+        "state  step   seconds  detail\n"
+        "done   add.4      1.2  -\n");
+}
+
+static void test_findings_for_people(void **state)
+{
+    (void)state;
+    assert_printed(px_cli_print_findings,
+                   "{\"findings\":[{\"id\":\"a-1\",\"severity\":\"info\",\"server\":-1,\"seen\":\"s\"},"
+                   "{\"id\":\"b-2\",\"severity\":\"block\",\"server\":2,\"seen\":\"x\",\"why\":\"y\","
+                   "\"todo\":\"z\",\"can_accept\":true}],\"startable\":false}",
+                   "block  b-2  (server 2)  start --accept b-2\n"
+                   "       seen x\n"
+                   "       why  y\n"
+                   "       do   z\n"
+                   "info   a-1\n"
+                   "       seen s\n"
+                   "startable: no, see the blocking findings\n");
+}
+
+static void test_text_of_strangers_is_cleaned(void **state)
+{
+    (void)state;
+    assert_printed(px_cli_print_sessions,
+                   "{\"sessions\":[{\"id\":\"0x1\",\"client\":\"a\\u001b[2J\\u009bm\\nb\","
+                   "\"server\":-1,\"state\":\"h\xc3\xa9\"}],\"total\":3}",
+                   "session  client      server  state  timeout  outstanding  zxid\n"
+                   "0x1      a?[2J??m?b       -  h\xc3\xa9          -            -  -\n"
+                   "1 of 3 sessions\n");
+}
+
+#define FILES                                                                                                \
+    "{\"id\":4,\"files\":[{\"name\":\"zoo.cfg\",\"text\":\"tickTime=2000\\n\"},"                             \
+    "{\"name\":\"myid\",\"text\":\"4\\n\"}]}"
+
+static void test_joiner_files(void **state)
+{
+    char root[] = "/tmp/zkferry-test-XXXXXX";
+    char dir[64];
+    char line[128];
+    char path[96];
+    FILE *file;
+
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    (void)snprintf(dir, sizeof dir, "%s/new", root);
+    (void)snprintf(line, sizeof line, "joiner-config 4 --dir %s", dir);
+    (void)snprintf(path, sizeof path, "%s/myid", dir);
+    answer(0, "/v1/joiner-config/4", 200, FILES);
+    assert_int_equal(run(line), PX_CLI_DONE);
+    assert_true(has_content(path, "4\n"));
+    assert_int_equal(run(line), PX_CLI_DONE); /* the same content again is fine */
+    file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fputs("5\n", file);
+    (void)fclose(file);
+    assert_int_equal(run(line), PX_CLI_FAILED); /* somebody else's file */
+    assert_true(has_content(path, "5\n"));
+    answer(0, "/v1/joiner-config/4", 200, "{\"files\":[{\"name\":\"../evil\",\"text\":\"x\"}]}");
+    assert_int_equal(run(line), PX_CLI_FAILED);
+    (void)snprintf(path, sizeof path, "%s/evil", root);
+    assert_int_not_equal(access(path, F_OK), 0);
+    (void)snprintf(path, sizeof path, "%s/myid", dir);
+    assert_int_equal(unlink(path), 0);
+    (void)snprintf(path, sizeof path, "%s/zoo.cfg", dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(rmdir(root), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, forget)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_arguments),
+        TEST(test_wrong_arguments),
+        TEST(test_every_command_asks_its_path),
+        TEST(test_confirm_names_the_plan),
+        TEST(test_start_sends_what_is_accepted),
+        TEST(test_refusals_exit_with_one),
+        TEST(test_status_for_people),
+        TEST(test_findings_for_people),
+        TEST(test_text_of_strangers_is_cleaned),
+        TEST(test_joiner_files),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
