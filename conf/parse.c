@@ -6,6 +6,17 @@
 
 #include "conf/conf_int.h"
 
+/* Listeners as maps need four levels. libyaml's time grows with the square of the depth: a file of 64 KB
+ * that is nothing but brackets costs it seconds. */
+#define NESTING_MAX 8
+
+/* What the first pass has to remember between events. */
+struct scan {
+    int document_count;
+    int depth;
+    bool is_done;
+};
+
 struct walk {
     struct conf_reader *r;
     yaml_document_t *document;
@@ -59,13 +70,26 @@ static const yaml_char_t *tag_of_event(const yaml_event_t *event)
     return NULL;
 }
 
-static void check_event(struct conf_reader *r, const yaml_event_t *event, int *document_count)
+static void check_depth(struct conf_reader *r, const yaml_event_t *event, struct scan *scan)
+{
+    if (event->type == YAML_SEQUENCE_START_EVENT || event->type == YAML_MAPPING_START_EVENT)
+        scan->depth++;
+    else if (event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT)
+        scan->depth--;
+    if (scan->depth > NESTING_MAX) {
+        conf_problem(r, line_of_mark(event->start_mark), "", "is nested too deep, allowed are %d levels",
+                     NESTING_MAX);
+        scan->is_done = true;
+    }
+}
+
+static void check_event(struct conf_reader *r, const yaml_event_t *event, struct scan *scan)
 {
     int line = line_of_mark(event->start_mark);
 
     if (event->type == YAML_ALIAS_EVENT)
         conf_problem(r, line, "", "an alias (*name) is not supported, allowed is the value itself");
-    else if (event->type == YAML_DOCUMENT_START_EVENT && ++*document_count == 2)
+    else if (event->type == YAML_DOCUMENT_START_EVENT && ++scan->document_count == 2)
         conf_problem(r, line, "", "a second document begins, allowed is one per file");
     else if (tag_of_event(event) != NULL)
         conf_problem(r, line, "", "a tag (!name) is not supported, allowed is the plain value");
@@ -75,8 +99,7 @@ static void check_event(struct conf_reader *r, const yaml_event_t *event, int *d
 static void scan_events(struct conf_reader *r, struct zkp_slice text)
 {
     yaml_parser_t parser;
-    int document_count = 0;
-    bool is_done = false;
+    struct scan scan = {0};
 
     if (!yaml_parser_initialize(&parser)) {
         r->is_nomem = true;
@@ -84,14 +107,15 @@ static void scan_events(struct conf_reader *r, struct zkp_slice text)
     }
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, text.ptr, text.len);
-    while (!is_done && !conf_problems_full(r)) {
+    while (!scan.is_done && !conf_problems_full(r)) {
         yaml_event_t event;
         if (!yaml_parser_parse(&parser, &event)) {
             report_syntax(r, &parser, text);
             break;
         }
-        check_event(r, &event, &document_count);
-        is_done = event.type == YAML_STREAM_END_EVENT;
+        scan.is_done = event.type == YAML_STREAM_END_EVENT;
+        check_event(r, &event, &scan);
+        check_depth(r, &event, &scan);
         yaml_event_delete(&event);
     }
     yaml_parser_delete(&parser);

@@ -39,6 +39,7 @@ static const struct error_case syntax_cases[] = {
      "f:3: an alias (*name) is not supported, allowed is the value itself"},
     {SOURCE "workers: !!int 1\n", "f:2: a tag (!name) is not supported, allowed is the plain value"},
     {SOURCE "---\na: b\n---\nc: d\n", "f:2: a second document begins, allowed is one per file"},
+    {SOURCE "workers: [[[[[[[[x]]]]]]]]\n", "f:2: is nested too deep, allowed are 8 levels"},
     {SOURCE "? [a]\n: b\n", "f:2: a key is not a word, allowed is KEY: VALUE"},
     {SOURCE "state_dir: \"a\\0b\"\n", "f:2: state_dir: has a NUL byte, allowed is text"},
 };
