@@ -1,0 +1,31 @@
+/* Bytes that have to wait: a growing array, given back as soon as it is empty, so that an idle connection
+ * owns none. Pure. */
+#ifndef PROXY_NET_BUFFER_H
+#define PROXY_NET_BUFFER_H
+
+#include <stdint.h>
+
+#include "zkproto/err.h"
+#include "zkproto/slice.h"
+
+/* Embedded; all zero = empty. The content is bytes[start .. start + length). */
+struct px_buffer {
+    uint8_t *bytes;
+    uint32_t start;
+    uint32_t length;
+    uint32_t capacity;
+};
+
+void px_buffer_done(struct px_buffer *buffer);
+/* Makes room for `more` bytes behind the content. RC_NOMEM. */
+enum rc px_buffer_reserve(struct px_buffer *buffer, uint32_t more) RC_MUST_CHECK;
+enum rc px_buffer_append(struct px_buffer *buffer, const void *bytes, uint32_t length) RC_MUST_CHECK;
+/* Drops from the front; frees the array when nothing is left. */
+void px_buffer_consume(struct px_buffer *buffer, uint32_t length);
+
+static inline struct zkp_slice px_buffer_slice(const struct px_buffer *buffer)
+{
+    return zkp_slice_of(buffer->bytes + buffer->start, buffer->length);
+}
+
+#endif

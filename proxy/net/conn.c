@@ -1,0 +1,182 @@
+/* Sockets, their events and buffers; see conn.h. */
+#include "proxy/net/conn.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "proxy/net/link_int.h"
+#include "proxy/net/worker_int.h"
+#include "proxy/session/session.h"
+
+void px_conn_init(struct px_conn *conn, struct px_link *link, bool is_client)
+{
+    *conn = (struct px_conn){.link = link, .fd = -1, .is_client = is_client};
+}
+
+void px_conn_open(struct px_conn *conn, int take_fd)
+{
+    struct px_link *link = conn->link;
+    bool is_client = conn->is_client;
+
+    px_conn_done(conn);
+    px_conn_init(conn, link, is_client);
+    conn->fd = take_fd;
+}
+
+int px_conn_detach(struct px_conn *conn)
+{
+    int fd = conn->fd;
+
+    if (conn->armed != 0)
+        event_del(&conn->event);
+    conn->armed = 0;
+    conn->fd = -1;
+    conn->is_connecting = false;
+    return fd;
+}
+
+void px_conn_close(struct px_conn *conn)
+{
+    int fd = px_conn_detach(conn);
+
+    if (fd >= 0)
+        close(fd);
+}
+
+void px_conn_done(struct px_conn *conn)
+{
+    px_conn_close(conn);
+    px_buffer_done(&conn->in);
+    px_buffer_done(&conn->out);
+}
+
+static bool is_stopped_by_session(const struct px_conn *conn)
+{
+    return (conn->pauses & PX_PAUSE_SESSION) != 0 && conn->stream_left == 0;
+}
+
+bool px_conn_may_read(const struct px_conn *conn)
+{
+    if (conn->fd < 0 || conn->is_connecting || (conn->pauses & (PX_PAUSE_PEER_FULL | PX_PAUSE_INFLIGHT)) != 0)
+        return false;
+    return !is_stopped_by_session(conn);
+}
+
+bool px_conn_is_mid_frame(const struct px_conn *conn)
+{
+    return conn->stream_left > 0 || (!conn->is_client && conn->in.length > 0);
+}
+
+void px_conn_pause_session(struct px_conn *conn)
+{
+    conn->pauses |= PX_PAUSE_SESSION;
+}
+
+void px_conn_resume_session(struct px_conn *conn)
+{
+    conn->pauses &= (uint8_t)~PX_PAUSE_SESSION;
+    conn->wants_walk = conn->in.length > 0;
+}
+
+bool px_conn_pause(struct px_conn *conn, enum px_pause why, bool is_on)
+{
+    bool was_on = (conn->pauses & why) != 0;
+
+    if (is_on)
+        conn->pauses |= (uint8_t)why;
+    else
+        conn->pauses &= (uint8_t)~why;
+    return was_on != is_on;
+}
+
+/* While a client waits for a server it is not read, but its end must be seen. Later, unread requests may
+ * stand before its FIN (closeSession among them), so only reading tells. */
+static bool watches_for_end(const struct px_conn *conn)
+{
+    enum px_session_state state = px_session_state(conn->link->core);
+
+    return conn->is_client &&
+           (state == PX_SESSION_CLAIMING || state == PX_SESSION_WAITING || state == PX_SESSION_DIALING);
+}
+
+static short conn_needs(const struct px_conn *conn)
+{
+    short needs = 0;
+
+    if (conn->fd < 0)
+        return 0;
+    if (px_conn_may_read(conn))
+        needs |= EV_READ;
+    else if (watches_for_end(conn))
+        needs |= EV_CLOSED;
+    if (conn->is_connecting || conn->out.length > 0)
+        needs |= EV_WRITE;
+    return needs == 0 ? needs : (short)(needs | EV_PERSIST);
+}
+
+void px_conn_arm(struct px_conn *conn)
+{
+    short needs = conn_needs(conn);
+
+    if (needs == conn->armed)
+        return;
+    if (conn->armed != 0)
+        event_del(&conn->event);
+    conn->armed = 0;
+    if (needs == 0)
+        return;
+    event_assign(&conn->event, conn->link->worker->base, conn->fd, needs, px_link_on_event, conn);
+    if (event_add(&conn->event, NULL) == 0)
+        conn->armed = needs;
+    else
+        conn->is_broken = true; /* out of kernel memory: this connection can't go on */
+}
+
+static void conn_break(struct px_conn *conn)
+{
+    conn->is_broken = true;
+    px_buffer_done(&conn->out);
+}
+
+/* What the kernel took of bytes; a failure breaks the connection and takes them all. */
+static uint32_t conn_send(struct px_conn *conn, const void *bytes, uint32_t length)
+{
+    ssize_t sent;
+
+    do
+        sent = send(conn->fd, bytes, length, MSG_NOSIGNAL);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+        conn_break(conn);
+        return length;
+    }
+    if (sent > 0 && conn->is_client)
+        px_metric_add(conn->link->worker->metrics, PX_METRIC_CLIENT_BYTES_OUT, (uint64_t)sent);
+    return sent < 0 ? 0 : (uint32_t)sent;
+}
+
+void px_conn_write(struct px_conn *conn, const void *bytes, uint32_t length)
+{
+    uint32_t sent = 0;
+
+    if (conn->fd < 0 || conn->is_broken || length == 0)
+        return;
+    if (conn->out.length == 0 && !conn->is_connecting)
+        sent = conn_send(conn, bytes, length);
+    if (sent < length && !conn->is_broken &&
+        px_buffer_append(&conn->out, (const uint8_t *)bytes + sent, length - sent) != RC_OK)
+        conn_break(conn);
+}
+
+void px_conn_flush(struct px_conn *conn)
+{
+    struct zkp_slice rest = px_buffer_slice(&conn->out);
+    uint32_t sent;
+
+    if (conn->fd < 0 || conn->is_connecting || rest.len == 0)
+        return;
+    sent = conn_send(conn, rest.ptr, rest.len);
+    if (!conn->is_broken)
+        px_buffer_consume(&conn->out, sent);
+}

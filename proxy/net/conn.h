@@ -1,0 +1,67 @@
+/* One socket of a link: its event, the bytes that wait, the frame that is passing through, and the reasons
+ * why it is not read. Raw libevent events, so that back-pressure and lifetimes are explicit (design.md §4).
+ * Worker thread. Not here: frames and what they mean (link_frames.c). */
+#ifndef PROXY_NET_CONN_H
+#define PROXY_NET_CONN_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/net/buffer.h"
+
+struct px_link;
+
+/* Why a connection is not read; it is when none is set. */
+enum px_pause {
+    PX_PAUSE_PEER_FULL = 1, /* the other side takes its bytes too slowly */
+    PX_PAUSE_INFLIGHT = 2,  /* too many requests wait for their replies */
+    PX_PAUSE_SESSION = 4,   /* the session core says so; from the next frame boundary on */
+};
+
+/* Embedded in its link, freed with it. fd -1 = closed or never open; every call on such a one is a no-op. */
+struct px_conn {
+    struct px_link *link;
+    int fd;
+    short armed;    /* what the event waits for now */
+    uint8_t pauses; /* set of enum px_pause */
+    bool is_client;
+    bool is_connecting;   /* until TCP is up */
+    bool is_broken;       /* a send failed: nothing more is written, reading shows the end */
+    bool drops_stream;    /* stream_left is swallowed instead of forwarded */
+    bool wants_walk;      /* resumed: what is in `in` has to be looked at */
+    uint32_t stream_left; /* bytes of the present frame that have not come yet */
+    struct px_buffer in;  /* a frame's beginning that is not enough yet, or frames not to be looked at yet */
+    struct px_buffer out; /* what the kernel did not take */
+    struct event event;
+};
+
+void px_conn_init(struct px_conn *conn, struct px_link *link, bool is_client);
+/* Takes a non-blocking socket; nothing is awaited before px_conn_arm. */
+void px_conn_open(struct px_conn *conn, int take_fd);
+/* Unregisters and closes. Buffers stay until px_conn_done: their bytes may be on the stack above us. */
+void px_conn_close(struct px_conn *conn);
+/* The same, but the descriptor is the caller's from now on; -1 when there is none. */
+int px_conn_detach(struct px_conn *conn);
+void px_conn_done(struct px_conn *conn);
+
+/* Waits for what this connection needs now: read, write, or just the peer's end. */
+void px_conn_arm(struct px_conn *conn);
+/* Sends what the kernel takes and keeps the rest. A failed send sets is_broken. */
+void px_conn_write(struct px_conn *conn, const void *bytes, uint32_t length);
+/* Sends what waits. */
+void px_conn_flush(struct px_conn *conn);
+
+bool px_conn_may_read(const struct px_conn *conn);
+/* A frame was passed on in part: neither may the session be called quiet nor anything be injected. A
+ * client's bytes that merely wait in `in` were passed to nobody. */
+bool px_conn_is_mid_frame(const struct px_conn *conn);
+/* PX_PAUSE_SESSION on: a frame half passed on is still finished. Off: wants_walk when something was left
+ * behind. */
+void px_conn_pause_session(struct px_conn *conn);
+void px_conn_resume_session(struct px_conn *conn);
+/* Sets or clears another reason; true when it changed. */
+bool px_conn_pause(struct px_conn *conn, enum px_pause why, bool is_on);
+
+#endif

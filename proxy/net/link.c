@@ -1,0 +1,382 @@
+/* Life of a link: adopting, stepping the core, carrying out its actions, dying. Worker thread. */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proxy/log.h"
+#include "proxy/net/linger.h"
+#include "proxy/net/link_int.h"
+#include "proxy/net/worker_int.h"
+#include "proxy/session/request_queue.h"
+
+_Static_assert(PX_METRIC_STATE_DEAD - PX_METRIC_STATE_GREETING == PX_SESSION_DEAD - PX_SESSION_GREETING,
+               "the rows of zkferry_sessions follow the states");
+
+static void link_enlist(struct px_link *link, enum px_session_state state)
+{
+    struct px_worker *worker = link->worker;
+
+    TAILQ_INSERT_TAIL(&worker->links[state], link, entry);
+    worker->link_counts[state]++;
+    px_metric_add(worker->metrics, PX_METRIC_STATE_GREETING + state, 1);
+}
+
+static void link_delist(struct px_link *link, enum px_session_state state)
+{
+    struct px_worker *worker = link->worker;
+
+    TAILQ_REMOVE(&worker->links[state], link, entry);
+    worker->link_counts[state]--;
+    px_metric_sub(worker->metrics, PX_METRIC_STATE_GREETING + state, 1);
+}
+
+void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
+{
+    struct px_link *link = calloc(1, sizeof(*link));
+    int64_t deadline_ms = worker->now_ms + worker->options.handshake_timeout_ms;
+
+    if (link != NULL)
+        link->core = px_session_new(take_adopt->config_node != CONF_GUARD_PASS, deadline_ms);
+    if (link == NULL || link->core == NULL) {
+        free(link);
+        close(take_adopt->fd);
+        px_metric_add(worker->metrics, PX_METRIC_CLOSED_NO_MEMORY, 1);
+        return;
+    }
+    link->worker = worker;
+    link->token = ++worker->last_token;
+    link->peer = take_adopt->peer;
+    link->listener = take_adopt->listener;
+    link->deferred = PX_EVENT_COUNT;
+    link->slot = PX_SLOT_NONE;
+    px_conn_init(&link->client, link, true);
+    px_conn_init(&link->server, link, false);
+    px_conn_open(&link->client, take_adopt->fd);
+    HASH_ADD(hh, worker->by_token, token, sizeof(link->token), link);
+    link_enlist(link, PX_SESSION_GREETING);
+    px_metric_add(worker->metrics, PX_METRIC_CLIENTS_ACCEPTED, 1);
+    px_metric_add(worker->metrics, PX_METRIC_CLIENTS, 1);
+    px_link_settle(link);
+}
+
+bool px_link_is_dead(const struct px_link *link)
+{
+    return px_session_state(link->core) == PX_SESSION_DEAD;
+}
+
+void px_link_free(struct px_link *link)
+{
+    link_delist(link, PX_SESSION_DEAD);
+    px_conn_done(&link->client);
+    px_conn_done(&link->server);
+    px_session_free(link->core);
+    free(link);
+}
+
+struct px_event px_link_event(const struct px_link *link, enum px_event_kind kind)
+{
+    return (struct px_event){.kind = kind, .now_ms = link->worker->now_ms, .now_us = link->worker->now_us};
+}
+
+/* After these the client's socket is worth an orderly end: it has something to read, or will come back. */
+static bool ends_orderly(enum px_close_reason reason)
+{
+    switch (reason) {
+    case PX_CLOSE_CLOSE_SESSION:
+    case PX_CLOSE_RETURNED:
+    case PX_CLOSE_SERVER_GONE:
+    case PX_CLOSE_UNKNOWN_OUTCOME:
+    case PX_CLOSE_EXPIRED:
+    case PX_CLOSE_WRONG_PASSWORD:
+    case PX_CLOSE_NO_SERVER:
+        return true;
+    case PX_CLOSE_CLIENT_GONE:
+    case PX_CLOSE_SILENT:
+    case PX_CLOSE_SUPERSEDED:
+    case PX_CLOSE_OWNER_CONFLICT:
+    case PX_CLOSE_HANDSHAKE_TIMEOUT:
+    case PX_CLOSE_FRAME_LENGTH:
+    case PX_CLOSE_FRAME_TOO_BIG:
+    case PX_CLOSE_BAD_CONNECT:
+    case PX_CLOSE_BAD_REQUEST:
+    case PX_CLOSE_SERVER_PROTOCOL:
+    case PX_CLOSE_LIMIT:
+    case PX_CLOSE_NO_MEMORY:
+    case PX_CLOSE_SHUTDOWN:
+    case PX_CLOSE_WORD:
+    case PX_CLOSE_COUNT:
+        break;
+    }
+    return false;
+}
+
+static void close_client(struct px_link *link, enum px_close_reason reason)
+{
+    struct px_conn *client = &link->client;
+
+    if (client->fd >= 0 && !client->is_broken && ends_orderly(reason))
+        px_linger_start(link->worker, px_conn_detach(client), &client->out);
+    else
+        px_conn_close(client);
+}
+
+static void log_close(const struct px_link *link, enum px_close_reason reason)
+{
+    struct px_session_facts facts;
+    bool is_usual =
+        reason == PX_CLOSE_CLIENT_GONE || reason == PX_CLOSE_CLOSE_SESSION || reason == PX_CLOSE_WORD;
+
+    px_session_facts_get(link->core, &facts);
+    px_log(is_usual ? PX_LOG_DEBUG : PX_LOG_INFO, "client.closed",
+           "reason=%s sid=0x%llx slot=%d zxid=0x%llx received=%llu", px_close_reason_name(reason),
+           (unsigned long long)facts.session_id, (int)link->slot, (unsigned long long)facts.last_zxid,
+           (unsigned long long)facts.received_count);
+}
+
+static void count_close(struct px_link *link, enum px_close_reason reason)
+{
+    struct px_metrics *metrics = link->worker->metrics;
+
+    px_metric_add(metrics, PX_METRIC_CLOSED_CLIENT_GONE + reason, 1);
+    px_metric_sub(metrics, PX_METRIC_CLIENTS, 1);
+    if (reason == PX_CLOSE_RETURNED)
+        px_metric_add(metrics, PX_METRIC_RETURN_DONE, 1);
+    if (reason == PX_CLOSE_SERVER_PROTOCOL)
+        px_metric_add(metrics, PX_METRIC_DECODE_SERVER, 1);
+    if (reason == PX_CLOSE_BAD_CONNECT || reason == PX_CLOSE_BAD_REQUEST || reason == PX_CLOSE_FRAME_LENGTH ||
+        reason == PX_CLOSE_FRAME_TOO_BIG)
+        px_metric_add(metrics, PX_METRIC_DECODE_CLIENT, 1);
+}
+
+/* The core is DEAD already: sockets, claims and counts follow; memory waits for the sweep. */
+static void link_die(struct px_link *link, enum px_close_reason reason)
+{
+    px_walk_flush(link);
+    log_close(link, reason);
+    count_close(link, reason);
+    if (link->has_place)
+        px_link_dial_end(link, reason == PX_CLOSE_EXPIRED ? PX_DIAL_EXPIRED : PX_DIAL_LOCAL);
+    px_conn_close(&link->server);
+    close_client(link, reason);
+    px_link_unclaim(link);
+    if (link->is_established)
+        atomic_fetch_sub_explicit(&link->worker->shared->slots[link->slot].session_count, 1,
+                                  memory_order_relaxed);
+    HASH_DELETE(hh, link->worker->by_token, link);
+}
+
+static void link_established(struct px_link *link, int64_t session_id)
+{
+    px_link_dial_end(link, PX_DIAL_OK);
+    link->is_established = true;
+    atomic_fetch_add_explicit(&link->worker->shared->slots[link->slot].session_count, 1,
+                              memory_order_relaxed);
+    px_link_claim_established(link, session_id);
+    px_log(PX_LOG_DEBUG, "session.established", "sid=0x%llx slot=%u", (unsigned long long)session_id,
+           link->slot);
+}
+
+static void link_send(struct px_link *link, struct px_conn *to, const struct px_actions *actions,
+                      const struct px_action *action)
+{
+    px_walk_flush(link);
+    px_conn_write(to, actions->bytes + action->send.offset, action->send.length);
+}
+
+static void link_act(struct px_link *link, const struct px_actions *actions, const struct px_action *action)
+{
+    switch (action->kind) {
+    case PX_ACTION_FORWARD:
+        px_walk_forward(link);
+        break;
+    case PX_ACTION_DROP:
+        px_walk_drop(link);
+        break;
+    case PX_ACTION_HIDE_MULTI:
+        px_walk_hide_multi(link, action->mask);
+        break;
+    case PX_ACTION_SEND_CLIENT:
+        link_send(link, &link->client, actions, action);
+        break;
+    case PX_ACTION_SEND_SERVER:
+        link_send(link, &link->server, actions, action);
+        break;
+    case PX_ACTION_PAUSE_CLIENT:
+        px_conn_pause_session(&link->client);
+        break;
+    case PX_ACTION_RESUME_CLIENT:
+        px_conn_resume_session(&link->client);
+        break;
+    case PX_ACTION_CLAIM:
+        px_link_claim(link, action->session_id);
+        break;
+    case PX_ACTION_ROUTE:
+        link->retry_ms = 0; /* the end of the loop turn does it: a dial may fail at once, and then again */
+        link->worker->free_places++;
+        break;
+    case PX_ACTION_REJECT_DIAL:
+        px_link_dial_end(link, PX_DIAL_MALFORMED);
+        break;
+    case PX_ACTION_ESTABLISHED:
+        link_established(link, action->session_id);
+        break;
+    case PX_ACTION_CLOSE_CLIENT:
+        px_conn_close(&link->client);
+        break;
+    case PX_ACTION_CLOSE:
+        link_die(link, action->reason);
+        break;
+    }
+}
+
+static void link_changed(struct px_link *link, enum px_session_state before, enum px_session_state after)
+{
+    link_delist(link, before);
+    link_enlist(link, after);
+    if (before == PX_SESSION_RETURNING && after == PX_SESSION_ACTIVE) {
+        px_metric_add(link->worker->metrics, PX_METRIC_RETURN_BUSY, 1);
+        link->return_after_ms = link->worker->now_ms + 1000;
+    }
+    if (after == PX_SESSION_ACTIVE && link->worker->hold_id != 0)
+        link->deferred = PX_EVENT_HOLD;
+}
+
+static void count_note(const struct px_link *link, const struct px_event *event,
+                       const struct px_actions *actions)
+{
+    struct px_metrics *metrics = link->worker->metrics;
+    uint64_t bytes = 4 + (uint64_t)event->length;
+
+    switch (actions->note) {
+    case PX_NOTE_REQUEST:
+        if (actions->request_kind != PX_REQUEST_LOCAL)
+            px_metrics_request(metrics, link->slot, actions->op, bytes);
+        if (actions->request_kind == PX_REQUEST_FORWARDED)
+            break;
+        if (actions->request_kind != PX_REQUEST_LOCAL)
+            px_metric_add(metrics, PX_METRIC_GUARD_CONFIG_HIDDEN, 1);
+        else
+            px_metric_add(metrics,
+                          actions->op == ZKP_OPX_RECONFIG ? PX_METRIC_GUARD_RECONFIG : PX_METRIC_GUARD_CHECK,
+                          1);
+        break;
+    case PX_NOTE_REPLY:
+        px_metrics_response(metrics, link->slot, link->worker->directive->servers[link->slot].side,
+                            actions->op, bytes, event->now_us - actions->sent_us, link->worker->slow_us);
+        break;
+    case PX_NOTE_EVENT:
+        px_metric_add(metrics, PX_METRIC_WATCH_EVENTS, 1);
+        break;
+    case PX_NOTE_NONE:
+        break;
+    }
+}
+
+static void step_once(struct px_link *link, const struct px_event *event)
+{
+    enum px_session_state before = px_session_state(link->core);
+    enum px_session_state after;
+    struct px_actions actions;
+
+    px_session_step(link->core, event, &actions);
+    after = px_session_state(link->core);
+    if (before != after)
+        link_changed(link, before, after);
+    if (actions.note != PX_NOTE_NONE)
+        count_note(link, event, &actions);
+    for (uint32_t i = 0; i < actions.count; i++)
+        link_act(link, &actions, &actions.list[i]);
+    if (actions.has_more && !px_link_is_dead(link))
+        link->deferred = PX_EVENT_CONTINUE;
+}
+
+void px_link_step(struct px_link *link, const struct px_event *event)
+{
+    step_once(link, event);
+    while (link->deferred != PX_EVENT_COUNT && !px_link_is_dead(link)) {
+        struct px_event next = px_link_event(link, link->deferred);
+        link->deferred = PX_EVENT_COUNT;
+        next.deadline_ms = link->worker->hold_deadline_ms;
+        step_once(link, &next);
+    }
+}
+
+void px_link_step_kind(struct px_link *link, enum px_event_kind kind)
+{
+    struct px_event event = px_link_event(link, kind);
+
+    px_link_step(link, &event);
+}
+
+static void press_back(struct px_link *link, struct px_conn *reader, const struct px_conn *writer)
+{
+    uint32_t limit = link->worker->options.client_buffer_max;
+    bool is_full = writer->out.length > limit;
+
+    if (!is_full && (reader->pauses & PX_PAUSE_PEER_FULL) != 0)
+        is_full = writer->out.length > limit / 2;
+    if (px_conn_pause(reader, PX_PAUSE_PEER_FULL, is_full) && is_full)
+        px_metric_add(link->worker->metrics, PX_METRIC_BACK_PRESSURE, 1);
+}
+
+static void limit_inflight(struct px_link *link)
+{
+    uint32_t limit = (link->client.pauses & PX_PAUSE_INFLIGHT) != 0 ? PX_INFLIGHT_RESUME : PX_INFLIGHT_MAX;
+
+    px_conn_pause(&link->client, PX_PAUSE_INFLIGHT, px_session_outstanding(link->core) >= limit);
+}
+
+static bool waits_for_quiet(const struct px_link *link)
+{
+    enum px_session_state state = px_session_state(link->core);
+
+    return state == PX_SESSION_RETURNING || state == PX_SESSION_HOLDING;
+}
+
+static void step_settle(struct px_link *link)
+{
+    struct px_event event = px_link_event(link, PX_EVENT_SETTLE);
+
+    event.is_client_mid_frame = px_conn_is_mid_frame(&link->client);
+    event.is_server_mid_frame = px_conn_is_mid_frame(&link->server);
+    px_link_step(link, &event);
+}
+
+void px_link_settle(struct px_link *link)
+{
+    while (!px_link_is_dead(link) && link->client.wants_walk)
+        px_link_walk_held(&link->client);
+    if (waits_for_quiet(link))
+        step_settle(link);
+    if (!px_link_is_dead(link) && link->client.is_broken)
+        px_link_step_kind(link, PX_EVENT_CLIENT_GONE);
+    if (px_link_is_dead(link))
+        return;
+    press_back(link, &link->client, &link->server);
+    press_back(link, &link->server, &link->client);
+    limit_inflight(link);
+    px_conn_arm(&link->client);
+    px_conn_arm(&link->server);
+}
+
+void px_link_row(const struct px_link *link, struct px_session_row *ret_row)
+{
+    struct px_session_facts facts;
+
+    px_session_facts_get(link->core, &facts);
+    *ret_row = (struct px_session_row){
+        .session_id = link->is_established ? facts.session_id : 0,
+        .client = link->peer,
+        .slot = link->slot,
+        .timeout_ms = facts.timeout_ms,
+        .state = px_session_state_name(px_session_state(link->core)),
+        .outstanding_count = px_session_outstanding(link->core),
+        .last_zxid = facts.last_zxid,
+        .last_xid = facts.last_xid,
+        .last_op = facts.last_op,
+        .received_count = facts.received_count,
+        .sent_count = facts.sent_count,
+        .established_ms = facts.established_ms,
+        .heard_ms = facts.heard_ms,
+    };
+}

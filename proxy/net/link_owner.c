@@ -1,0 +1,120 @@
+/* One session id, one client connection: claiming it in the owner map, and asking an older holder, on
+ * whichever worker, to let go first (design.md §4). Worker thread. */
+#include <string.h>
+
+#include "proxy/net/link_int.h"
+#include "proxy/net/worker_int.h"
+
+static struct px_owner owner_of(const struct px_link *link)
+{
+    return (struct px_owner){.worker = link->worker->options.index, .token = link->token};
+}
+
+static struct px_link *link_find(struct px_worker *worker, uint64_t token)
+{
+    struct px_link *link;
+
+    HASH_FIND(hh, worker->by_token, &token, sizeof(token), link);
+    return link;
+}
+
+static void ask_release(struct px_link *link, int64_t session_id, struct px_owner holder)
+{
+    struct zkp_slice password = px_session_password(link->core);
+    struct px_msg *msg = px_msg_new(PX_MSG_RELEASE);
+
+    if (msg == NULL)
+        return; /* the connect times out, and the client tries again */
+    msg->worker = link->worker->options.index;
+    msg->release.session_id = session_id;
+    msg->release.has_password = password.len == ZKP_PASSWORD_LEN;
+    if (msg->release.has_password)
+        memcpy(msg->release.password, password.ptr, ZKP_PASSWORD_LEN);
+    msg->release.holder_token = holder.token;
+    msg->release.newcomer_token = link->token;
+    px_mailbox_push(link->worker->shared->mailboxes[holder.worker], msg);
+}
+
+void px_link_claim(struct px_link *link, int64_t session_id)
+{
+    struct px_owner holder;
+
+    enum rc rc = px_owner_claim(link->worker->shared->owners, session_id, owner_of(link), &holder);
+
+    if (rc == RC_OK) {
+        link->claimed_id = session_id;
+        link->deferred = PX_EVENT_ADMITTED;
+    } else if (rc == RC_EXISTS) {
+        ask_release(link, session_id, holder);
+    } /* out of memory: the connect times out, and the client tries again */
+}
+
+void px_link_unclaim(struct px_link *link)
+{
+    if (link->claimed_id != 0)
+        px_owner_release(link->worker->shared->owners, link->claimed_id, owner_of(link));
+    link->claimed_id = 0;
+}
+
+void px_link_claim_established(struct px_link *link, int64_t session_id)
+{
+    struct px_owner holder;
+
+    if (link->claimed_id == session_id)
+        return;
+    px_link_unclaim(link); /* the server gave another id than the one asked for */
+    if (px_owner_claim(link->worker->shared->owners, session_id, owner_of(link), &holder) == RC_OK)
+        link->claimed_id = session_id;
+    else
+        link->deferred = PX_EVENT_CONFLICT;
+}
+
+static void answer_release(struct px_worker *worker, const struct px_msg *request, bool is_denied)
+{
+    struct px_msg *msg = px_msg_new(PX_MSG_RELEASED);
+
+    if (msg == NULL)
+        return;
+    msg->worker = worker->options.index;
+    msg->released.session_id = request->release.session_id;
+    msg->released.newcomer_token = request->release.newcomer_token;
+    msg->released.is_denied = is_denied;
+    px_mailbox_push(worker->shared->mailboxes[request->worker], msg);
+}
+
+void px_owner_on_release(struct px_worker *worker, const struct px_msg *msg)
+{
+    struct px_link *holder = link_find(worker, msg->release.holder_token);
+    struct zkp_slice password = {0};
+
+    if (msg->release.has_password)
+        password = zkp_slice_of(msg->release.password, ZKP_PASSWORD_LEN);
+    /* Gone, or holds another id by now: the newcomer may claim. */
+    if (holder != NULL && holder->claimed_id == msg->release.session_id) {
+        if (!px_session_password_fits(holder->core, password)) {
+            answer_release(worker, msg, true);
+            return;
+        }
+        px_metric_add(worker->metrics, PX_METRIC_TAKEOVERS, 1);
+        px_link_step_kind(holder, PX_EVENT_SUPERSEDE);
+    }
+    answer_release(worker, msg, false);
+}
+
+void px_owner_on_released(struct px_worker *worker, const struct px_msg *msg)
+{
+    struct px_link *newcomer = link_find(worker, msg->released.newcomer_token);
+
+    if (newcomer == NULL || px_session_state(newcomer->core) != PX_SESSION_CLAIMING)
+        return;
+    if (msg->released.is_denied) {
+        px_link_step_kind(newcomer, PX_EVENT_DENIED);
+        return;
+    }
+    px_link_claim(newcomer, msg->released.session_id); /* somebody else may have been faster: asked again */
+    if (newcomer->deferred == PX_EVENT_ADMITTED) {
+        newcomer->deferred = PX_EVENT_COUNT;
+        px_link_step_kind(newcomer, PX_EVENT_ADMITTED);
+    }
+    px_link_settle(newcomer);
+}

@@ -1,0 +1,81 @@
+/* The shared counters. Any thread; relaxed, because no other memory hangs on them. */
+#include "proxy/net/shared.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/net/owner_map.h"
+#include "zkproto/assert.h"
+
+const char *px_dial_result_name(enum px_dial_result result)
+{
+    static const char *const names[PX_DIAL_COUNT] = {
+#define DIAL_NAME(name, label) [PX_DIAL_##name] = (label),
+        PX_DIAL_RESULTS(DIAL_NAME)
+#undef DIAL_NAME
+    };
+    return names[result];
+}
+
+struct px_shared *px_shared_new(uint32_t worker_count)
+{
+    struct px_shared *shared = aligned_alloc(alignof(struct px_shared), sizeof(*shared));
+
+    ASSERT(worker_count > 0 && worker_count <= PX_WORKERS_MAX);
+    if (shared == NULL)
+        return NULL;
+    memset(shared, 0, sizeof(*shared));
+    shared->worker_count = worker_count;
+    shared->owners = px_owner_map_new();
+    if (shared->owners == NULL) {
+        free(shared);
+        return NULL;
+    }
+    return shared;
+}
+
+void px_shared_free(struct px_shared *shared)
+{
+    if (shared == NULL)
+        return;
+    px_owner_map_free(shared->owners);
+    free(shared);
+}
+
+bool px_shared_connect_take(struct px_shared *shared, uint32_t slot)
+{
+    _Atomic(uint32_t) *count = &shared->slots[slot].connect_count;
+    uint32_t now = atomic_load_explicit(count, memory_order_relaxed);
+
+    while (now < PX_CONNECTS_MAX)
+        if (atomic_compare_exchange_weak_explicit(count, &now, now + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
+
+void px_shared_connect_give(struct px_shared *shared, uint32_t slot)
+{
+    uint32_t before = atomic_fetch_sub_explicit(&shared->slots[slot].connect_count, 1, memory_order_relaxed);
+
+    ASSERT(before > 0);
+}
+
+void px_shared_zxid_raise(struct px_shared *shared, uint32_t slot, int64_t zxid)
+{
+    _Atomic(int64_t) *highest = &shared->slots[slot].zxid;
+    int64_t now = atomic_load_explicit(highest, memory_order_relaxed);
+
+    while (now < zxid)
+        if (atomic_compare_exchange_weak_explicit(highest, &now, zxid, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return;
+}
+
+int64_t px_shared_zxid(const struct px_shared *shared, const struct px_directive *directive, uint32_t slot)
+{
+    int64_t seen = atomic_load_explicit(&shared->slots[slot].zxid, memory_order_relaxed);
+    int64_t probed = directive->servers[slot].zxid;
+
+    return seen > probed ? seen : probed;
+}

@@ -1,0 +1,313 @@
+/* A worker's thread: loop, clock, messages, sweep; and the calls that control makes from its own thread.
+ * Not here: what directives and time do to sessions (worker_orders.c). */
+#include "proxy/net/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/log.h"
+#include "proxy/net/linger.h"
+#include "proxy/net/switches.h"
+#include "proxy/net/worker_int.h"
+#include "zkproto/assert.h"
+
+/* A probe round takes longer than this, and all waiting connects want the same one. */
+#define KICK_PAUSE_MS 200
+
+void px_worker_clock(struct px_worker *worker)
+{
+    struct timespec now;
+
+    if (!worker->is_clock_stale)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    worker->now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    worker->now_us = (uint32_t)((uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u);
+    worker->is_clock_stale = false;
+}
+
+void px_worker_kick_probe(struct px_worker *worker)
+{
+    struct px_msg *msg;
+
+    if (worker->now_ms - worker->kick_ms < KICK_PAUSE_MS)
+        return;
+    worker->kick_ms = worker->now_ms;
+    msg = px_msg_new(PX_MSG_KICK_PROBE);
+    if (msg == NULL)
+        return;
+    msg->worker = worker->options.index;
+    px_mailbox_push(worker->options.control, msg);
+}
+
+static uint32_t worker_link_count(const struct px_worker *worker)
+{
+    uint32_t count = 0;
+
+    for (uint32_t state = 0; state < PX_SESSION_DEAD; state++)
+        count += worker->link_counts[state];
+    return count;
+}
+
+static void fill_rows(struct px_worker *worker, struct px_session_row *rows, uint32_t room,
+                      uint32_t *ret_count)
+{
+    const struct px_link *link;
+    uint32_t count = 0;
+
+    for (uint32_t state = 0; state < PX_SESSION_DEAD; state++)
+        TAILQ_FOREACH(link, &worker->links[state], entry)
+    if (count < room)
+        px_link_row(link, &rows[count++]);
+    *ret_count = count;
+}
+
+static void answer_list(struct px_worker *worker, const struct px_msg *request)
+{
+    uint32_t room = worker_link_count(worker);
+    struct px_msg *msg;
+
+    if (worker->now_ms >= request->list.deadline_ms)
+        return;
+    msg = px_msg_new(PX_MSG_SESSIONS);
+    if (msg == NULL)
+        return;
+    msg->worker = worker->options.index;
+    msg->sessions.request_id = request->list.request_id;
+    if (room > 0)
+        msg->sessions.rows = calloc(room, sizeof(*msg->sessions.rows));
+    if (msg->sessions.rows != NULL)
+        fill_rows(worker, msg->sessions.rows, room, &msg->sessions.count);
+    px_mailbox_push(worker->options.control, msg);
+}
+
+static void take_adopt(struct px_worker *worker, struct px_msg *msg)
+{
+    if (worker->is_stopping || (worker->directive != NULL && worker->directive->stop))
+        return; /* the message closes it */
+    px_link_adopt(worker, &msg->adopt);
+    msg->adopt.fd = -1;
+}
+
+static void worker_on_msg(void *context, struct px_msg *take_msg)
+{
+    struct px_worker *worker = context;
+
+    px_worker_clock(worker);
+    switch (take_msg->kind) {
+    case PX_MSG_DIRECTIVE:
+        px_worker_apply(worker, take_msg->directive);
+        take_msg->directive = NULL;
+        break;
+    case PX_MSG_ADOPT:
+        take_adopt(worker, take_msg);
+        break;
+    case PX_MSG_LIST:
+        answer_list(worker, take_msg);
+        break;
+    case PX_MSG_STOP:
+        px_worker_stop_all(worker);
+        worker->is_stopping = true;
+        break;
+    case PX_MSG_RELEASE:
+        px_owner_on_release(worker, take_msg);
+        break;
+    case PX_MSG_RELEASED:
+        px_owner_on_released(worker, take_msg);
+        break;
+    case PX_MSG_KICK_PROBE: /* control's */
+    case PX_MSG_WORD:
+    case PX_MSG_SESSIONS:
+    case PX_MSG_COUNT:
+        break;
+    }
+    px_msg_free(take_msg);
+}
+
+static void worker_sweep(struct px_worker *worker)
+{
+    struct px_link *link;
+
+    while ((link = TAILQ_FIRST(&worker->links[PX_SESSION_DEAD])) != NULL)
+        px_link_free(link);
+}
+
+static void publish_counts(struct px_worker *worker)
+{
+    struct px_shared_worker *row = &worker->shared->workers[worker->options.index];
+    const uint32_t *counts = worker->link_counts;
+    uint32_t restless = counts[PX_SESSION_ACTIVE] + counts[PX_SESSION_RETURNING] +
+                        counts[PX_SESSION_HOLDING] + counts[PX_SESSION_ENDING];
+
+    atomic_store_explicit(&row->session_count, restless + counts[PX_SESSION_HELD], memory_order_relaxed);
+    atomic_store_explicit(&row->client_count, worker_link_count(worker), memory_order_relaxed);
+    atomic_store_explicit(&row->waiting_count, counts[PX_SESSION_WAITING], memory_order_relaxed);
+    atomic_store_explicit(&row->returning_count, counts[PX_SESSION_RETURNING], memory_order_relaxed);
+    atomic_store_explicit(&row->unquiesced_count,
+                          worker->hold_id == 0 ? 0 : restless + counts[PX_SESSION_DIALING],
+                          memory_order_relaxed);
+    /* Last, and in order: who sees the hold also sees how many are not quiet in it. */
+    atomic_store_explicit(&row->hold_id, worker->hold_id, memory_order_release);
+}
+
+static void set_tick(struct px_worker *worker)
+{
+    int32_t wanted_ms = px_worker_is_busy(worker) ? PX_TICK_MS : PX_SLOW_TICK_MS;
+    struct timeval interval = {.tv_sec = wanted_ms / 1000, .tv_usec = wanted_ms % 1000 * 1000};
+
+    if (wanted_ms == worker->tick_ms)
+        return;
+    worker->tick_ms = wanted_ms;
+    event_add(worker->tick, &interval);
+}
+
+static void worker_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct px_worker *worker = arg;
+
+    (void)fd;
+    (void)what;
+    px_worker_clock(worker);
+    px_worker_tick(worker);
+}
+
+static void *worker_main(void *arg)
+{
+    struct px_worker *worker = arg;
+
+    /* Without a ring the lines are written directly: slower, not worse. */
+    (void)!px_log_ring_attach();
+    while (!worker->is_stopping) {
+        worker->is_clock_stale = true;
+        event_base_loop(worker->base, EVLOOP_ONCE);
+        px_worker_clock(worker);
+        px_worker_route_waiting(worker, false);
+        worker_sweep(worker);
+        publish_counts(worker);
+        set_tick(worker);
+    }
+    px_mailbox_detach(worker->box);
+    px_log_ring_detach();
+    return NULL;
+}
+
+static enum rc worker_init(struct px_worker *worker, struct err *err)
+{
+    for (uint32_t state = 0; state < PX_SESSION_STATE_COUNT; state++)
+        TAILQ_INIT(&worker->links[state]);
+    TAILQ_INIT(&worker->lingers);
+    worker->is_clock_stale = true;
+    px_worker_clock(worker);
+    worker->slow_us =
+        (worker->options.slow_threshold_ms == 0 ? 100 : worker->options.slow_threshold_ms) * 1000;
+    worker->skips_drain = px_switch("no_drain");
+    worker->ignores_zxid = px_switch("no_zxid_routing");
+    worker->scratch = malloc(PX_SCRATCH_SIZE);
+    worker->metrics = aligned_alloc(alignof(struct px_metrics), sizeof(*worker->metrics));
+    worker->base = event_base_new();
+    if (worker->scratch == NULL || worker->metrics == NULL || worker->base == NULL)
+        return err_set(err, RC_NOMEM, "worker: out of memory");
+    memset(worker->metrics, 0, sizeof(*worker->metrics));
+    worker->tick = event_new(worker->base, -1, EV_PERSIST, worker_on_tick, worker);
+    if (worker->tick == NULL)
+        return err_set(err, RC_NOMEM, "worker: out of memory");
+    set_tick(worker);
+    if (px_mailbox_new(&worker->box, err) != RC_OK)
+        return RC_IO;
+    if (px_mailbox_attach(worker->box, worker->base, worker_on_msg, worker) != RC_OK)
+        return err_set(err, RC_NOMEM, "worker: out of memory");
+    return RC_OK;
+}
+
+enum rc px_worker_start(const struct px_worker_options *options, struct px_worker **ret_worker,
+                        struct err *err)
+{
+    struct px_worker *worker = calloc(1, sizeof(*worker));
+    enum rc rc;
+
+    ASSERT(options->index < options->shared->worker_count);
+    if (worker == NULL)
+        return err_set(err, RC_NOMEM, "worker: out of memory");
+    worker->options = *options;
+    worker->shared = options->shared;
+    rc = worker_init(worker, err);
+    if (rc == RC_OK && pthread_create(&worker->thread, NULL, worker_main, worker) != 0)
+        rc = err_set(err, RC_IO, "worker: no thread");
+    if (rc != RC_OK) {
+        px_worker_free(worker);
+        return rc;
+    }
+    options->shared->mailboxes[options->index] = worker->box;
+    *ret_worker = worker;
+    return RC_OK;
+}
+
+void px_worker_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
+{
+    struct px_msg *msg = px_msg_new(PX_MSG_ADOPT);
+
+    if (msg == NULL) {
+        close(take_adopt->fd);
+        return;
+    }
+    msg->adopt = *take_adopt;
+    px_mailbox_push(worker->box, msg);
+}
+
+void px_worker_publish(struct px_worker *worker, struct px_directive *take_directive)
+{
+    struct px_msg *msg = px_msg_new(PX_MSG_DIRECTIVE);
+
+    if (msg == NULL) {
+        px_directive_unref(take_directive); /* shared.h keeps showing the old version */
+        return;
+    }
+    msg->directive = take_directive;
+    px_mailbox_push(worker->box, msg);
+}
+
+void px_worker_list(struct px_worker *worker, uint64_t request_id, int64_t deadline_ms)
+{
+    struct px_msg *msg = px_msg_new(PX_MSG_LIST);
+
+    if (msg == NULL)
+        return; /* the request's deadline tells */
+    msg->list.request_id = request_id;
+    msg->list.deadline_ms = deadline_ms;
+    px_mailbox_push(worker->box, msg);
+}
+
+void px_worker_stop(struct px_worker *worker)
+{
+    struct px_msg *msg = px_msg_new(PX_MSG_STOP);
+
+    ASSERT(msg != NULL); /* the process ends; without the message it never would */
+    px_mailbox_push(worker->box, msg);
+}
+
+void px_worker_join(struct px_worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+}
+
+void px_worker_free(struct px_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    px_mailbox_free(worker->box);
+    if (worker->tick != NULL)
+        event_free(worker->tick);
+    if (worker->base != NULL)
+        event_base_free(worker->base);
+    px_directive_unref(worker->directive);
+    free(worker->metrics);
+    free(worker->scratch);
+    free(worker);
+}
+
+const struct px_metrics *px_worker_metrics(const struct px_worker *worker)
+{
+    return worker->metrics;
+}
