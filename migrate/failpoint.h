@@ -5,7 +5,7 @@
  *   ZKFERRY_FAILPOINT_LOG=FILE     one line "NAME detail" appended per passing
  *   ZKFERRY_TEST_SWITCHES=a,b      mig_switch("a") is true
  *
- * The environment is read at the first passing. Control and helper thread. */
+ * The environment is read at each passing and must not be changed while threads run. Any thread. */
 #ifndef MIGRATE_FAILPOINT_H
 #define MIGRATE_FAILPOINT_H
 

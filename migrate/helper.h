@@ -23,8 +23,8 @@ enum rc mig_helper_new(struct event_base *base, struct mig_helper **ret_helper,
  * the owners of the args must still live. NULL is fine. Not from within a done function. */
 void mig_helper_free(struct mig_helper *helper);
 
-/* arg is borrowed until done(arg). RC_FULL: MIG_HELPER_JOBS_MAX are waiting; RC_NOMEM. On an error neither
- * function is called. */
+/* arg is borrowed until done(arg). RC_FULL: MIG_HELPER_JOBS_MAX are waiting; RC_CLOSED: mig_helper_free has
+ * begun; RC_NOMEM. On an error neither function is called. */
 enum rc mig_helper_submit(struct mig_helper *helper, mig_job_fn *job, mig_done_fn *done,
                           void *arg) RC_MUST_CHECK;
 

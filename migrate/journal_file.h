@@ -16,7 +16,7 @@
 #include "zkproto/slice.h"
 
 #define MIG_JOURNAL_HEADER      8u
-#define MIG_JOURNAL_PAYLOAD_MAX (256u * 1024u) /* a plan of 32 + 32 + 64 server lines of 2 KB, and room */
+#define MIG_JOURNAL_PAYLOAD_MAX (512u * 1024u) /* a plan of 32 + 32 + 64 server lines of 2 KB, and room */
 #define MIG_JOURNAL_FILE_MAX    (64u * 1024u * 1024u) /* a plan writes some dozens of records */
 
 /* A record found while reading; anything but RC_OK stops the walk with that code. */
