@@ -22,7 +22,9 @@ const char *px_address_text(const struct sockaddr *address, char *buf, uint32_t 
     return buf;
 }
 
-socklen_t px_address_len(const struct sockaddr *address)
+/* The port stands at the same place in both families. */
+uint16_t px_address_port(const struct sockaddr *address)
 {
-    return address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    const struct sockaddr_in *any = (const void *)address;
+    return ntohs(any->sin_port);
 }

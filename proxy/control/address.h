@@ -7,6 +7,6 @@
 
 /* "127.0.0.1:2181" or "[::1]:2181"; "?" for other families. Returns buf. */
 const char *px_address_text(const struct sockaddr *address, char *buf, uint32_t capacity);
-socklen_t px_address_len(const struct sockaddr *address);
+uint16_t px_address_port(const struct sockaddr *address);
 
 #endif

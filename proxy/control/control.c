@@ -39,7 +39,8 @@ static void on_message(void *context, struct px_msg *take_msg)
     struct px_control *control = context;
     switch (take_msg->kind) {
     case PX_MSG_WORD:
-        px_words_answer(control->words, control->conf, take_msg);
+        px_words_answer(control->words, control->conf,
+                        px_listeners_port(control->listeners, take_msg->word.listener), take_msg);
         break;
     case PX_MSG_SESSIONS:
         px_crew_sessions(control->crew, take_msg);

@@ -20,6 +20,7 @@ struct listener {
     struct px_listeners *owner;
     uint32_t index;
     int fd;
+    uint16_t port;
     struct event *readable;
     struct event *resume; /* ends a pause */
     char text[ZKP_HOST_MAX + 16];
@@ -83,6 +84,7 @@ static enum rc bind_socket(int fd, const struct addrinfo *where, struct listener
     socklen_t bound_len = sizeof bound;
     if (getsockname(fd, (struct sockaddr *)&bound, &bound_len) != 0)
         return err_set(err, RC_IO, "getsockname: %s", strerror(errno));
+    listener->port = px_address_port((struct sockaddr *)&bound);
     px_address_text((struct sockaddr *)&bound, listener->text, sizeof listener->text);
     return RC_OK;
 }
@@ -166,6 +168,11 @@ void px_listeners_free(struct px_listeners *listeners)
         return;
     px_listeners_stop(listeners);
     free(listeners);
+}
+
+uint16_t px_listeners_port(const struct px_listeners *listeners, uint32_t index)
+{
+    return listeners->items[index].port;
 }
 
 const char *px_listeners_text(const struct px_listeners *listeners, char *buf, uint32_t capacity)

@@ -22,7 +22,8 @@ enum rc px_listeners_open(struct event_base *base, const struct conf *conf, px_a
 enum rc px_listeners_start(struct px_listeners *listeners) RC_MUST_CHECK;
 /* Closes the listening sockets; idempotent. */
 void px_listeners_stop(struct px_listeners *listeners);
-void px_listeners_free(struct px_listeners *listeners); /* NULL is fine */
+void px_listeners_free(struct px_listeners *listeners);                           /* NULL is fine */
+uint16_t px_listeners_port(const struct px_listeners *listeners, uint32_t index); /* the real one */
 /* "127.0.0.1:2181,[::1]:2181" with the real ports. Returns buf. */
 const char *px_listeners_text(const struct px_listeners *listeners, char *buf, uint32_t capacity);
 

@@ -117,11 +117,11 @@ static void add_mntr(const struct px_words *words, struct evbuffer *out)
                         totals.waiting);
 }
 
-static void add_conf(const struct px_words *words, const struct conf *conf, uint32_t listener,
+static void add_conf(const struct px_words *words, const struct conf *conf, uint16_t port,
                      struct evbuffer *out)
 {
     struct px_words_facts facts = words->facts(words->context);
-    evbuffer_add_printf(out, "clientPort=%u\n", (unsigned)conf->listeners[listener].address.port);
+    evbuffer_add_printf(out, "clientPort=%u\n", (unsigned)port);
     evbuffer_add_printf(out, "clientPortAddress=%s\n", facts.clients_text);
     evbuffer_add_printf(out, "dataDir=%s\nmaxClientCnxns=0\nmaxCnxns=%d\n", conf->state_dir,
                         conf->session_max);
@@ -186,10 +186,9 @@ static void ask_sessions(struct px_words *words, int fd, enum zkp_word word)
     }
 }
 
-static void add_answer(struct px_words *words, const struct conf *conf, const struct px_msg *msg,
+static void add_answer(struct px_words *words, const struct conf *conf, uint16_t port, enum zkp_word word,
                        struct evbuffer *out)
 {
-    enum zkp_word word = msg->word.word;
     bool is_serving = words->facts(words->context).is_serving;
     if (!conf->words[word])
         evbuffer_add_printf(out, "%s is not executed because it is not in the whitelist.\n",
@@ -203,7 +202,7 @@ static void add_answer(struct px_words *words, const struct conf *conf, const st
     else if (word == ZKP_WORD_MNTR)
         add_mntr(words, out);
     else if (word == ZKP_WORD_CONF)
-        add_conf(words, conf, msg->word.listener, out);
+        add_conf(words, conf, port, out);
     else if (word == ZKP_WORD_SRVR) {
         add_version(out);
         add_srvr(words, out);
@@ -211,7 +210,7 @@ static void add_answer(struct px_words *words, const struct conf *conf, const st
         evbuffer_add_printf(out, "%s is not known to zkferry\n", zkp_word_text(word));
 }
 
-void px_words_answer(struct px_words *words, const struct conf *conf, struct px_msg *msg)
+void px_words_answer(struct px_words *words, const struct conf *conf, uint16_t port, struct px_msg *msg)
 {
     int fd = msg->word.fd;
     enum zkp_word word = msg->word.word;
@@ -226,7 +225,7 @@ void px_words_answer(struct px_words *words, const struct conf *conf, struct px_
         close(fd);
         return;
     }
-    add_answer(words, conf, msg, out);
+    add_answer(words, conf, port, word, out);
     send_and_close(words, fd, out);
     evbuffer_free(out);
 }

@@ -24,7 +24,8 @@ struct px_words *px_words_new(struct event_base *base, struct px_crew *crew, px_
 /* After the crew's lists are over or the crew is freed. NULL is fine. */
 void px_words_free(struct px_words *words);
 
-/* Takes the message's socket, answers and closes it; `conf` is borrowed for the call. */
-void px_words_answer(struct px_words *words, const struct conf *conf, struct px_msg *msg);
+/* Takes the message's socket, answers and closes it; `conf` is borrowed for the call. port: the client port
+ * it was asked on. */
+void px_words_answer(struct px_words *words, const struct conf *conf, uint16_t port, struct px_msg *msg);
 
 #endif

@@ -24,9 +24,9 @@ MAY_INCLUDE = (
 
 # The files of the library mig_io (migrate/CMakeLists.txt); all others of migrate/ are the pure engine.
 MIG_IO = tuple(f"migrate/{name}*" for name in (
-    "journal", "zkclient", "zkadmin", "probe", "failpoint", "resolve", "admin_http", "json", "schema"))
+    "journal", "zkclient", "zkadmin", "probe", "failpoint", "helper", "resolve", "admin_http", "json", "schema"))
 SCHEMA = ("migrate/journal_codec*", "migrate/json*", "migrate/schema*", "proxy/admin/*",
-          "proxy/control/report*", "tests/*")
+          "proxy/control/report*", "proxy/control/ops*", "tests/*")
 SHELL = ("proxy/net/*", "proxy/control/*", "proxy/admin/*", "tests/*")
 
 # Headers of other people that only the named files may see: they are where such a library is wrapped.
