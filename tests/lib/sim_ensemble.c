@@ -1,0 +1,517 @@
+/* See sim_ensemble.h. */
+#include "tests/lib/sim_ensemble.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "zkproto/zkerr.h"
+
+#define DEAD_LOCK_MS 3000
+
+static struct zkp_server spec_of(int32_t id)
+{
+    char line[200];
+    snprintf(line, sizeof(line), "server.%d=10.0.0.%d:2888:3888:participant;10.0.0.%d:2181", id, id, id);
+    struct zkp_server server;
+    assert_int_equal(zkp_server_parse(zkp_slice_str(line), &server, NULL), RC_OK);
+    return server;
+}
+
+static void make_conf(struct conf *conf)
+{
+    conf->kind = CONF_KIND_MIGRATE;
+    conf->source.count = 3;
+    conf->target.count = 3;
+    for (int32_t i = 0; i < 3; i++) {
+        conf->source.servers[i] = spec_of(i + 1);
+        conf->target.servers[i] = spec_of(i + 4);
+    }
+    conf->lag_ms = 500;
+    conf->catch_up_rounds = 5;
+    conf->switch_rate = 500;
+    conf->join_timeout_ms = 3600000;
+    conf->step_timeout_ms = 120000;
+}
+
+struct sim *sim_new(void)
+{
+    struct sim *sim = calloc(1, sizeof(*sim));
+    assert_non_null(sim);
+    make_conf(&sim->conf);
+    sim->facts.now_ms = 1000;
+    sim->facts.wall_ms = 1700000000000;
+    sim->facts.lock = MIG_LOCK_NONE;
+    sim->facts.has_credentials = true;
+    sim->facts.target_binds = 1;
+    sim->is_super = true;
+    sim->probe_err = ZKP_ERR_BAD_VERSION;
+    sim->epoch = 1;
+    sim->counter = 7;
+    sim->leader = 3;
+    sim->config.has_version = true;
+    sim->config.version = 0x100000000;
+    sim->facts.server_count = SIM_SERVERS;
+    for (uint32_t i = 0; i < SIM_SERVERS; i++) {
+        struct sim_server *server = &sim->servers[i];
+        server->id = (int32_t)i + 1;
+        server->is_up = i < 3;
+        server->sessions = i < 3 ? 7 : 0;
+        server->zxid = 0x100000007;
+        if (i < 3)
+            assert_int_equal(mig_config_add(&sim->config, &sim->conf.source.servers[i]), RC_OK);
+    }
+    for (uint32_t i = 0; i < SIM_SERVERS; i++)
+        sim->servers[i].answer = (struct zkp_conf_answer){.server_id = (int32_t)i + 1,
+                                                          .tick_time_ms = 2000,
+                                                          .min_session_timeout_ms = 4000,
+                                                          .max_session_timeout_ms = 40000,
+                                                          .has_membership = true,
+                                                          .membership = sim->config};
+    sim->engine = mig_engine_new(&sim->conf, &sim->switches);
+    assert_non_null(sim->engine);
+    return sim;
+}
+
+void sim_free(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->record_count; i++)
+        free(sim->plans[i]);
+    mig_engine_free(sim->engine);
+    free(sim);
+}
+
+struct sim_server *sim_server(struct sim *sim, int32_t id)
+{
+    return &sim->servers[id - 1];
+}
+
+void sim_up(struct sim *sim, int32_t id, bool is_up)
+{
+    sim_server(sim, id)->is_up = is_up;
+    if (is_up)
+        sim_server(sim, id)->zxid = sim->epoch << 32 | sim->counter;
+}
+
+/* One transaction: every live server has it. */
+static void commit(struct sim *sim)
+{
+    sim->counter++;
+    for (uint32_t i = 0; i < SIM_SERVERS; i++)
+        if (sim->servers[i].is_up && sim->servers[i].own_mode == ZKP_MODE_UNKNOWN)
+            sim->servers[i].zxid = sim->epoch << 32 | sim->counter;
+}
+
+void sim_elect(struct sim *sim, int32_t leader)
+{
+    sim->leader = leader;
+    sim->epoch++;
+    sim->counter = 0;
+    sim_server(sim, leader)->zxid = sim->epoch << 32; /* the followers only with the next transaction */
+}
+
+static void apply_config(struct sim *sim)
+{
+    commit(sim);
+    sim->config.version = sim->epoch << 32 | sim->counter;
+    if (zkp_config_find(&sim->config, sim->leader) == NULL)
+        sim_elect(sim, sim->config.servers[0].id);
+}
+
+void sim_foreign_config(struct sim *sim, int32_t removed)
+{
+    if (removed > 0)
+        mig_config_remove(&sim->config, removed);
+    apply_config(sim);
+}
+
+static void observe_server(struct sim *sim, struct mig_server_facts *facts, struct sim_server *server)
+{
+    int64_t now_ms = sim->facts.now_ms;
+    enum mig_health health = server->is_up ? MIG_HEALTH_SERVING : MIG_HEALTH_DOWN;
+    if (facts->health != health)
+        facts->health_since_ms = now_ms;
+    facts->id = server->id;
+    facts->side = server->id <= 3 ? MIG_SIDE_SOURCE : MIG_SIDE_TARGET;
+    facts->spec = server->id <= 3 ? &sim->conf.source.servers[server->id - 1]
+                                  : &sim->conf.target.servers[server->id - 4];
+    facts->health = health;
+    facts->probed_at_ms = now_ms;
+    facts->our_sessions = server->sessions;
+    strcpy(facts->health_reason, server->is_up ? "" : "connection refused");
+    if (!server->is_up)
+        return;
+    if (!server->is_stuck)
+        server->answer.membership = sim->config;
+    bool leads = server->id == sim->leader;
+    strcpy(facts->srvr.version, "3.9.4");
+    facts->srvr_at_ms = now_ms;
+    facts->srvr.mode = leads ? ZKP_MODE_LEADER : ZKP_MODE_FOLLOWER;
+    if (server->own_mode != ZKP_MODE_UNKNOWN)
+        facts->srvr.mode = server->own_mode;
+    facts->srvr.zxid = server->zxid;
+    facts->conf_seen = server->hides_conf ? MIG_SEEN_NOT_ALLOWED : MIG_SEEN_DATA;
+    facts->conf = server->hides_conf ? NULL : &server->answer;
+    facts->conf_at_ms = now_ms;
+    facts->mntr_seen = MIG_SEEN_DATA;
+    facts->mntr_at_ms = now_ms;
+    facts->mntr = (struct mig_mntr){.synced_followers = leads ? 5 : -1, .synced_non_voting = -1};
+}
+
+static void observe(struct sim *sim)
+{
+    struct mig_facts *f = &sim->facts;
+    f->sessions = (struct mig_session_facts){0};
+    for (uint32_t i = 0; i < SIM_SERVERS; i++) {
+        observe_server(sim, &f->servers[i], &sim->servers[i]);
+        f->sessions.total += sim->servers[i].sessions;
+        *(i < 3 ? &f->sessions.source : &f->sessions.target) += sim->servers[i].sessions;
+    }
+    f->config = &sim->config;
+    f->config_at_ms = f->now_ms;
+    if (sim->lock_free_at_ms != 0 && f->now_ms >= sim->lock_free_at_ms) {
+        sim->lock[0] = '\0';
+        sim->lock_free_at_ms = 0;
+    }
+    f->lock = sim->has_lock ? MIG_LOCK_OURS : MIG_LOCK_NONE;
+    if (sim->hold_id != 0 && f->now_ms >= sim->hold_deadline_ms)
+        sim->hold_id = 0;
+    f->hold = (struct mig_hold_facts){
+        .id = sim->hold_id, .is_held = sim->hold_id != 0, .unquiesced = sim->unquiesced};
+}
+
+/* Workers: sessions leave where they must, and go where they are admitted. */
+static void move_sessions(struct sim *sim)
+{
+    struct mig_routes routes;
+    mig_route(mig_engine_traffic(sim->engine), &sim->facts, &routes);
+    int32_t to = 0;
+    for (uint32_t i = 0; i < routes.count; i++)
+        if (routes.routes[i].is_admitted &&
+            (to == 0 || sim_server(sim, to)->sessions > sim->servers[i].sessions))
+            to = routes.routes[i].id;
+    for (uint32_t i = 0; to != 0 && sim->hold_id == 0 && i < routes.count; i++) {
+        struct sim_server *server = &sim->servers[i];
+        bool leaves = routes.routes[i].return_sessions || !server->is_up;
+        if (leaves && server->sessions > 0 && server->id != to) {
+            server->sessions--;
+            sim_server(sim, to)->sessions++;
+        }
+    }
+}
+
+/* ---- invariants: whatever the fault, these hold ---- */
+
+static void check_reconfig(const struct sim *sim, const struct mig_effect *effect)
+{
+    const struct mig_record *last = &sim->records[sim->record_count - 1];
+    assert_int_equal(last->kind, MIG_RECORD_INTENT); /* intent is on disk before the request */
+    assert_string_equal(last->joining, effect->joining);
+    assert_string_equal(last->leaving, effect->leaving);
+    assert_int_equal(effect->from_version, last->from_version);
+    assert_true(sim->has_lock);
+    if (effect->joining[0] == '\0')
+        assert_int_equal(sim->facts.sessions.source, 0); /* nobody is on a side that leaves */
+    if (effect->joining[0] == '\0' && atoi(effect->leaving) == sim->leader) {
+        assert_true(sim->hold_id != 0); /* the leader leaves only with everybody quiet, and last */
+        assert_int_equal(sim->unquiesced, 0);
+        for (int32_t id = 1; id <= 3; id++)
+            assert_true(id == sim->leader || zkp_config_find(&sim->config, id) == NULL);
+    }
+}
+
+/* Alive voters that really count with the committed config must keep a majority after every change. */
+static void check_quorum(const struct sim *sim)
+{
+    uint32_t alive = 0;
+    for (uint32_t i = 0; i < sim->config.server_count; i++)
+        alive += sim->servers[sim->config.servers[i].id - 1].is_up;
+    assert_true(alive * 2 > sim->config.server_count);
+}
+
+/* ---- effects ---- */
+
+static bool apply_request(struct sim *sim, const struct mig_effect *effect, int32_t *ret_server)
+{
+    if (effect->from_version != sim->config.version)
+        return false;
+    if (effect->joining[0] != '\0') {
+        struct zkp_server server;
+        assert_int_equal(zkp_server_parse(zkp_slice_str(effect->joining), &server, NULL), RC_OK);
+        assert_int_equal(mig_config_add(&sim->config, &server), RC_OK);
+        *ret_server = server.id;
+    } else {
+        *ret_server = -atoi(effect->leaving);
+        mig_config_remove(&sim->config, atoi(effect->leaving));
+    }
+    apply_config(sim);
+    sim->order[sim->reconfigs++] = *ret_server;
+    check_quorum(sim);
+    return true;
+}
+
+static void do_reconfig(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
+{
+    check_reconfig(sim, effect);
+    int32_t about =
+        effect->joining[0] != '\0' ? atoi(effect->joining + strlen("server.")) : atoi(effect->leaving);
+    enum sim_fault fault = SIM_NO_FAULT;
+    if (sim->fault_at == 0 || sim->fault_at == about) {
+        fault = sim->fault;
+        sim->fault = SIM_NO_FAULT;
+    }
+    event->rc = RC_UNKNOWN;
+    event->zk_err = 0;
+    int32_t server = 0;
+    if (effect->via != sim->leader) {
+        event->rc = RC_IO;
+    } else if (fault == SIM_REFUSED) {
+        event->rc = RC_REFUSED;
+        event->zk_err = sim->fault_err;
+    } else if (fault == SIM_NEVER_SENT) {
+        event->rc = RC_IO;
+    } else if (fault == SIM_LOST_DROPPED) {
+        return;
+    } else if (!apply_request(sim, effect, &server)) {
+        event->rc = RC_REFUSED;
+        event->zk_err = ZKP_ERR_BAD_VERSION;
+    } else if (fault == SIM_NO_FAULT) {
+        event->rc = RC_OK;
+        event->config = &sim->config;
+    }
+}
+
+static void do_lock(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
+{
+    event->rc = RC_OK;
+    if (sim->lock[0] != '\0' && !sim->has_lock) {
+        event->rc = RC_EXISTS;
+        strcpy(event->text, sim->lock);
+        return;
+    }
+    strcpy(sim->lock, effect->text);
+    sim->has_lock = true;
+}
+
+static void do_journal(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
+{
+    event->rc = sim->journal_fails ? RC_IO : RC_OK;
+    if (sim->journal_fails) {
+        strcpy(event->text, "no space left on device");
+        return;
+    }
+    assert_true(sim->record_count < SIM_RECORDS_MAX);
+    uint32_t at = sim->record_count++;
+    sim->records[at] = effect->record;
+    if (effect->record.plan != NULL) {
+        sim->plans[at] = malloc(sizeof(struct mig_plan));
+        assert_non_null(sim->plans[at]);
+        *sim->plans[at] = *effect->record.plan;
+        sim->records[at].plan = sim->plans[at];
+    }
+}
+
+/* Returns false when the effect has no result. */
+static bool carry_out(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
+{
+    *event = (struct mig_event){.seq = effect->seq, .rc = RC_OK};
+    switch (effect->kind) {
+    case MIG_EFFECT_JOURNAL:
+        event->kind = MIG_EVENT_JOURNALED;
+        do_journal(sim, effect, event);
+        return true;
+    case MIG_EFFECT_TAKE_LOCK:
+        event->kind = MIG_EVENT_LOCK_RESULT;
+        do_lock(sim, effect, event);
+        return true;
+    case MIG_EFFECT_PROBE_RECONFIG:
+        event->kind = MIG_EVENT_PROBE_RESULT;
+        event->zk_err = sim->probe_err;
+        return true;
+    case MIG_EFFECT_CHECK_SUPER:
+        event->kind = MIG_EVENT_SUPER_RESULT;
+        event->rc = sim->is_super ? RC_OK : RC_REFUSED;
+        return true;
+    case MIG_EFFECT_RECONFIG:
+        event->kind = MIG_EVENT_RECONFIG_RESULT;
+        do_reconfig(sim, effect, event);
+        return true;
+    case MIG_EFFECT_BARRIER:
+    case MIG_EFFECT_READ_CONFIG:
+        event->kind = effect->kind == MIG_EFFECT_BARRIER ? MIG_EVENT_BARRIER_RESULT : MIG_EVENT_CONFIG_RESULT;
+        event->rc = effect->via == sim->leader ? RC_OK : RC_IO;
+        if (event->rc == RC_OK)
+            commit(sim);
+        event->config = effect->kind == MIG_EFFECT_READ_CONFIG && event->rc == RC_OK ? &sim->config : NULL;
+        return true;
+    case MIG_EFFECT_HOLD:
+        sim->holds += sim->hold_id != effect->hold_id;
+        sim->hold_id = effect->hold_id;
+        sim->hold_deadline_ms = effect->deadline_ms;
+        return false;
+    case MIG_EFFECT_RELEASE:
+        if (sim->hold_id == effect->hold_id)
+            sim->hold_id = 0;
+        return false;
+    case MIG_EFFECT_DROP_LOCK:
+        if (sim->has_lock)
+            sim->lock[0] = '\0';
+        sim->has_lock = false;
+        return false;
+    case MIG_EFFECT_REPROBE:
+    case MIG_EFFECT_LOG:
+    case MIG_EFFECT_COUNT:
+        break;
+    }
+    return false;
+}
+
+/* ---- the shell's queue: effects in order; what a result causes waits for the next tick ---- */
+
+static void enqueue(struct sim *sim)
+{
+    assert_true(sim->queued + sim->effects.count <= SIM_QUEUE_MAX);
+    memcpy(&sim->queue[sim->queued], sim->effects.items, sim->effects.count * sizeof(sim->queue[0]));
+    sim->queued += sim->effects.count;
+}
+
+static struct mig_effect dequeue(struct sim *sim)
+{
+    struct mig_effect first = sim->queue[0];
+    sim->queued--;
+    memmove(sim->queue, &sim->queue[1], sim->queued * sizeof(sim->queue[0]));
+    return first;
+}
+
+static void run_one(struct sim *sim, const struct mig_effect *effect)
+{
+    struct mig_event event;
+    bool has_result = carry_out(sim, effect, &event);
+    if (effect->kind != MIG_EFFECT_LOG && effect->kind != MIG_EFFECT_REPROBE) {
+        sim->effects_done++;
+        sim->has_crashed = sim->crash_after != 0 && sim->effects_done == sim->crash_after;
+    }
+    if (!has_result || sim->has_crashed)
+        return;
+    if (event.kind == MIG_EVENT_JOURNALED && event.rc != RC_OK)
+        sim->queued = 0; /* effects.h: nothing behind a failed record runs */
+    observe(sim);
+    mig_engine_step(sim->engine, &sim->facts, &event, &sim->effects);
+    enqueue(sim);
+}
+
+static void run_effects(struct sim *sim)
+{
+    for (uint32_t left = sim->queued; left > 0 && sim->queued > 0 && !sim->has_crashed; left--) {
+        struct mig_effect effect = dequeue(sim);
+        run_one(sim, &effect);
+    }
+}
+
+struct mig_answer sim_command(struct sim *sim, enum mig_command_kind kind, const char *gate)
+{
+    struct mig_command command = {.kind = kind, .nonce = 0xabcd, .gate = gate};
+    mig_engine_view(sim->engine, &sim->facts, &sim->view);
+    command.plan_id = kind == MIG_COMMAND_CONFIRM ? sim->view.plan_id : NULL;
+    struct mig_answer answer;
+    observe(sim);
+    mig_engine_command(sim->engine, &sim->facts, &command, &answer, &sim->effects);
+    enqueue(sim);
+    mig_engine_view(sim->engine, &sim->facts, &sim->view);
+    return answer;
+}
+
+void sim_start(struct sim *sim, const char *accept)
+{
+    struct mig_command command = {.kind = MIG_COMMAND_START, .nonce = 1, .accept_count = accept != NULL};
+    command.accept[0] = accept;
+    struct mig_answer answer;
+    observe(sim);
+    mig_engine_command(sim->engine, &sim->facts, &command, &answer, &sim->effects);
+    assert_string_equal(answer.message, "");
+    assert_int_equal(answer.rc, RC_OK);
+    enqueue(sim);
+}
+
+void sim_tick(struct sim *sim)
+{
+    static const struct mig_event tick = {.kind = MIG_EVENT_TICK};
+    sim->facts.now_ms += SIM_STEP_MS;
+    sim->facts.wall_ms += SIM_STEP_MS;
+    observe(sim);
+    move_sessions(sim);
+    observe(sim);
+    mig_engine_step(sim->engine, &sim->facts, &tick, &sim->effects);
+    enqueue(sim);
+    run_effects(sim);
+    mig_engine_view(sim->engine, &sim->facts, &sim->view);
+    if (sim->confirms && sim->view.waiting_gate != MIG_GATE_NONE && !sim->has_crashed)
+        (void)sim_command(sim, MIG_COMMAND_CONFIRM, mig_gate_name(sim->view.waiting_gate));
+}
+
+bool sim_until(struct sim *sim, enum mig_phase phase, int64_t max_ms)
+{
+    int64_t end_ms = sim->facts.now_ms + max_ms;
+    mig_engine_view(sim->engine, &sim->facts, &sim->view);
+    while (sim->view.phase != phase && sim->facts.now_ms < end_ms && !sim->has_crashed)
+        sim_tick(sim);
+    return sim->view.phase == phase;
+}
+
+bool sim_until_waiting(struct sim *sim, const char *text, int64_t max_ms)
+{
+    int64_t end_ms = sim->facts.now_ms + max_ms;
+    while (strstr(sim->view.waiting_for, text) == NULL && sim->facts.now_ms < end_ms)
+        sim_tick(sim);
+    return strstr(sim->view.waiting_for, text) != NULL;
+}
+
+bool sim_run_for(struct sim *sim, int64_t ms)
+{
+    int64_t end_ms = sim->facts.now_ms + ms;
+    while (sim->facts.now_ms < end_ms)
+        sim_tick(sim);
+    return true;
+}
+
+void sim_restart(struct sim *sim)
+{
+    mig_engine_free(sim->engine);
+    sim->engine = mig_engine_new(&sim->conf, &sim->switches);
+    assert_non_null(sim->engine);
+    struct err err = {.text = ""};
+    for (uint32_t i = 0; i < sim->record_count; i++) {
+        enum rc rc = mig_engine_replay(sim->engine, &sim->records[i], &err);
+        assert_string_equal(err.text, "");
+        assert_int_equal(rc, RC_OK);
+    }
+    sim->has_crashed = false;
+    sim->crash_after = 0;
+    sim->queued = 0;
+    sim->hold_id = 0; /* workers died too */
+    if (sim->has_lock)
+        sim->lock_free_at_ms = sim->facts.now_ms + DEAD_LOCK_MS;
+    sim->has_lock = false;
+    mig_engine_view(sim->engine, &sim->facts, &sim->view);
+}
+
+void sim_assert_finished(struct sim *sim)
+{
+    assert_string_equal(sim->view.failed_reason, "");
+    assert_int_equal(sim->view.phase, MIG_PHASE_FINISHED);
+    assert_int_equal(sim->config.server_count, 3);
+    for (int32_t id = 4; id <= 6; id++)
+        assert_non_null(zkp_config_find(&sim->config, id));
+    for (int32_t id = 1; id <= 3; id++)
+        assert_int_equal(sim_server(sim, id)->sessions, 0);
+    for (uint32_t i = 0; i < sim->view.steps->count; i++)
+        assert_int_equal(sim->view.steps->items[i].state, MIG_STEP_DONE);
+    assert_int_equal(sim->hold_id, 0);
+    assert_false(sim->has_lock);
+}

@@ -1,0 +1,94 @@
+/* A small simulated world for the migration engine: servers that follow, elect and apply reconfigs, sessions
+ * that go where routing sends them, a journal in memory, a fake clock. It carries out effects, and asserts on
+ * the way what must hold whatever happens (see sim_ensemble.c, "invariants"). */
+#ifndef TESTS_LIB_SIM_ENSEMBLE_H
+#define TESTS_LIB_SIM_ENSEMBLE_H
+
+#include "conf/conf.h"
+#include "migrate/engine.h"
+#include "migrate/routing.h"
+
+#define SIM_SERVERS     6u
+#define SIM_RECORDS_MAX 400u
+#define SIM_QUEUE_MAX   64u
+#define SIM_STEP_MS     20
+
+/* What becomes of the next reconfig. */
+enum sim_fault {
+    SIM_NO_FAULT,
+    SIM_LOST_APPLIED, /* applied, the reply is lost */
+    SIM_LOST_DROPPED, /* not applied, the reply is lost */
+    SIM_REFUSED,      /* refused with fault_err */
+    SIM_NEVER_SENT,
+};
+
+struct sim_server {
+    int32_t id;
+    bool is_up;
+    bool is_stuck;          /* never activates a new config: reconfigEnabled=false on it */
+    bool hides_conf;        /* conf is not in its whitelist */
+    enum zkp_mode own_mode; /* UNKNOWN: as the ensemble has it; else what it claims for itself */
+    int64_t zxid;
+    int64_t sessions;
+    struct zkp_conf_answer answer;
+};
+
+struct sim {
+    struct conf conf;
+    struct mig_facts facts;
+    struct mig_engine *engine;
+    struct mig_switches switches;
+    struct sim_server servers[SIM_SERVERS]; /* 1..3 sources, 4..6 targets */
+    struct zkp_config config;               /* committed */
+    int32_t leader;
+    int64_t epoch;
+    int64_t counter;
+    int64_t unquiesced; /* what a hold reports */
+    uint64_t hold_id;
+    int64_t hold_deadline_ms;
+    uint32_t holds; /* opened in all */
+    bool is_super;
+    int32_t probe_err;       /* answer of the leader to the reconfig probe */
+    char lock[64];           /* content of the lock node, "" = none */
+    int64_t lock_free_at_ms; /* a dead session's lock vanishes then; 0 = its owner lives */
+    bool has_lock;
+    enum sim_fault fault;
+    int32_t fault_err;
+    int32_t fault_at; /* server the reconfig must be about; 0 = the next one */
+    bool journal_fails;
+    bool confirms; /* confirm every gate at once */
+    uint32_t record_count;
+    struct mig_record records[SIM_RECORDS_MAX];
+    struct mig_plan *plans[SIM_RECORDS_MAX];
+    uint32_t effects_done;
+    uint32_t crash_after; /* effects; 0 = never */
+    bool has_crashed;
+    uint32_t reconfigs;
+    int32_t order[32]; /* servers in the order of applied changes, negative = removed */
+    struct mig_view view;
+    struct mig_effects effects;
+    uint32_t queued;
+    struct mig_effect queue[SIM_QUEUE_MAX];
+};
+
+struct sim *sim_new(void); /* conf with sources 1..3, targets 4..6, no confirms; targets down */
+void sim_free(struct sim *sim);
+void sim_up(struct sim *sim, int32_t id, bool is_up);
+struct sim_server *sim_server(struct sim *sim, int32_t id);
+void sim_elect(struct sim *sim, int32_t leader); /* a new epoch */
+/* Somebody else's change. */
+void sim_foreign_config(struct sim *sim, int32_t removed);
+
+struct mig_answer sim_command(struct sim *sim, enum mig_command_kind kind, const char *gate);
+void sim_start(struct sim *sim, const char *accept); /* asserts that it was allowed */
+void sim_tick(struct sim *sim);
+/* Ticks until the phase is reached, at most max_ms of simulated time; false = not reached. */
+bool sim_until(struct sim *sim, enum mig_phase phase, int64_t max_ms);
+/* Ticks until the text appears in waiting_for. */
+bool sim_until_waiting(struct sim *sim, const char *text, int64_t max_ms);
+bool sim_run_for(struct sim *sim, int64_t ms); /* true */
+/* kill -9 and start again: a new engine from the journal. */
+void sim_restart(struct sim *sim);
+void sim_assert_finished(struct sim *sim);
+
+#endif
