@@ -1,0 +1,147 @@
+/* Making plans, comparing configs, proving a leader. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/sim_ensemble.h"
+
+static int setup(void **state)
+{
+    *state = sim_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    sim_free(*state);
+    return 0;
+}
+
+static void assert_refused(const struct conf *conf, const char *text)
+{
+    static struct mig_plan plan;
+    struct err err = {.text = ""};
+    assert_int_equal(mig_plan_make(conf, 1, 1, &plan, &err), RC_REFUSED);
+    assert_non_null(strstr(err.text, text));
+}
+
+static void test_steps(void **state)
+{
+    struct sim *sim = *state;
+    static struct mig_plan plan;
+    struct mig_steps steps;
+    assert_int_equal(mig_plan_make(&sim->conf, 0x1234, 0xab, &plan, NULL), RC_OK);
+    assert_string_equal(plan.id, "1234-000000ab");
+    mig_plan_steps(&plan, &steps);
+    const char *names[] = {"preflight", "lock",     "join",     "add.4",    "add.5",  "add.6", "catch_up",
+                           "switch",    "remove.1", "remove.2", "remove.3", "verify", "finish"};
+    assert_int_equal(steps.count, sizeof(names) / sizeof(names[0]));
+    for (uint32_t i = 0; i < steps.count; i++)
+        assert_string_equal(steps.items[i].name, names[i]);
+    assert_int_equal(mig_steps_named(&steps, "remove.2")->server, 2);
+    assert_null(mig_steps_named(&steps, "remove.4"));
+}
+
+static void test_refused_plans(void **state)
+{
+    struct sim *sim = *state;
+    struct conf *conf = &sim->conf;
+    conf->kind = CONF_KIND_ROLLING;
+    assert_refused(conf, "rolling");
+    conf->kind = CONF_KIND_MIGRATE;
+    conf->target.servers[0].role = ZKP_ROLE_OBSERVER;
+    assert_refused(conf, "observer");
+    conf->target.servers[0].role = ZKP_ROLE_PARTICIPANT;
+    conf->target.servers[0].client_port = 0;
+    assert_refused(conf, "no client port");
+    conf->target.servers[0].client_port = 2181;
+    conf->target.servers[0].id = 2;
+    assert_refused(conf, "both source and target");
+    conf->target.servers[0].id = 4;
+    strcpy(conf->target.servers[0].addresses[0].host, conf->source.servers[1].addresses[0].host);
+    assert_refused(conf, "same address");
+    conf->target.count = 0;
+    assert_refused(conf, "no target");
+}
+
+static void test_same_server(void **state)
+{
+    struct sim *sim = *state;
+    struct zkp_server a = sim->conf.source.servers[0];
+    struct zkp_server b = a;
+    assert_true(mig_same_server(&a, &b));
+    strcpy(b.client_host, "0.0.0.0");
+    assert_true(mig_same_server(&a, &b));
+    strcpy(b.client_host, "10.9.9.9");
+    assert_false(mig_same_server(&a, &b));
+    b.client_port = 0;
+    assert_true(mig_same_server(&a, &b));
+    b.role = ZKP_ROLE_OBSERVER;
+    assert_false(mig_same_server(&a, &b));
+}
+
+static void test_config_changes(void **state)
+{
+    struct sim *sim = *state;
+    char ids[64];
+    mig_config_remove(&sim->config, 2);
+    assert_int_equal(mig_config_add(&sim->config, &sim->conf.target.servers[2]), RC_OK);
+    assert_int_equal(mig_config_add(&sim->config, &sim->conf.source.servers[1]), RC_OK);
+    mig_config_ids(&sim->config, ids, sizeof(ids));
+    assert_string_equal(ids, "1,2,3,6"); /* ascending, whatever the order */
+}
+
+/* protocol.md §1.5: a removed leader keeps answering "Mode: leader" for a tick. */
+static void test_leader_is_proven(void **state)
+{
+    struct sim *sim = *state;
+    sim_up(sim, 4, true);
+    sim_tick(sim);
+    struct mig_server_facts *servers = sim->facts.servers;
+    assert_int_equal(mig_facts_leader(&sim->facts, 5000).id, 3);
+    servers[0].srvr.mode = ZKP_MODE_LEADER; /* two claim it: the higher epoch leads */
+    servers[0].srvr.zxid = 0x200000000;
+    assert_int_equal(mig_facts_leader(&sim->facts, 5000).id, 1);
+    assert_int_equal(mig_facts_leader(&sim->facts, 5000).epoch, 2);
+    servers[0].srvr.mode = ZKP_MODE_FOLLOWER; /* a follower is ahead of the one that claims it */
+    assert_int_equal(mig_facts_leader(&sim->facts, 5000).id, -1);
+    servers[0].srvr.zxid = 0x100000007;
+    servers[2].mntr.synced_followers = 0; /* nobody follows it */
+    assert_int_equal(mig_facts_leader(&sim->facts, 5000).id, -1);
+    servers[2].mntr.synced_followers = 1;
+    assert_int_equal(mig_facts_leader(&sim->facts, 5000).id, 3);
+    sim->facts.now_ms += 6000; /* too old */
+    assert_int_equal(mig_facts_leader(&sim->facts, 5000).id, -1);
+    sim->facts.now_ms -= 6000;
+    mig_config_remove(&sim->config, 3); /* removed */
+    assert_int_equal(mig_facts_leader(&sim->facts, 5000).id, -1);
+}
+
+static void test_tolerance_of_facts(void **state)
+{
+    struct sim *sim = *state;
+    sim_tick(sim);
+    struct mig_quorum quorum = mig_quorum_of(&sim->facts);
+    assert_int_equal(quorum.voters, 3);
+    assert_int_equal(quorum.alive, 3);
+    assert_int_equal(quorum.tolerates, 1);
+    sim->facts.servers[0].health = MIG_HEALTH_DOWN;
+    assert_int_equal(mig_quorum_of(&sim->facts).tolerates, 0);
+    sim->facts.servers[1].health = MIG_HEALTH_DOWN;
+    assert_int_equal(mig_quorum_of(&sim->facts).tolerates, -1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_steps),          TEST(test_refused_plans),    TEST(test_same_server),
+        TEST(test_config_changes), TEST(test_leader_is_proven), TEST(test_tolerance_of_facts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
