@@ -134,14 +134,30 @@ static bool link_dial(struct px_link *link, uint32_t slot)
     return true;
 }
 
-static void link_wait(struct px_link *link, int64_t pause_ms)
+static const char *why_waits(const struct px_link *link, enum px_route route)
+{
+    switch (route) {
+    case PX_ROUTE_BUSY:
+        return "connects in flight";
+    case PX_ROUTE_BEHIND:
+        return "servers are behind the client";
+    case PX_ROUTE_EXHAUSTED:
+        return "every server refused";
+    case PX_ROUTE_NONE:
+    case PX_ROUTE_FOUND:
+        break;
+    }
+    return link->worker->directive->why_waiting;
+}
+
+static void link_wait(struct px_link *link, enum px_route route, int64_t pause_ms)
 {
     link->retry_ms = link->worker->now_ms + pause_ms;
     if (link->has_waited)
         return;
     link->has_waited = true;
     px_metric_add(link->worker->metrics, PX_METRIC_CONNECT_WAITED, 1);
-    px_log(PX_LOG_INFO, "connect.waits", "why=%s", link->worker->directive->why_waiting);
+    px_log(PX_LOG_INFO, "connect.waits", "why=%s", why_waits(link, route));
 }
 
 /* Whether the zxid may be ignored by now. */
@@ -172,12 +188,12 @@ static void link_pause(struct px_link *link, enum px_route route)
 {
     if (route == PX_ROUTE_EXHAUSTED) {
         link->tried = 0;
-        link_wait(link, RETRY_MS);
+        link_wait(link, route, RETRY_MS);
         return;
     }
     if (route == PX_ROUTE_NONE)
         px_worker_kick_probe(link->worker);
-    link_wait(link, WAIT_MS);
+    link_wait(link, route, WAIT_MS);
 }
 
 void px_link_route(struct px_link *link)
@@ -190,7 +206,7 @@ void px_link_route(struct px_link *link)
             break;
         }
         if (link_dial(link, slot) && px_session_state(link->core) == PX_SESSION_WAITING) {
-            link_wait(link, WAIT_MS);
+            link_wait(link, PX_ROUTE_BUSY, WAIT_MS);
             break;
         }
     }
