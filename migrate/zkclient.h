@@ -52,7 +52,8 @@ const char *mig_zk_op_name(enum mig_zk_op op);
  * rc of RECONFIG and PROBE_RECONFIG: OK; REFUSED = the ensemble said no, zk_err says why, nothing changed;
  * UNKNOWN = it was sent and no answer came (connection lost, deadline); IO = surely never sent.
  * PROBE_RECONFIG is OK when an answer came, whatever it was. CHECK_SUPER: OK, REFUSED, IO, TIMEOUT.
- * All others: OK, REFUSED (zk_err), EXISTS (LOCK), IO, TIMEOUT, CORRUPT (config not understood). */
+ * All others: OK, REFUSED (zk_err), EXISTS, AGAIN (LOCK), IO, TIMEOUT; configs also NOT_FOUND (standalone, or
+ * older than 3.5) and CORRUPT (not understood). */
 struct mig_zk_result {
     uint64_t seq;
     enum mig_zk_op op;
@@ -74,7 +75,8 @@ struct mig_zk_callbacks {
     /* The session is gone, and with it the lock: expired, or disconnected longer than its timeout (the
      * library does not notice that by itself). A new session is being made. May be NULL. */
     void (*expired)(void *context);
-    /* A line of the library's log, rate-limited. May be NULL. */
+    /* A line of the library's log, rate-limited; comes from inside the library, so nothing of this file may
+     * be called in it. May be NULL. */
     void (*log)(void *context, enum mig_zk_level level, const char *text);
 };
 
@@ -90,9 +92,10 @@ struct mig_zk_options {
 enum rc mig_zk_new(struct event_base *base, const struct mig_zk_options *options,
                    const struct mig_zk_callbacks *callbacks, struct mig_zk **ret_zk,
                    struct err *err) RC_MUST_CHECK;
-/* Ends the session (closeSession, so ephemerals go at once) when the server is heard; otherwise the session
- * is left to expire, so that nothing blocks. Safe inside callbacks; none follows, also not for requests
- * under way. NULL is fine. */
+/* Ends the session (closeSession, so ephemerals go at once) when the server was heard lately, otherwise the
+ * session is left to expire. A server that hangs since less than a third of the session timeout makes this
+ * block for 1.5 s: the library waits for the answer. Safe inside callbacks; none follows, also not for
+ * requests under way. NULL is fine. */
 void mig_zk_free(struct mig_zk *zk);
 /* Frees without ending the session; it lives for its timeout and can be attached elsewhere by giving
  * *ret_session to mig_zk_new. The plan lock survives a move to another server this way. id 0 = there was
