@@ -1,0 +1,116 @@
+/* Which server takes a client: load, admission, health, zxid, the limit of connects in flight. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "proxy/net/route.h"
+
+struct fixture {
+    struct px_directive *directive;
+    struct px_shared *shared;
+};
+
+static int setup(void **state)
+{
+    static struct fixture f;
+
+    f.directive = px_directive_new();
+    f.shared = px_shared_new(1);
+    f.directive->has_leader = true;
+    for (uint32_t slot = 0; slot < 3; slot++) {
+        struct px_server_directive *server = &f.directive->servers[slot];
+        server->in_use = server->admit = server->is_serving = true;
+        server->address_count = 1;
+        server->zxid = 100;
+        f.shared->slots[slot].session_count = 10 + slot;
+    }
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    px_directive_unref(f->directive);
+    px_shared_free(f->shared);
+    return 0;
+}
+
+static enum px_route pick(struct fixture *f, struct px_route_ask ask, uint32_t *slot)
+{
+    return px_route_pick(f->directive, f->shared, &ask, slot);
+}
+
+static void fewest_sessions(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot;
+
+    assert_int_equal(pick(f, (struct px_route_ask){.zxid = 5}, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 0);
+    f->shared->slots[0].connect_count = 20; /* on their way: they count */
+    assert_int_equal(pick(f, (struct px_route_ask){.zxid = 5}, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 1);
+    f->directive->servers[1].admit = false;
+    assert_int_equal(pick(f, (struct px_route_ask){.zxid = 5}, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 2);
+    f->directive->servers[2].is_serving = false;
+    assert_int_equal(pick(f, (struct px_route_ask){.zxid = 5}, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 0);
+}
+
+static void never_behind_the_client(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot;
+
+    assert_int_equal(pick(f, (struct px_route_ask){.zxid = 101}, &slot), PX_ROUTE_BEHIND);
+    px_shared_zxid_raise(f->shared, 2, 101); /* its replies show more than the probes */
+    assert_int_equal(pick(f, (struct px_route_ask){.zxid = 101}, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 2);
+    assert_int_equal(pick(f, (struct px_route_ask){.zxid = 500, .ignores_zxid = true}, &slot),
+                     PX_ROUTE_FOUND);
+    assert_int_equal(slot, 2); /* the highest, not the least loaded */
+}
+
+static void each_is_tried_once(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot;
+
+    assert_int_equal(pick(f, (struct px_route_ask){.tried = 1}, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 1);
+    assert_int_equal(pick(f, (struct px_route_ask){.tried = 7}, &slot), PX_ROUTE_EXHAUSTED);
+}
+
+static void waits_for_a_place_or_a_leader(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot;
+
+    for (slot = 0; slot < 3; slot++)
+        for (uint32_t i = 0; i < PX_CONNECTS_MAX; i++)
+            assert_true(px_shared_connect_take(f->shared, slot));
+    assert_false(px_shared_connect_take(f->shared, 0));
+    assert_int_equal(pick(f, (struct px_route_ask){0}, &slot), PX_ROUTE_BUSY);
+    px_shared_connect_give(f->shared, 1);
+    assert_int_equal(pick(f, (struct px_route_ask){0}, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 1);
+    f->directive->has_leader = false;
+    assert_int_equal(pick(f, (struct px_route_ask){0}, &slot), PX_ROUTE_NONE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(fewest_sessions, setup, teardown),
+        cmocka_unit_test_setup_teardown(never_behind_the_client, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_is_tried_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(waits_for_a_place_or_a_leader, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
