@@ -6,6 +6,7 @@
 #include "migrate/monotonic.h"
 #include "proxy/control/control_int.h"
 #include "proxy/log.h"
+#include "zkproto/assert.h"
 
 /* --- effects --- */
 
@@ -83,10 +84,7 @@ static void write_record(void *context, uint64_t seq, const struct mig_record *r
 void px_control_queue(struct px_control *control, const struct mig_event *event)
 {
     struct px_queued_event *queued = malloc(sizeof *queued);
-    if (!queued) {
-        px_log(PX_LOG_ERROR, "engine.event_lost", "kind=%s", mig_event_name(event->kind));
-        return;
-    }
+    ASSERT(queued); /* a lost result would leave the plan waiting for ever; a crash resumes it */
     queued->next = NULL;
     queued->event = *event;
     if (event->config) {
