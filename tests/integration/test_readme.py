@@ -20,9 +20,8 @@ def test_configuration_table_is_the_programs_own():
     assert printed.stdout.strip() in section("Configuration")
 
 
-def test_every_metric_is_named_and_no_other(ensemble, make_proxy):
-    ensemble.start([1])
-    proxy = make_proxy(ensemble.lines([1]))
+def test_every_metric_is_named_and_no_other(shared_ensemble, make_proxy):
+    proxy = make_proxy(shared_ensemble.lines([1]))
     families = set(re.findall(r"^# TYPE (\S+)", proxy.get("/metrics").text, re.M))
     named = set(re.findall(r"^\| `(zkferry_\w+)", section("Metrics"), re.M))
     assert families, "no metrics at all"

@@ -35,12 +35,12 @@ class Follower:
         phase = status["phase"]
         if not self.began or self.began[-1][0] != phase:
             self.began.append((phase, time.monotonic()))
-        told = (phase, status["waiting_for"], status["next_step"])
+        sessions = status["sessions"]
+        told = (f"  {phase:<12} sessions: {sessions['source']} on sources, {sessions['target']} on targets"
+                + (f"; next: {status['next_step']}" if status["next_step"] else ""))
         if told != self._told:
             self._told = told
-            sessions = status["sessions"]
-            say(f"  {phase:<12} sessions: {sessions['source']} on sources, {sessions['target']} on targets"
-                + (f"; next: {status['next_step']}" if status["next_step"] else ""))
+            say(told)
         return phase in ("finished", "failed", "rolled_back")
 
     def durations(self):
@@ -103,7 +103,6 @@ def load_writes(load):
 def run(clients):
     with Ensemble() as ensemble:
         say("starting three source servers")
-        ensemble.start(SOURCES)
         for sid in TARGETS:
             ensemble.planned(sid)
         with Proxy(ensemble.lines(SOURCES), ensemble.lines(TARGETS), confirm=[]) as proxy:
