@@ -1,0 +1,407 @@
+/* The shell with real workers: split frames, big frames, guard over the wire, takeover between workers,
+ * return, hold, words, failed dials. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <event2/event.h>
+
+#include "proxy/net/owner_map.h"
+#include "tests/unit/worker_bench.h"
+#include "zkproto/opcode.h"
+
+#define SID 0x100000000000042ll
+
+static int setup(void **state)
+{
+    static struct bench b;
+
+    bench_begin(&b, 64 * 1024);
+    *state = &b;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    bench_end(*state);
+    return 0;
+}
+
+static void close_pair(struct bench_pair pair)
+{
+    close(pair.client);
+    close(pair.server);
+}
+
+static uint64_t metric(const struct bench *b, enum px_metric id)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < BENCH_WORKERS; i++)
+        sum += px_metric_get(px_worker_metrics(b->workers[i]), id);
+    return sum;
+}
+
+/* A conversation whose every byte is known: requests as sent, as they must arrive, replies likewise. */
+struct talk {
+    uint8_t sent[512], arrives[512], replied[512], seen[512];
+    uint32_t sent_length, arrives_length, replied_length, seen_length;
+};
+
+static void add(uint8_t *to, uint32_t *length, const void *bytes, uint32_t count)
+{
+    memcpy(to + *length, bytes, count);
+    *length += count;
+}
+
+static uint32_t config_read_frame(int32_t xid, uint8_t *frame)
+{
+    struct zkp_wr w = zkp_wr_over(frame, 64);
+    uint8_t *mark = zkp_wr_frame_begin(&w);
+
+    zkp_wr_i32(&w, xid);
+    zkp_wr_i32(&w, ZKP_OP_GET_DATA);
+    zkp_wr_buf(&w, zkp_slice_str("/zookeeper/config"));
+    zkp_wr_bool(&w, false);
+    zkp_wr_frame_end(&w, mark);
+    return zkp_wr_len(&w);
+}
+
+/* create; read of the config node (hidden); reconfig (answered by the proxy); ping; an event in between. */
+static void make_talk(struct talk *talk)
+{
+    uint8_t frame[256] = {0};
+    uint32_t length = bench_request_frame(1, ZKP_OP_CREATE, frame);
+
+    memset(talk, 0, sizeof(*talk));
+    add(talk->sent, &talk->sent_length, frame, length);
+    length = config_read_frame(2, frame);
+    add(talk->sent, &talk->sent_length, frame, length);
+    add(talk->arrives, &talk->arrives_length, talk->sent, talk->sent_length);
+    length = bench_request_frame(3, ZKP_OP_RECONFIG, frame);
+    add(talk->sent, &talk->sent_length, frame, length);
+    length = bench_request_frame(-2, ZKP_OP_PING, frame);
+    add(talk->sent, &talk->sent_length, frame, length);
+    add(talk->arrives, &talk->arrives_length, frame, length);
+
+    length = bench_reply_frame(1, 10, 0, frame);
+    add(talk->replied, &talk->replied_length, frame, length);
+    length = bench_reply_frame(-1, -1, 0, frame);
+    add(talk->replied, &talk->replied_length, frame, length);
+    add(talk->seen, &talk->seen_length, talk->replied, talk->replied_length);
+    memset(frame, 0, sizeof(frame));
+    bench_reply_frame(2, 11, 4 + 3 + 68, frame);
+    zkp_store_i32(frame + 20, 3);
+    add(talk->replied, &talk->replied_length, frame, 20 + 4 + 3 + 68);
+    bench_reply_frame(2, 11, 4 + 68, frame); /* the same, without its data */
+    zkp_store_i32(frame + 20, 0);
+    add(talk->seen, &talk->seen_length, frame, 20 + 4 + 68);
+    bench_reply_frame(3, 11, 0, frame); /* reconfig: -123 */
+    zkp_store_i32(frame + 16, -123);
+    add(talk->seen, &talk->seen_length, frame, 20);
+    length = bench_reply_frame(-2, 12, 0, frame);
+    add(talk->replied, &talk->replied_length, frame, length);
+    add(talk->seen, &talk->seen_length, frame, length);
+}
+
+static void talk_split(struct bench *b, const struct talk *talk, uint32_t request_at, uint32_t reply_at)
+{
+    struct bench_pair pair = bench_open(b, 0, SID + (int64_t)++b->connected);
+    uint8_t got[512];
+
+    bench_put_split(pair.client, talk->sent, talk->sent_length, request_at);
+    bench_get(pair.server, got, talk->arrives_length);
+    assert_memory_equal(got, talk->arrives, talk->arrives_length);
+    bench_put_split(pair.server, talk->replied, talk->replied_length, reply_at);
+    bench_get(pair.client, got, talk->seen_length);
+    assert_memory_equal(got, talk->seen, talk->seen_length);
+    close_pair(pair);
+}
+
+static void any_split_gives_the_same_bytes(void **state)
+{
+    struct bench *b = *state;
+    struct talk talk;
+
+    make_talk(&talk);
+    for (uint32_t at = 1; at < talk.sent_length; at++)
+        talk_split(b, &talk, at, 1 + at % (talk.replied_length - 1));
+    for (uint32_t at = 1; at < talk.replied_length; at++)
+        talk_split(b, &talk, 1 + at % (talk.sent_length - 1), at);
+}
+
+static void the_connect_frame_too(void **state)
+{
+    struct bench *b = *state;
+    static const uint8_t none[ZKP_PASSWORD_LEN];
+    uint8_t request[ZKP_CONNECT_FRAME_MAX];
+    uint8_t answer[ZKP_CONNECT_FRAME_MAX];
+    uint8_t got[64];
+    uint32_t length = bench_connect_frame(0, none, request);
+
+    for (uint32_t at = 1; at < length; at++) {
+        struct bench_pair pair = {.client = bench_client(b, 1)};
+        uint32_t answer_length = bench_answer_frame(SID, answer);
+        bench_put_split(pair.client, request, length, at);
+        pair.server = bench_accept(b);
+        bench_put_split(pair.server, answer, answer_length, 1 + at % (answer_length - 1));
+        bench_get(pair.client, got, answer_length);
+        assert_memory_equal(got, answer, answer_length);
+        close_pair(pair);
+        BENCH_WAIT(px_owner_count(b->shared->owners) == 0);
+    }
+}
+
+/* Requests sent before the ConnectResponse wait for it (Java sends auth and SetWatches that early). */
+static void early_requests_wait(void **state)
+{
+    struct bench *b = *state;
+    static const uint8_t none[ZKP_PASSWORD_LEN];
+    uint8_t bytes[ZKP_CONNECT_FRAME_MAX + 12];
+    uint8_t got[64];
+    uint32_t length = bench_connect_frame(0, none, bytes);
+    struct bench_pair pair = {.client = bench_client(b, 0)};
+
+    length += bench_request_frame(-4, ZKP_OP_AUTH, bytes + length);
+    bench_put(pair.client, bytes, length);
+    pair.server = bench_accept(b); /* 49 bytes and no more */
+    assert_false(bench_readable(pair.server, 0));
+    bench_put(pair.server, bytes, bench_answer_frame(SID, bytes));
+    bench_get(pair.server, got, 12);
+    assert_int_equal(zkp_load_i32(got + 4), -4);
+    close_pair(pair);
+}
+
+static void big_replies_stream_under_back_pressure(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    const uint32_t size = 8u * 1024 * 1024; /* over the 1 MiB that bounds requests only */
+    uint8_t *reply = malloc(20 + size);
+    uint8_t *got = malloc(20 + size);
+    uint32_t put = bench_reply_frame(1, 10, size, reply);
+
+    for (uint32_t i = 0; i < size; i++)
+        reply[put + i] = (uint8_t)(i * 2654435761u >> 24);
+    bench_put(pair.client, got, bench_request_frame(1, ZKP_OP_GET_CHILDREN, got));
+    bench_get(pair.server, got, 12);
+    assert_int_equal(fcntl(pair.server, F_SETFL, O_NONBLOCK), 0);
+    for (put = 0; metric(b, PX_METRIC_BACK_PRESSURE) == 0;) { /* the client reads nothing */
+        ssize_t sent = send(pair.server, reply + put, 20 + size - put, MSG_NOSIGNAL);
+        put += sent > 0 ? (uint32_t)sent : 0;
+        assert_true(put < 20 + size); /* pressed back long before all was taken */
+    }
+    assert_int_equal(fcntl(pair.client, F_SETFL, O_NONBLOCK), 0);
+    for (uint32_t done = 0; done < 20 + size;) {
+        ssize_t sent = put < 20 + size ? send(pair.server, reply + put, 20 + size - put, MSG_NOSIGNAL) : 0;
+        ssize_t read_now = recv(pair.client, got + done, 20 + size - done, 0);
+        put += sent > 0 ? (uint32_t)sent : 0;
+        done += read_now > 0 ? (uint32_t)read_now : 0;
+        assert_int_not_equal(read_now, 0);
+        if (read_now < 0)
+            bench_readable(pair.client, 10);
+    }
+    assert_memory_equal(got, reply, 20 + size);
+    free(reply);
+    free(got);
+    close_pair(pair);
+}
+
+static void a_successor_waits_for_the_holder(void **state)
+{
+    struct bench *b = *state;
+    const uint8_t password[ZKP_PASSWORD_LEN] = {7};
+    struct bench_pair old = bench_open(b, 0, SID);
+    int successor = bench_client(b, 1);
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+    int server;
+
+    bench_put(successor, frame, bench_connect_frame(SID, password, frame));
+    bench_expect_end(old.client);
+    bench_expect_end(old.server);
+    server = bench_accept(b);
+    bench_put(server, frame, bench_answer_frame(SID, frame));
+    bench_get(successor, frame, 41);
+    assert_int_equal(zkp_load_i64(frame + 12), SID);
+    assert_int_equal(px_owner_count(b->shared->owners), 1);
+    close_pair(old);
+    close(successor);
+    close(server);
+}
+
+static void a_wrong_password_takes_nothing(void **state)
+{
+    struct bench *b = *state;
+    const uint8_t password[ZKP_PASSWORD_LEN] = {8};
+    struct bench_pair held = bench_open(b, 0, SID);
+    int thief = bench_client(b, 1);
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+
+    bench_put(thief, frame, bench_connect_frame(SID, password, frame));
+    bench_get(thief, frame, 41);
+    assert_int_equal(zkp_load_i32(frame + 8), 0); /* timeout 0: expired */
+    assert_int_equal(zkp_load_i64(frame + 12), 0);
+    bench_expect_end(thief);
+    bench_put(held.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
+    bench_get(held.server, frame, 12);
+    close(thief);
+    close_pair(held);
+}
+
+static void a_return_waits_for_the_reply(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    struct px_directive *next = bench_next(b);
+    uint8_t frame[64];
+
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
+    bench_get(pair.server, frame, 12);
+    next->servers[0].return_sessions = true;
+    bench_publish(b);
+    BENCH_WAIT(atomic_load(&b->shared->workers[0].returning_count) == 1);
+    assert_false(bench_readable(pair.client, 0));
+    bench_put(pair.server, frame, bench_reply_frame(1, 10, 0, frame));
+    bench_get(pair.client, frame, 20);
+    bench_expect_end(pair.client);
+    bench_expect_end(pair.server);
+    assert_int_equal(metric(b, PX_METRIC_RETURN_DONE), 1);
+    close_pair(pair);
+}
+
+static void a_hold_lets_requests_wait(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    struct px_directive *next = bench_next(b);
+    uint8_t frame[64];
+
+    next->hold = (struct px_hold){.id = 9, .deadline_ms = bench_now_ms() + 60000};
+    bench_publish(b);
+    BENCH_WAIT(atomic_load(&b->shared->workers[0].hold_id) == 9 &&
+               atomic_load(&b->shared->workers[0].unquiesced_count) == 0);
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
+    bench_put(pair.server, frame, bench_reply_frame(-1, -1, 0, frame));
+    bench_get(pair.client, frame, 20);          /* events still come: the worker has been at work … */
+    assert_true(bench_unread(pair.client) > 0); /* … and has not read the request */
+    bench_next(b)->hold.id = 0;
+    bench_publish(b);
+    bench_get(pair.server, frame, 12);
+    assert_int_equal(zkp_load_i32(frame + 4), 1);
+    close_pair(pair);
+}
+
+static void a_hold_ends_by_itself(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    uint8_t frame[64];
+
+    bench_next(b)->hold = (struct px_hold){.id = 9, .deadline_ms = bench_now_ms() + 300};
+    bench_publish(b);
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
+    bench_get(pair.server, frame, 12);
+    assert_true(metric(b, PX_METRIC_HOLD_TIMED_OUT) >= 1);
+    close_pair(pair);
+}
+
+static void a_refused_dial_is_tried_elsewhere(void **state)
+{
+    struct bench *b = *state;
+    struct px_directive *next = bench_next(b);
+    struct bench_pair pair;
+
+    next->servers[1] = next->servers[0]; /* a name nobody listens to, and fewer sessions than slot 0 */
+    next->servers[1].addresses[0].length = sizeof(sa_family_t) + 6;
+    memcpy(((struct sockaddr_un *)&next->servers[1].addresses[0].storage)->sun_path, "\0nobod", 6);
+    atomic_store(&b->shared->slots[0].session_count, 1);
+    bench_publish(b);
+    pair = bench_open(b, 0, SID);
+    assert_int_equal(atomic_load(&b->shared->slots[1].dials[PX_DIAL_REFUSED]), 1);
+    assert_int_equal(atomic_load(&b->shared->slots[1].connect_count), 0);
+    atomic_fetch_sub(&b->shared->slots[0].session_count, 1);
+    close_pair(pair);
+}
+
+static void lost_writes_are_told_apart(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    uint8_t frame[64];
+
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
+    bench_get(pair.server, frame, 12);
+    close(pair.server);
+    bench_expect_end(pair.client);
+    assert_int_equal(metric(b, PX_METRIC_CLOSED_UNKNOWN_OUTCOME), 1);
+    close(pair.client);
+}
+
+static void nonsense_is_closed(void **state)
+{
+    struct bench *b = *state;
+    static const char *const nonsense[] = {"\xff\xff\xff\xff", "\0\0\0\0", "\0\x10\0\0", "GET "};
+
+    for (size_t i = 0; i < sizeof(nonsense) / sizeof(nonsense[0]); i++) {
+        int client = bench_client(b, 0);
+        bench_put(client, nonsense[i], 4);
+        bench_expect_end(client);
+        close(client);
+    }
+    assert_int_equal(metric(b, PX_METRIC_DECODE_CLIENT), 4);
+}
+
+static void keep_msg(void *context, struct px_msg *take_msg)
+{
+    struct px_msg **kept = context;
+
+    px_msg_free(*kept);
+    *kept = take_msg;
+}
+
+static void a_word_goes_to_control(void **state)
+{
+    struct bench *b = *state;
+    struct event_base *base = event_base_new();
+    struct px_msg *msg = NULL;
+    int client = bench_client(b, 0);
+    uint8_t got[4];
+
+    assert_int_equal(px_mailbox_attach(b->control, base, keep_msg, &msg), RC_OK);
+    bench_put(client, "ruok", 4);
+    while (msg == NULL)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_int_equal(msg->kind, PX_MSG_WORD);
+    assert_int_equal(msg->word.word, ZKP_WORD_RUOK);
+    bench_put(msg->word.fd, "imok", 4);
+    bench_get(client, got, 4);
+    px_msg_free(msg);
+    px_mailbox_detach(b->control);
+    event_base_free(base);
+    close(client);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(any_split_gives_the_same_bytes),
+        CASE(the_connect_frame_too),
+        CASE(early_requests_wait),
+        CASE(big_replies_stream_under_back_pressure),
+        CASE(a_successor_waits_for_the_holder),
+        CASE(a_wrong_password_takes_nothing),
+        CASE(a_return_waits_for_the_reply),
+        CASE(a_hold_lets_requests_wait),
+        CASE(a_hold_ends_by_itself),
+        CASE(a_refused_dial_is_tried_elsewhere),
+        CASE(lost_writes_are_told_apart),
+        CASE(nonsense_is_closed),
+        CASE(a_word_goes_to_control),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
