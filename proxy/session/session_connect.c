@@ -222,16 +222,19 @@ static enum px_session_state take_answer(struct session_data *data, const struct
         response.password.len != ZKP_PASSWORD_LEN)
         return reject(actions);
     session_act(actions, PX_ACTION_DROP);
-    answer_connect(data, response, actions);
-    if (response.timeout_ms <= 0 || response.session_id == 0)
+    if (response.timeout_ms <= 0 || response.session_id == 0) {
+        answer_connect(data, response, actions);
         return session_close(actions, PX_CLOSE_EXPIRED);
+    }
     data->session_id = response.session_id;
     data->timeout_ms = response.timeout_ms;
     password_keep(data, response.password);
     data->is_confirmed = true;
     data->established_ms = event->now_ms;
     data->heard_ms = event->now_ms;
+    /* In this order: who knows the id could attach it elsewhere before we hold it. */
     session_act(actions, PX_ACTION_ESTABLISHED)->session_id = data->session_id;
+    answer_connect(data, response, actions);
     return PX_SESSION_ACTIVE;
 }
 
