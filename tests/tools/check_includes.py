@@ -33,8 +33,8 @@ SHELL = ("proxy/net/*", "proxy/control/*", "proxy/admin/*", "tests/*")
 ONLY_IN = (
     ("*.pb-c.h", SCHEMA),
     ("protobuf-c/*", SCHEMA),
-    ("zookeeper.h", ("migrate/zkclient*.c",)),
-    ("zookeeper/*", ("migrate/zkclient*.c",)),
+    ("zookeeper.h", ("migrate/zkclient*",)),
+    ("zookeeper/*", ("migrate/zkclient*",)),
     ("yaml.h", ("conf/*",)),
     ("curl/*", ("proxy/cli/*",)),
     ("jansson.h", (*MIG_IO, *SHELL, "proxy/cli/*")),
