@@ -1,180 +1,185 @@
-/* See probe.h. Questions are due at a time each; one is on the way at most, the earliest due goes first. */
+/* Schedule and health of one server's probes. Everything happens in on_timer: a question that has ended is
+ * reported, then the next due one is asked. */
 #include "migrate/probe.h"
 
-#include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "migrate/monotonic.h"
-#include "migrate/probe_ask.h"
-#include "migrate/probe_parse.h"
+#include "migrate/probe_int.h"
 
-#define DEFAULT_FALL 2u
-#define DEFAULT_RISE 1u
-#define RECHECK_MS   250 /* a first bad answer is looked at again soon, whatever the interval */
-#define NEVER        INT64_MAX
+#define FALL_DEFAULT 2u
+#define RISE_DEFAULT 1u
 
-/* In the order of urgency. */
-static const struct word_row {
+/* The order is the priority: srvr decides the health. */
+static const struct {
     uint32_t bit;
     enum zkp_word word;
-} word_rows[] = {
-    {MIG_PROBE_SRVR, ZKP_WORD_SRVR},
-    {MIG_PROBE_CONF, ZKP_WORD_CONF},
-    {MIG_PROBE_MNTR, ZKP_WORD_MNTR},
-    {MIG_PROBE_CONS, ZKP_WORD_CONS},
-};
-#define WORDS (sizeof word_rows / sizeof word_rows[0])
-
-struct schedule {
-    int32_t interval_ms; /* 0 = only when kicked */
-    int64_t due_ms;      /* NEVER = not asked */
-    bool is_kicked;      /* while its question is on the way: ask again afterwards */
-};
-
-struct mig_prober {
-    struct event_base *base;
-    struct mig_address address;
-    struct mig_prober_options options;
-    struct mig_prober_callbacks callbacks;
-    struct schedule words[WORDS];
-    struct event *timer;
-    struct mig_ask *ask; /* NULL = nothing on the way */
-    size_t asked;        /* which word */
-    int64_t asked_at_ms;
-    enum mig_health health;
-    uint32_t good_count;
-    uint32_t bad_count;
-    bool is_calling; /* inside a callback: freeing is put off to its end */
-    bool is_freed;
-    struct mig_probe_room room; /* what an answer is parsed into */
+} slots[PROBE_SLOT_COUNT] = {
+    [PROBE_SLOT_SRVR] = {MIG_PROBE_SRVR, ZKP_WORD_SRVR},
+    [PROBE_SLOT_CONF] = {MIG_PROBE_CONF, ZKP_WORD_CONF},
+    [PROBE_SLOT_MNTR] = {MIG_PROBE_MNTR, ZKP_WORD_MNTR},
+    [PROBE_SLOT_CONS] = {MIG_PROBE_CONS, ZKP_WORD_CONS},
 };
 
 static const char *const kind_texts[MIG_PROBE_KIND_COUNT] = {
-#define KIND_TEXT(name, text) [MIG_PROBE_KIND_##name] = text,
+#define KIND_TEXT(name, text) [MIG_PROBE_KIND_##name] = (text),
     MIG_PROBE_KINDS(KIND_TEXT)
 #undef KIND_TEXT
 };
 
 const char *mig_probe_kind_text(enum mig_probe_kind kind)
 {
-    return kind < MIG_PROBE_KIND_COUNT ? kind_texts[kind] : "unknown";
+    return (unsigned)kind < MIG_PROBE_KIND_COUNT ? kind_texts[kind] : "?";
+}
+
+/* --- health ----------------------------------------------------------------------------------------------
+ */
+
+/* What the answer to srvr says by itself, without hysteresis. */
+static enum mig_health health_seen(const struct mig_prober *prober, enum mig_probe_kind kind)
+{
+    const struct mig_prober_callbacks *callbacks = &prober->callbacks;
+    switch (kind) {
+    case MIG_PROBE_KIND_DATA:
+        return MIG_HEALTH_SERVING;
+    case MIG_PROBE_KIND_NOT_SERVING:
+        return MIG_HEALTH_NOT_SERVING;
+    case MIG_PROBE_KIND_NOT_ALLOWED: /* it lives, but nobody can say more */
+        return MIG_HEALTH_UNKNOWN;
+    case MIG_PROBE_KIND_EMPTY:
+    case MIG_PROBE_KIND_CONN_REFUSED:
+        if (callbacks->has_live_sessions != NULL && callbacks->has_live_sessions(callbacks->context))
+            return MIG_HEALTH_FULL;
+        return MIG_HEALTH_DOWN;
+    case MIG_PROBE_KIND_UNREACHABLE:
+    case MIG_PROBE_KIND_TIMED_OUT:
+    case MIG_PROBE_KIND_MALFORMED:
+    case MIG_PROBE_KIND_COUNT:
+        return MIG_HEALTH_DOWN;
+    }
+    return MIG_HEALTH_DOWN;
+}
+
+/* Serving is left after `fall` bad answers in a row and entered after `rise` good ones; between the other
+ * states, and from unknown, the last answer counts. */
+static bool is_settled(struct mig_prober *prober, enum mig_health seen)
+{
+    bool is_good = seen == MIG_HEALTH_SERVING;
+    prober->good_count = is_good ? prober->good_count + 1 : 0;
+    prober->bad_count = is_good ? 0 : prober->bad_count + 1;
+    if (prober->health == MIG_HEALTH_UNKNOWN)
+        return true;
+    if (is_good)
+        return prober->good_count >= prober->options.rise;
+    return prober->health != MIG_HEALTH_SERVING || prober->bad_count >= prober->options.fall;
+}
+
+static void update_health(struct mig_prober *prober, enum mig_probe_kind kind, const char *reason)
+{
+    enum mig_health seen = health_seen(prober, kind);
+    if (!is_settled(prober, seen) || seen == prober->health)
+        return;
+    prober->health = seen;
+    snprintf(prober->health_reason, sizeof prober->health_reason, "%s", reason);
+    if (prober->callbacks.health != NULL)
+        prober->callbacks.health(prober->callbacks.context, seen, prober->health_reason);
+}
+
+/* --- schedule --------------------------------------------------------------------------------------------
+ */
+
+static void arm(struct mig_prober *prober)
+{
+    const struct probe_question *q = &prober->question;
+    int64_t now_ms = mig_now_ms();
+    int64_t at_ms = INT64_MAX;
+    if (q->word != ZKP_WORD_NONE) {
+        at_ms = q->is_over ? now_ms : q->deadline_ms;
+    } else {
+        for (int i = 0; i < PROBE_SLOT_COUNT; i++)
+            if (prober->due_ms[i] < at_ms)
+                at_ms = prober->due_ms[i];
+    }
+    event_del(prober->timer);
+    if (at_ms == INT64_MAX)
+        return;
+    int64_t wait_ms = at_ms > now_ms ? at_ms - now_ms : 0;
+    struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+    event_add(prober->timer, &wait);
+}
+
+void probe_over(struct mig_prober *prober, enum mig_probe_kind kind, const char *detail)
+{
+    struct probe_question *q = &prober->question;
+    if (q->is_over)
+        return;
+    q->is_over = true;
+    q->kind = kind;
+    if (q->io != NULL)
+        event_del(q->io);
+    if (kind != MIG_PROBE_KIND_DATA)
+        snprintf(q->reason, sizeof q->reason, "%s%s%s", mig_probe_kind_text(kind),
+                 detail[0] != '\0' ? ": " : "", detail);
+    arm(prober);
+}
+
+static struct mig_probe_answer make_answer(const struct mig_prober *prober, const struct probe_question *q)
+{
+    struct mig_probe_answer answer = {.word = q->word,
+                                      .kind = q->kind,
+                                      .asked_at_ms = q->asked_at_ms,
+                                      .observed_at_ms = mig_now_ms(),
+                                      .from_admin_server = q->from_admin_server,
+                                      .reason = q->reason};
+    if (q->kind != MIG_PROBE_KIND_DATA)
+        return answer;
+    if (q->word == ZKP_WORD_SRVR)
+        answer.srvr = &prober->parsed->srvr;
+    else if (q->word == ZKP_WORD_CONF)
+        answer.conf = &prober->parsed->conf;
+    else if (q->word == ZKP_WORD_MNTR)
+        answer.mntr = &prober->parsed->mntr;
+    else
+        answer.cons = zkp_slice_of(q->text, q->length);
+    return answer;
 }
 
 static void prober_destroy(struct mig_prober *prober)
 {
-    mig_ask_free(prober->ask);
-    event_free(prober->timer);
+    probe_question_done(prober);
+    if (prober->timer != NULL)
+        event_free(prober->timer);
+    free(prober->parsed);
     free(prober);
 }
 
-void mig_prober_free(struct mig_prober *prober)
+/* True: the owner has freed the prober in one of its callbacks. */
+static bool report(struct mig_prober *prober)
 {
-    if (!prober)
-        return;
-    prober->is_freed = true;
-    if (!prober->is_calling)
+    const struct probe_question *q = &prober->question;
+    struct mig_probe_answer answer = make_answer(prober, q);
+    prober->is_reporting = true;
+    prober->callbacks.answer(prober->callbacks.context, &answer);
+    if (!prober->is_freed && q->word == ZKP_WORD_SRVR)
+        update_health(prober, q->kind, q->reason);
+    prober->is_reporting = false;
+    bool is_freed = prober->is_freed;
+    if (is_freed)
         prober_destroy(prober);
+    else
+        probe_question_done(prober);
+    return is_freed;
 }
 
-/* --- health --- */
-
-static enum mig_health bad_health(const struct mig_prober *prober, enum mig_probe_kind kind)
+static void ask_next(struct mig_prober *prober, int64_t now_ms)
 {
-    bool (*has_live)(void *) = prober->callbacks.has_live_sessions;
-    bool is_turned_away = kind == MIG_PROBE_KIND_EMPTY || kind == MIG_PROBE_KIND_CONN_REFUSED;
-    if (is_turned_away && has_live && has_live(prober->callbacks.context))
-        return MIG_HEALTH_FULL;
-    return MIG_HEALTH_DOWN;
-}
-
-static void set_health(struct mig_prober *prober, enum mig_health health, const char *reason)
-{
-    if (health == prober->health)
-        return;
-    prober->health = health;
-    if (prober->callbacks.health)
-        prober->callbacks.health(prober->callbacks.context, health, reason);
-}
-
-/* What a server says of itself counts at once; silence and refusals must repeat. */
-static void judge(struct mig_prober *prober, const struct mig_probe_answer *answer)
-{
-    bool is_read_only = answer->srvr && answer->srvr->mode == ZKP_MODE_READ_ONLY;
-    if (answer->kind == MIG_PROBE_KIND_NOT_SERVING || is_read_only) {
-        prober->good_count = prober->bad_count = 0;
-        set_health(prober, MIG_HEALTH_NOT_SERVING,
-                   is_read_only ? "read-only: it has no quorum" : mig_probe_kind_text(answer->kind));
-        return;
-    }
-    bool is_good = answer->kind == MIG_PROBE_KIND_DATA;
-    prober->good_count = is_good ? prober->good_count + 1 : 0;
-    prober->bad_count = is_good ? 0 : prober->bad_count + 1;
-    if (is_good && prober->good_count >= prober->options.rise)
-        set_health(prober, MIG_HEALTH_SERVING, "");
-    if (!is_good && (prober->bad_count >= prober->options.fall || prober->health == MIG_HEALTH_UNKNOWN))
-        set_health(prober, bad_health(prober, answer->kind), answer->reason);
-}
-
-/* --- asking --- */
-
-static void plan_next(struct mig_prober *prober);
-
-static void reschedule(struct mig_prober *prober, bool is_suspicious)
-{
-    struct schedule *word = &prober->words[prober->asked];
-    int64_t now_ms = mig_now_ms();
-    word->due_ms = word->interval_ms > 0 ? prober->asked_at_ms + word->interval_ms : NEVER;
-    if (is_suspicious && word->due_ms > now_ms + RECHECK_MS)
-        word->due_ms = now_ms + RECHECK_MS;
-    if (word->is_kicked)
-        word->due_ms = now_ms;
-    word->is_kicked = false;
-}
-
-/* Ends the question with its answer; the prober may be gone afterwards. */
-static void deliver(struct mig_prober *prober, struct mig_probe_answer *answer)
-{
-    answer->word = word_rows[prober->asked].word;
-    answer->asked_at_ms = prober->asked_at_ms;
-    answer->observed_at_ms = mig_now_ms();
-    answer->reason = answer->kind == MIG_PROBE_KIND_DATA ? "" : mig_probe_kind_text(answer->kind);
-    prober->is_calling = true;
-    prober->callbacks.answer(prober->callbacks.context, answer);
-    if (answer->word == ZKP_WORD_SRVR && !prober->is_freed)
-        judge(prober, answer);
-    prober->is_calling = false;
-    if (prober->is_freed) {
-        prober_destroy(prober);
-        return;
-    }
-    bool is_suspicious = answer->word == ZKP_WORD_SRVR && prober->health == MIG_HEALTH_SERVING &&
-                         answer->kind != MIG_PROBE_KIND_DATA;
-    reschedule(prober, is_suspicious);
-    plan_next(prober);
-}
-
-static void on_asked(void *context, enum mig_probe_kind kind, struct zkp_slice bytes)
-{
-    struct mig_prober *prober = context;
-    struct mig_probe_answer answer = {.kind = kind};
-    if (kind == MIG_PROBE_KIND_DATA)
-        mig_probe_parse(word_rows[prober->asked].word, bytes, &prober->room, &answer);
-    struct mig_ask *ask = prober->ask; /* its bytes live until after the callback */
-    prober->ask = NULL;
-    deliver(prober, &answer);
-    mig_ask_free(ask);
-}
-
-static void ask(struct mig_prober *prober, size_t index)
-{
-    prober->asked = index;
-    prober->asked_at_ms = mig_now_ms();
-    enum rc rc = mig_ask_new(prober->base, &prober->address, word_rows[index].word,
-                             prober->options.timeout_ms, on_asked, prober, &prober->ask);
-    if (rc != RC_OK) { /* no descriptor, no memory: our trouble, not the server's */
-        prober->words[index].due_ms = prober->asked_at_ms + RECHECK_MS;
-        plan_next(prober);
-    }
+    for (int i = 0; i < PROBE_SLOT_COUNT; i++)
+        if (prober->due_ms[i] <= now_ms) {
+            prober->due_ms[i] = prober->interval_ms[i] > 0 ? now_ms + prober->interval_ms[i] : INT64_MAX;
+            probe_ask(prober, slots[i].word, now_ms);
+            return;
+        }
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -182,81 +187,74 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct mig_prober *prober = arg;
+    const struct probe_question *q = &prober->question;
     int64_t now_ms = mig_now_ms();
-    for (size_t i = 0; i < WORDS; i++)
-        if (prober->words[i].due_ms <= now_ms) {
-            ask(prober, i);
-            return;
-        }
-    plan_next(prober);
-}
-
-static void plan_next(struct mig_prober *prober)
-{
-    int64_t due_ms = NEVER;
-    for (size_t i = 0; i < WORDS; i++)
-        if (prober->words[i].due_ms < due_ms)
-            due_ms = prober->words[i].due_ms;
-    if (prober->ask || due_ms == NEVER) {
-        event_del(prober->timer);
+    if (q->word != ZKP_WORD_NONE && !q->is_over && now_ms >= q->deadline_ms)
+        probe_over(prober, MIG_PROBE_KIND_TIMED_OUT, "");
+    if (q->is_over && report(prober))
         return;
-    }
-    int64_t wait_ms = due_ms - mig_now_ms();
-    if (wait_ms < 0)
-        wait_ms = 0;
-    const struct timeval delay = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
-    event_add(prober->timer, &delay);
+    if (q->word == ZKP_WORD_NONE)
+        ask_next(prober, now_ms);
+    arm(prober);
 }
 
-/* --- the public calls --- */
+/* --- the owner's side ------------------------------------------------------------------------------------
+ */
 
 enum rc mig_prober_new(struct event_base *base, const struct mig_address *address,
                        const struct mig_prober_options *options, const struct mig_prober_callbacks *callbacks,
                        struct mig_prober **ret_prober)
 {
     struct mig_prober *prober = calloc(1, sizeof *prober);
-    if (!prober)
+    if (prober == NULL)
         return RC_NOMEM;
-    *prober =
-        (struct mig_prober){.base = base, .address = *address, .options = *options, .callbacks = *callbacks};
+    prober->base = base;
+    prober->address = *address;
+    prober->options = *options;
+    prober->callbacks = *callbacks;
+    prober->question = (struct probe_question){.word = ZKP_WORD_NONE, .fd = -1};
     if (prober->options.fall == 0)
-        prober->options.fall = DEFAULT_FALL;
+        prober->options.fall = FALL_DEFAULT;
     if (prober->options.rise == 0)
-        prober->options.rise = DEFAULT_RISE;
-    for (size_t i = 0; i < WORDS; i++)
-        prober->words[i].due_ms = NEVER;
+        prober->options.rise = RISE_DEFAULT;
+    for (int i = 0; i < PROBE_SLOT_COUNT; i++)
+        prober->due_ms[i] = INT64_MAX;
+    prober->parsed = calloc(1, sizeof *prober->parsed);
     prober->timer = event_new(base, -1, 0, on_timer, prober);
-    if (!prober->timer) {
-        free(prober);
+    if (prober->parsed == NULL || prober->timer == NULL) {
+        prober_destroy(prober);
         return RC_NOMEM;
     }
     *ret_prober = prober;
     return RC_OK;
 }
 
+void mig_prober_free(struct mig_prober *prober)
+{
+    if (prober == NULL)
+        return;
+    prober->is_freed = true;
+    if (!prober->is_reporting)
+        prober_destroy(prober);
+}
+
 void mig_prober_set_interval(struct mig_prober *prober, uint32_t words, int32_t interval_ms)
 {
-    for (size_t i = 0; i < WORDS; i++) {
-        struct schedule *word = &prober->words[i];
-        if (!(words & word_rows[i].bit) || word->interval_ms == interval_ms)
+    for (int i = 0; i < PROBE_SLOT_COUNT; i++) {
+        if ((words & slots[i].bit) == 0 || prober->interval_ms[i] == interval_ms)
             continue;
-        word->interval_ms = interval_ms;
-        word->due_ms = interval_ms > 0 ? mig_now_ms() : NEVER;
+        prober->interval_ms[i] = interval_ms;
+        prober->due_ms[i] = interval_ms > 0 ? mig_now_ms() : INT64_MAX;
     }
-    plan_next(prober);
+    arm(prober);
 }
 
 void mig_prober_kick(struct mig_prober *prober, uint32_t words)
 {
-    for (size_t i = 0; i < WORDS; i++) {
-        if (!(words & word_rows[i].bit))
-            continue;
-        if (prober->ask && prober->asked == i)
-            prober->words[i].is_kicked = true;
-        else
-            prober->words[i].due_ms = mig_now_ms();
-    }
-    plan_next(prober);
+    for (int i = 0; i < PROBE_SLOT_COUNT; i++)
+        if ((words & slots[i].bit) != 0)
+            prober->due_ms[i] = mig_now_ms();
+    arm(prober);
 }
 
 void mig_prober_set_address(struct mig_prober *prober, const struct mig_address *address)
