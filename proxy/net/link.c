@@ -1,6 +1,6 @@
 /* Life of a link: adopting, stepping the core, carrying out its actions, dying. Worker thread. */
-#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "proxy/log.h"
@@ -45,7 +45,10 @@ void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
     }
     link->worker = worker;
     link->token = ++worker->last_token;
-    link->peer = take_adopt->peer;
+    link->peer_length = take_adopt->peer.length;
+    if (link->peer_length > sizeof(link->peer))
+        link->peer_length = 0; /* no address of a client we know how to print */
+    memcpy(&link->peer, &take_adopt->peer.storage, link->peer_length);
     link->listener = take_adopt->listener;
     link->deferred = PX_EVENT_COUNT;
     link->slot = PX_SLOT_NONE;
@@ -359,6 +362,14 @@ void px_link_settle(struct px_link *link)
     px_conn_arm(&link->server);
 }
 
+struct px_address px_link_peer(const struct px_link *link)
+{
+    struct px_address peer = {.length = link->peer_length};
+
+    memcpy(&peer.storage, &link->peer, link->peer_length);
+    return peer;
+}
+
 void px_link_row(const struct px_link *link, struct px_session_row *ret_row)
 {
     struct px_session_facts facts;
@@ -366,7 +377,7 @@ void px_link_row(const struct px_link *link, struct px_session_row *ret_row)
     px_session_facts_get(link->core, &facts);
     *ret_row = (struct px_session_row){
         .session_id = link->is_established ? facts.session_id : 0,
-        .client = link->peer,
+        .client = px_link_peer(link),
         .slot = link->slot,
         .timeout_ms = facts.timeout_ms,
         .state = px_session_state_name(px_session_state(link->core)),

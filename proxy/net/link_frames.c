@@ -115,7 +115,7 @@ static void hand_over_word(struct px_link *link, enum zkp_word word)
     if (msg != NULL) {
         msg->worker = link->worker->options.index;
         msg->word.fd = px_conn_detach(&link->client);
-        msg->word.peer = link->peer;
+        msg->word.peer = px_link_peer(link);
         msg->word.word = word;
         msg->word.listener = link->listener;
         px_mailbox_push(link->worker->options.control, msg);

@@ -4,6 +4,7 @@
 #ifndef PROXY_NET_LINK_INT_H
 #define PROXY_NET_LINK_INT_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -28,7 +29,9 @@ struct px_link {
     struct px_walk *walk; /* the frames being walked, NULL outside */
     uint64_t token;       /* its number on this worker, never used twice */
     int64_t claimed_id;   /* held in the owner map; 0 = none */
-    struct px_address peer;
+    struct sockaddr_in6
+        peer; /* or a sockaddr_in in it: a sockaddr_storage per session would cost 100 bytes */
+    socklen_t peer_length;
     uint32_t listener;
     enum px_event_kind deferred; /* an event that an action caused; PX_EVENT_COUNT = none */
     /* routing */
@@ -60,6 +63,7 @@ void px_link_settle(struct px_link *link);
 bool px_link_is_dead(const struct px_link *link);
 /* Frees it; only the sweep. */
 void px_link_free(struct px_link *link);
+struct px_address px_link_peer(const struct px_link *link);
 void px_link_row(const struct px_link *link, struct px_session_row *ret_row);
 
 /* link_frames.c */

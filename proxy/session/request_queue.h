@@ -27,7 +27,7 @@ struct px_request {
     uint16_t unused;
 };
 
-#define PX_REQUESTS_INLINE 4u
+#define PX_REQUESTS_INLINE 2u /* one request and one ping: most clients */
 /* More than any client has outstanding; the shell stops reading a client long before (worker_int.h). */
 #define PX_REQUESTS_MAX 65536u
 
