@@ -74,7 +74,7 @@ struct px_msg {
             bool is_denied; /* wrong password: the holder keeps the session */
         } released;
         struct {
-            int fd; /* owned; nothing but the word was read from it */
+            int fd; /* owned; the word, and what came in the same packet behind it, was read */
             struct px_address peer;
             enum zkp_word word;
             uint32_t listener;
