@@ -65,7 +65,7 @@ static json_t *json_enum(const ProtobufCEnumDescriptor *descriptor, int value)
 
     if (named == NULL) /* written by a later release */
         return json_integer(value);
-    for (i = 0; named->name[i] != '\0' && i < sizeof name - 1; i++)
+    for (i = 0; i < sizeof name - 1 && named->name[i] != '\0'; i++)
         name[i] = (char)tolower((unsigned char)named->name[i]);
     return json_stringn(name, i);
 }
