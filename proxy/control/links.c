@@ -99,12 +99,13 @@ void px_links_free(struct px_links *links)
 
 enum rc px_links_configure(struct px_links *links, const struct conf *conf)
 {
-    for (uint32_t i = 0; i < LINKS_MAX; i++)
-        if (links->links[i].pending > 0)
+    for (uint32_t i = 0; i < LINKS_MAX; i++) /* the monitor's read is only repeated */
+        if (links->links[i].pending > (links->links[i].is_reading ? 1u : 0u))
             return RC_REFUSED;
     for (uint32_t i = 0; i < LINKS_MAX; i++)
         link_close(&links->links[i]);
     links->monitor_id = 0;
+    links->read_at_ms = 0;
     snprintf(links->super, sizeof links->super, "%s", conf->super);
     snprintf(links->state_root, sizeof links->state_root, "%s", conf->state_root);
     return RC_OK;

@@ -29,16 +29,24 @@ static enum rc apply(struct px_control *control, struct conf *next, struct err *
         return err_set(err, RC_REFUSED, "cannot be changed %s: %s",
                        plan_runs ? "while a plan runs" : "without a restart", refusals);
     }
-    if (!plan_runs && (mig_engine_configure(control->engine, next) != RC_OK ||
-                       px_links_configure(control->links, next) != RC_OK)) {
+    /* The links first: when they refuse, the engine must not have taken the new plan already. */
+    if (!plan_runs && (px_links_configure(control->links, next) != RC_OK ||
+                       mig_engine_configure(control->engine, next) != RC_OK)) {
         conf_free(next);
-        return err_set(err, RC_REFUSED, "an admin request is under way, try again");
+        return err_set(err, RC_AGAIN, "an admin request is under way, try again");
     }
     struct conf *old = control->conf;
     control->conf = next;
     enum rc rc = px_control_set_servers(control);
     conf_free(old);
     return rc == RC_OK ? RC_OK : err_set(err, rc, "servers: %s", rc_text(rc));
+}
+
+static enum px_log_level log_level(enum rc rc)
+{
+    if (rc == RC_AGAIN) /* the caller tries again or says so */
+        return PX_LOG_DEBUG;
+    return rc == RC_OK ? PX_LOG_INFO : PX_LOG_ERROR;
 }
 
 enum rc px_control_reload(struct px_control *control, struct err *err)
@@ -51,8 +59,8 @@ enum rc px_control_reload(struct px_control *control, struct err *err)
     else
         rc = apply(control, next, err);
     conf_problems_done(&problems);
-    px_log(rc == RC_OK ? PX_LOG_INFO : PX_LOG_ERROR, "config.reload", "file=%s rc=%s why=%s",
-           control->conf->file, rc_text(rc), rc == RC_OK ? "" : err->text);
+    px_log(log_level(rc), "config.reload", "file=%s rc=%s why=%s", control->conf->file, rc_text(rc),
+           rc == RC_OK ? "" : err->text);
     if (rc == RC_OK)
         event_active(control->wake, 0, 0);
     return rc;
