@@ -83,9 +83,16 @@ static int32_t tick_ms(const struct px_control *control)
     return mig_engine_plan_runs(control->engine) ? TICK_PLAN_MS : TICK_IDLE_MS;
 }
 
+/* May bring the tick nearer, never puts it off: wakes can come more often than ticks for as long as connects
+ * wait. */
 static void arm_tick(struct px_control *control)
 {
-    const struct timeval delay = {.tv_usec = tick_ms(control) * 1000};
+    const int32_t delay_ms = tick_ms(control);
+    const int64_t due_ms = mig_now_ms() + delay_ms;
+    if (event_pending(control->tick, EV_TIMEOUT, NULL) && control->tick_due_ms <= due_ms)
+        return;
+    const struct timeval delay = {.tv_usec = delay_ms * 1000};
+    control->tick_due_ms = due_ms;
     event_add(control->tick, &delay);
 }
 
@@ -125,6 +132,14 @@ static void end_step(struct px_control *control, int64_t now_ms)
     }
 }
 
+/* A signal has no answer, so it is kept until no admin request is under way any more. */
+static void reload_if_wanted(struct px_control *control)
+{
+    struct err err;
+    if (control->wants_reload)
+        control->wants_reload = px_control_reload(control, &err) == RC_AGAIN; /* the rest is logged there */
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -141,6 +156,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     px_links_tick(control->links, &control->facts, interval_ms);
     px_crew_tick(control->crew, now_ms);
     report_waiting(control);
+    reload_if_wanted(control);
     end_step(control, now_ms);
     px_log_drain();
     arm_tick(control);
@@ -164,9 +180,8 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
     (void)what;
     struct px_control *control = arg;
     if (signal_number == SIGHUP) {
-        struct err err;
-        if (px_control_reload(control, &err) != RC_OK)
-            return; /* logged there */
+        control->wants_reload = true;
+        reload_if_wanted(control);
         return;
     }
     if (control->ending != PX_RUNNING)

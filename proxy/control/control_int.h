@@ -54,6 +54,7 @@ struct px_control {
     struct px_listeners *listeners;
     char clients_text[PX_CLIENTS_TEXT_MAX];
     struct event *tick;
+    int64_t tick_due_ms;
     struct event *wake; /* queued events, changed facts */
     struct event *signals[3];
     struct px_queued_event *queue;
@@ -61,6 +62,7 @@ struct px_control {
     uint64_t refused_clients;
     uint32_t next_nonce;
     bool is_ready;
+    bool wants_reload; /* SIGHUP came */
     enum px_ending ending;
     int64_t ending_deadline_ms;
     int64_t reported_waiting; /* value of the last log line about waiting connects */
