@@ -35,6 +35,15 @@ struct px_queued_event {
     struct zkp_config config;
 };
 
+#define PX_PREFLIGHT_CALLS_MAX 16u /* more are answered with what is known */
+
+/* Calls of /v1/preflight that wait for the probes' answers. */
+struct px_preflight_calls {
+    uint32_t count;
+    int64_t asked_at_ms; /* by the first of them */
+    struct px_admin_reply replies[PX_PREFLIGHT_CALLS_MAX];
+};
+
 /* Owned by px_control_run; control thread only. */
 struct px_control {
     struct event_base *base;
@@ -59,6 +68,7 @@ struct px_control {
     struct event *signals[3];
     struct px_queued_event *queue;
     struct px_queued_event **queue_tail;
+    struct px_preflight_calls preflights;
     uint64_t refused_clients;
     uint32_t next_nonce;
     bool is_ready;
@@ -88,6 +98,7 @@ bool px_control_is_busy(const struct px_control *control); /* a hold or a reconf
 
 /* ops.c: the admin port's table. */
 extern const struct px_admin_ops px_control_ops;
+void px_control_answer_preflights(struct px_control *control); /* those whose probes have answered */
 
 /* reload.c */
 enum rc px_control_reload(struct px_control *control, struct err *err) RC_MUST_CHECK;

@@ -131,6 +131,7 @@ void px_control_drive(struct px_control *control, const struct mig_event *event)
         px_control_carry_out(control);
     }
     publish(control);
+    px_control_answer_preflights(control);
 }
 
 bool px_control_is_busy(const struct px_control *control)

@@ -12,7 +12,8 @@
 #include "proxy/control/gauges.h"
 #include "proxy/log.h"
 
-#define SESSION_ADDRESS_MAX 80u
+#define SESSION_ADDRESS_MAX  80u
+#define PREFLIGHT_TIMEOUT_MS 6000 /* below PX_ADMIN_REPLY_TIMEOUT_MS; a standalone server has no config */
 
 static void refresh(struct px_control *control)
 {
@@ -35,16 +36,42 @@ static void op_plan(void *context, struct px_admin_reply reply)
     px_admin_reply_message(reply, &px_report_plan(control->report)->base);
 }
 
+static void answer_preflight(struct px_control *control, struct px_admin_reply reply)
+{
+    refresh(control);
+    px_admin_reply_message(reply, &px_report_findings(control->report)->base);
+}
+
+void px_control_answer_preflights(struct px_control *control)
+{
+    struct px_preflight_calls *calls = &control->preflights;
+    bool is_known = !control->view.preflight_pending && control->facts.config_at_ms >= calls->asked_at_ms;
+    bool is_over = control->facts.now_ms >= calls->asked_at_ms + PREFLIGHT_TIMEOUT_MS;
+    if (calls->count == 0 || !(is_known || is_over))
+        return; /* when it is over, the findings say what is not known */
+    for (uint32_t i = 0; i < calls->count; i++)
+        answer_preflight(control, calls->replies[i]);
+    calls->count = 0;
+}
+
+/* The harmless probes are asked anew; the answer waits for theirs. */
 static void op_preflight(void *context, struct px_admin_reply reply)
 {
     struct px_control *control = context;
+    struct px_preflight_calls *calls = &control->preflights;
     const struct mig_command command = {.kind = MIG_COMMAND_PREFLIGHT};
     struct mig_answer answer;
     px_control_observe(control);
     mig_engine_command(control->engine, &control->facts, &command, &answer, &control->effects);
     px_control_carry_out(control);
-    refresh(control);
-    px_admin_reply_message(reply, &px_report_findings(control->report)->base);
+    px_links_kick(control->links);
+    if (calls->count == PX_PREFLIGHT_CALLS_MAX) {
+        answer_preflight(control, reply);
+        return;
+    }
+    if (calls->count == 0)
+        calls->asked_at_ms = control->facts.now_ms;
+    calls->replies[calls->count++] = reply;
 }
 
 static void op_servers(void *context, struct px_admin_reply reply)
