@@ -4,6 +4,7 @@ import re
 import pytest
 
 from lib.ensemble import DirectClient
+from lib.waiting import wait_for
 from lib.zkserver import four_letter_word
 
 pytestmark = pytest.mark.sanitizer
@@ -11,7 +12,9 @@ pytestmark = pytest.mark.sanitizer
 
 @pytest.fixture
 def proxy(shared_ensemble, make_proxy):
-    return make_proxy(shared_ensemble.lines([1, 2, 3]))
+    proxy = make_proxy(shared_ensemble.lines([1, 2, 3]))
+    wait_for(lambda: proxy.get("/readyz").status == 200, 20, "a server is admitted")
+    return proxy
 
 
 @pytest.fixture
