@@ -282,8 +282,10 @@ static void close_all(struct px_control *control)
         event_free(control->tick);
     if (control->wake)
         event_free(control->wake);
-    if (control->base)
+    if (control->base) {
+        event_base_loop(control->base, EVLOOP_NONBLOCK); /* bufferevents are given back by the loop */
         event_base_free(control->base);
+    }
     px_log_done();
     conf_free(control->conf);
     free(control);
