@@ -199,15 +199,17 @@ static bool background_barrier(struct run *r)
     return true;
 }
 
-/* Outside a running plan: findings stay fresh, probes run when somebody asked for them. */
+/* Outside a running plan: findings stay fresh, probes run when somebody asked for them. After a plan its own
+ * findings stay until somebody asks for new ones. */
 static void run_idle(struct run *r)
 {
     struct mig_engine *e = r->e;
+    bool is_fresh = e->phase == MIG_PHASE_IDLE || (e->wants_findings && !mig_engine_plan_runs(e));
     if (e->wants_probes && preflight_is_probed(r))
         e->wants_probes = false;
     else if (e->wants_probes)
         preflight_probe(r);
-    if (e->phase == MIG_PHASE_IDLE && e->draft_rc == RC_OK)
+    if (is_fresh && e->draft_rc == RC_OK)
         mig_preflight(&e->draft, r->f, &e->probes, &e->switches, &e->findings);
 }
 

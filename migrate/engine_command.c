@@ -123,6 +123,7 @@ static void do_start(struct run *r, const struct mig_command *command, struct mi
 
 void engine_reset_for_retry(struct mig_engine *e)
 {
+    e->wants_findings = false;
     e->has_expected = false;
     e->change.stage = e->change.is_undecided ? CHANGE_DECIDE : CHANGE_NONE;
     e->change.retry_at_ms = 0;
@@ -188,6 +189,7 @@ static void carry_out(struct run *r, const struct mig_command *command, struct m
     switch (command->kind) {
     case MIG_COMMAND_PREFLIGHT:
         r->e->wants_probes = true;
+        r->e->wants_findings = true;
         r->e->phase_since_ms = r->f->now_ms; /* answers must be newer */
         break;
     case MIG_COMMAND_START:

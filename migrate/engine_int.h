@@ -109,6 +109,7 @@ struct mig_engine {
     int64_t adopt_retry_at_ms;
     bool has_read_config; /* verifying: read behind a barrier */
     bool wants_probes;    /* preflight command outside a plan */
+    bool wants_findings;  /* the same, since the last plan ended */
 
     uint64_t hold_id; /* 0 = none open */
     uint64_t last_hold_id;
