@@ -1,4 +1,5 @@
-/* See links.h. Requests of the monitor carry MONITOR_SEQ, those of the engine the effect's seq. */
+/* See links.h. Requests of the monitor carry MONITOR_SEQ, those of the engine the effect's seq. The plan lock
+ * is in links_lock.c. */
 #include "proxy/control/links.h"
 
 #include <inttypes.h>
@@ -6,54 +7,14 @@
 #include <stdlib.h>
 
 #include "migrate/monotonic.h"
-#include "migrate/zkclient.h"
+#include "proxy/control/links_int.h"
 #include "proxy/log.h"
 #include "zkproto/zkerr.h"
 
-#define LINKS_MAX           16u /* the leader, the monitor, and what a leader change leaves behind */
 #define LINK_IDLE_MS        15000
 #define LINK_SESSION_MS     10000 /* our own sessions' timeout, as asked for */
-#define REQUEST_TIMEOUT_MS  15000 /* for every request but a reconfig */
 #define RECONFIG_TIMEOUT_MS 20000 /* waits for acks of two quorums; then the outcome is unknown */
-#define LOCK_AWAY_MS        1000  /* disconnected so long, the lock's session is attached elsewhere */
 #define MONITOR_SEQ         (UINT64_C(1) << 63)
-
-struct link {
-    struct px_links *owner;
-    struct mig_zk *zk; /* NULL = free place */
-    int32_t id;
-    int64_t used_ms;
-    uint32_t pending; /* unanswered requests */
-    bool is_reading;  /* the monitor's read is one of them */
-    bool is_reconfiguring;
-};
-
-struct lock {
-    struct mig_zk *zk; /* NULL = no lock session */
-    int32_t id;        /* the server it is attached to */
-    int64_t away_since_ms;
-    uint32_t pending;
-    bool is_dropping;
-    enum mig_lock_state state;
-    char holder[MIG_TEXT_MAX];
-};
-
-struct px_links {
-    struct event_base *base;
-    struct px_fleet *fleet;
-    struct px_links_callbacks callbacks;
-    const char *instance;
-    char super[CONF_SECRET_MAX];
-    char state_root[ZKP_HOST_MAX];
-    struct link links[LINKS_MAX];
-    struct lock lock;
-    int32_t monitor_id; /* 0 = none */
-    int64_t read_at_ms; /* when the config is to be read next */
-    bool has_config;
-    struct zkp_config config;
-    int64_t config_at_ms;
-    int64_t asked_at_ms;
-};
 
 struct px_links *px_links_new(struct event_base *base, struct px_fleet *fleet, const struct conf *conf,
                               const char *instance, const struct px_links_callbacks *callbacks)
@@ -76,23 +37,13 @@ static void link_close(struct link *link)
     *link = (struct link){.owner = link->owner};
 }
 
-static void lock_leave(struct px_links *links)
-{
-    struct mig_zk_session session;
-    if (links->lock.zk && links->lock.state == MIG_LOCK_OURS)
-        mig_zk_detach(links->lock.zk, &session);
-    else
-        mig_zk_free(links->lock.zk);
-    links->lock.zk = NULL;
-}
-
 void px_links_free(struct px_links *links)
 {
     if (!links)
         return;
     for (uint32_t i = 0; i < LINKS_MAX; i++)
         link_close(&links->links[i]);
-    lock_leave(links);
+    px_links_lock_leave(links);
     explicit_bzero(links->super, sizeof links->super);
     free(links);
 }
@@ -111,7 +62,7 @@ enum rc px_links_configure(struct px_links *links, const struct conf *conf)
     return RC_OK;
 }
 
-static void on_log(void *context, enum mig_zk_level level, const char *text)
+void px_links_log(void *context, enum mig_zk_level level, const char *text)
 {
     (void)context;
     px_log(level == MIG_ZK_LOG_INFO ? PX_LOG_DEBUG : PX_LOG_WARN, "zkclient.log", "text=%s", text);
@@ -142,7 +93,7 @@ static enum mig_event_kind event_of(enum mig_zk_op op)
     return MIG_EVENT_LOCK_RESULT;
 }
 
-static void report(struct px_links *links, enum mig_event_kind kind, const struct mig_zk_result *result)
+void px_links_report(struct px_links *links, enum mig_event_kind kind, const struct mig_zk_result *result)
 {
     struct mig_event event = {.kind = kind,
                               .seq = result->seq,
@@ -153,12 +104,11 @@ static void report(struct px_links *links, enum mig_event_kind kind, const struc
     links->callbacks.result(links->callbacks.context, &event);
 }
 
-/* A result of an effect that could not even be asked. */
-static void report_failure(struct px_links *links, const struct mig_effect *effect, enum mig_zk_op op,
-                           const char *why)
+void px_links_report_failure(struct px_links *links, const struct mig_effect *effect, enum mig_zk_op op,
+                             const char *why)
 {
     const struct mig_zk_result result = {.seq = effect->seq, .op = op, .rc = RC_IO, .text = why};
-    report(links, event_of(op), &result);
+    px_links_report(links, event_of(op), &result);
 }
 
 static void take_config(struct px_links *links, const struct mig_zk_result *result, int64_t asked_at_ms)
@@ -193,13 +143,13 @@ static void on_done(void *context, const struct mig_zk_result *result)
     }
     if (result->op == MIG_ZK_RECONFIG || result->op == MIG_ZK_COMMITTED_CONFIG)
         take_config(links, result, mig_now_ms());
-    report(links, event_of(result->op), result);
+    px_links_report(links, event_of(result->op), result);
 }
 
 /* --- connections --- */
 
-static enum rc zk_open(struct px_links *links, int32_t id, const struct mig_zk_session *session,
-                       const struct mig_zk_callbacks *callbacks, struct mig_zk **ret_zk)
+enum rc px_links_open(struct px_links *links, int32_t id, const struct mig_zk_session *session,
+                      const struct mig_zk_callbacks *callbacks, struct mig_zk **ret_zk)
 {
     const struct mig_address *address = px_fleet_address(links->fleet, id);
     if (!address)
@@ -232,8 +182,8 @@ static struct link *link_get(struct px_links *links, int32_t id)
     if (!place)
         return NULL;
     *place = (struct link){.owner = links, .id = id, .used_ms = mig_now_ms()};
-    const struct mig_zk_callbacks callbacks = {.context = place, .done = on_done, .log = on_log};
-    return zk_open(links, id, NULL, &callbacks, &place->zk) == RC_OK ? place : NULL;
+    const struct mig_zk_callbacks callbacks = {.context = place, .done = on_done, .log = px_links_log};
+    return px_links_open(links, id, NULL, &callbacks, &place->zk) == RC_OK ? place : NULL;
 }
 
 static enum rc ask(struct link *link, enum mig_zk_op op, const struct mig_effect *effect)
@@ -247,7 +197,7 @@ static enum rc ask(struct link *link, enum mig_zk_op op, const struct mig_effect
                              now_ms + RECONFIG_TIMEOUT_MS);
         link->is_reconfiguring = rc == RC_OK;
     } else {
-        rc = mig_zk_request(link->zk, op, effect->seq, now_ms + REQUEST_TIMEOUT_MS);
+        rc = mig_zk_request(link->zk, op, effect->seq, now_ms + PX_LINKS_REQUEST_TIMEOUT_MS);
     }
     link->pending += rc == RC_OK;
     return rc;
@@ -258,133 +208,32 @@ static void run_on_link(struct px_links *links, const struct mig_effect *effect,
     struct link *link = link_get(links, effect->via);
     enum rc rc = link ? ask(link, op, effect) : RC_NOT_FOUND;
     if (rc != RC_OK)
-        report_failure(links, effect, op,
-                       link ? rc_text(rc) : "no connection to that server is possible now");
+        px_links_report_failure(links, effect, op,
+                                link ? rc_text(rc) : "no connection to that server is possible now");
 }
 
-/* --- the lock --- */
+/* --- servers --- */
 
-static void on_lock_done(void *context, const struct mig_zk_result *result)
-{
-    struct px_links *links = context;
-    struct lock *lock = &links->lock;
-    lock->pending--;
-    if (result->op == MIG_ZK_LOCK_DROP) {
-        lock->is_dropping = false;
-        lock->state = MIG_LOCK_NONE;
-        mig_zk_free(lock->zk);
-        lock->zk = NULL;
-        links->callbacks.changed(links->callbacks.context);
-        return;
-    }
-    if (result->rc == RC_OK)
-        lock->state = MIG_LOCK_OURS;
-    else if (result->rc == RC_EXISTS)
-        lock->state = MIG_LOCK_FOREIGN;
-    snprintf(lock->holder, sizeof lock->holder, "%s", result->rc == RC_EXISTS ? result->text : "");
-    px_log(PX_LOG_INFO, "lock.result", "rc=%s text=%s", rc_text(result->rc), result->text);
-    report(links, MIG_EVENT_LOCK_RESULT, result);
-}
-
-static void on_lock_state(void *context, enum mig_zk_state state, const char *why)
-{
-    (void)why;
-    struct px_links *links = context;
-    links->lock.away_since_ms = state == MIG_ZK_CONNECTED ? 0 : mig_now_ms();
-}
-
-static void on_lock_expired(void *context)
-{
-    struct px_links *links = context;
-    px_log(PX_LOG_WARN, "lock.expired", "server=%d", links->lock.id);
-    if (links->lock.state == MIG_LOCK_OURS)
-        links->lock.state = MIG_LOCK_NONE;
-    links->callbacks.changed(links->callbacks.context);
-}
-
-static enum rc lock_open(struct px_links *links, int32_t id, const struct mig_zk_session *session)
-{
-    const struct mig_zk_callbacks callbacks = {.context = links,
-                                               .done = on_lock_done,
-                                               .state = on_lock_state,
-                                               .expired = on_lock_expired,
-                                               .log = on_log};
-    links->lock.id = id;
-    links->lock.away_since_ms = mig_now_ms();
-    return zk_open(links, id, session, &callbacks, &links->lock.zk);
-}
-
-static bool is_usable(const struct mig_facts *facts, const struct mig_server_facts *server)
+bool px_links_is_usable(const struct mig_facts *facts, const struct mig_server_facts *server)
 {
     return server->health == MIG_HEALTH_SERVING && server->srvr.mode != ZKP_MODE_READ_ONLY &&
            (!facts->config || zkp_config_find(facts->config, server->id));
 }
 
-/* Members that serve; targets first, since they stay. 0 = none. */
-static int32_t best_server(const struct mig_facts *facts, int32_t not_this)
+int32_t px_links_best_server(const struct mig_facts *facts, int32_t not_this)
 {
     int32_t best = 0;
     bool best_is_target = false;
     for (uint32_t i = 0; i < facts->server_count; i++) {
         const struct mig_server_facts *server = &facts->servers[i];
         bool is_target = server->side == MIG_SIDE_TARGET;
-        if (server->id == not_this || !is_usable(facts, server) || (best && (best_is_target || !is_target)))
+        if (server->id == not_this || !px_links_is_usable(facts, server) ||
+            (best && (best_is_target || !is_target)))
             continue;
         best = server->id;
         best_is_target = is_target;
     }
     return best;
-}
-
-static void take_lock(struct px_links *links, const struct mig_effect *effect)
-{
-    struct lock *lock = &links->lock;
-    if (!lock->zk && (!links->monitor_id || lock_open(links, links->monitor_id, NULL) != RC_OK)) {
-        report_failure(links, effect, MIG_ZK_LOCK, "no serving member is known");
-        return;
-    }
-    enum rc rc =
-        mig_zk_lock(lock->zk, effect->seq, links->instance, effect->text, mig_now_ms() + REQUEST_TIMEOUT_MS);
-    if (rc == RC_OK)
-        lock->pending++;
-    else
-        report_failure(links, effect, MIG_ZK_LOCK, rc_text(rc));
-}
-
-static void drop_lock(struct px_links *links, const struct mig_effect *effect)
-{
-    struct lock *lock = &links->lock;
-    if (!lock->zk)
-        return;
-    if (mig_zk_request(lock->zk, MIG_ZK_LOCK_DROP, effect->seq, mig_now_ms() + REQUEST_TIMEOUT_MS) == RC_OK) {
-        lock->pending++;
-        lock->is_dropping = true;
-    }
-}
-
-/* The lock's session goes where the ensemble stays: off a server that is no member or does not answer, and to
- * a target as soon as one is a member. */
-static void lock_follow(struct px_links *links, const struct mig_facts *facts)
-{
-    struct lock *lock = &links->lock;
-    if (!lock->zk || lock->pending > 0 || lock->is_dropping || lock->state != MIG_LOCK_OURS)
-        return;
-    const struct mig_server_facts *now = mig_facts_server(facts, lock->id);
-    int32_t best = best_server(facts, 0);
-    const struct mig_server_facts *better = mig_facts_server(facts, best);
-    bool is_away = lock->away_since_ms && facts->now_ms - lock->away_since_ms > LOCK_AWAY_MS;
-    bool must_leave = !now || !is_usable(facts, now) || is_away;
-    bool should_leave = better && now && better->side == MIG_SIDE_TARGET && now->side == MIG_SIDE_SOURCE;
-    if (is_away && best == lock->id)
-        best = best_server(facts, lock->id);
-    if (best == 0 || best == lock->id || !(must_leave || should_leave))
-        return;
-    struct mig_zk_session session;
-    mig_zk_detach(lock->zk, &session);
-    lock->zk = NULL;
-    px_log(PX_LOG_INFO, "lock.moved", "from=%d to=%d", lock->id, best);
-    if (session.id == 0 || lock_open(links, best, &session) != RC_OK)
-        lock->state = MIG_LOCK_NONE;
 }
 
 /* --- effects --- */
@@ -393,10 +242,10 @@ void px_links_run(struct px_links *links, const struct mig_effect *effect)
 {
     switch (effect->kind) {
     case MIG_EFFECT_TAKE_LOCK:
-        take_lock(links, effect);
+        px_links_lock_take(links, effect);
         return;
     case MIG_EFFECT_DROP_LOCK:
-        drop_lock(links, effect);
+        px_links_lock_drop(links, effect);
         return;
     case MIG_EFFECT_PROBE_RECONFIG:
         run_on_link(links, effect, MIG_ZK_PROBE_RECONFIG);
@@ -445,7 +294,8 @@ static void read_config(struct px_links *links, int64_t now_ms, int32_t interval
         return;
     links->read_at_ms = now_ms + interval_ms;
     links->asked_at_ms = now_ms;
-    if (mig_zk_request(link->zk, MIG_ZK_READ_CONFIG, MONITOR_SEQ, now_ms + REQUEST_TIMEOUT_MS) == RC_OK) {
+    if (mig_zk_request(link->zk, MIG_ZK_READ_CONFIG, MONITOR_SEQ, now_ms + PX_LINKS_REQUEST_TIMEOUT_MS) ==
+        RC_OK) {
         link->pending++;
         link->is_reading = true;
     }
@@ -454,11 +304,12 @@ static void read_config(struct px_links *links, int64_t now_ms, int32_t interval
 static void choose_monitor(struct px_links *links, const struct mig_facts *facts)
 {
     const struct mig_server_facts *now = mig_facts_server(facts, links->monitor_id);
-    if (now && is_usable(facts, now))
+    if (now && px_links_is_usable(facts, now))
         return;
     int32_t leader = mig_facts_leader(facts, INT64_MAX / 2).id;
     const struct mig_server_facts *candidate = mig_facts_server(facts, leader);
-    links->monitor_id = candidate && is_usable(facts, candidate) ? leader : best_server(facts, 0);
+    links->monitor_id =
+        candidate && px_links_is_usable(facts, candidate) ? leader : px_links_best_server(facts, 0);
     links->read_at_ms = 0;
 }
 
@@ -466,7 +317,7 @@ void px_links_tick(struct px_links *links, const struct mig_facts *facts, int32_
 {
     choose_monitor(links, facts);
     read_config(links, facts->now_ms, interval_ms);
-    lock_follow(links, facts);
+    px_links_lock_follow(links, facts);
     for (uint32_t i = 0; i < LINKS_MAX; i++) {
         struct link *link = &links->links[i];
         if (link->zk && link->id != links->monitor_id && link->pending == 0 &&
