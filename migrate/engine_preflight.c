@@ -29,12 +29,19 @@ void preflight_probe(struct run *r)
         (void)run_ask(r, MIG_EFFECT_CHECK_SUPER, r->leader.id);
 }
 
+/* What a server showed of itself before it began to serve says nothing about it. */
+static bool is_probed(const struct mig_server_facts *server, int64_t since_ms)
+{
+    bool is_early = server->health == MIG_HEALTH_SERVING && server->conf_at_ms < server->health_since_ms;
+    return server->probed_at_ms >= since_ms && !is_early;
+}
+
 static bool all_probed(struct run *r)
 {
     int64_t since_ms = r->e->phase_since_ms;
     bool is_all = r->f->config != NULL && r->f->config_at_ms >= since_ms;
     for (uint32_t i = 0; i < r->f->server_count; i++)
-        is_all = is_all && r->f->servers[i].probed_at_ms >= since_ms;
+        is_all = is_all && is_probed(&r->f->servers[i], since_ms);
     if (is_all)
         return true;
     run_reprobe(r, MIG_PROBE_SRVR | MIG_PROBE_CONF | MIG_PROBE_MNTR | MIG_PROBE_CONFIG);

@@ -96,16 +96,24 @@ static void check_activation(struct rules *r, const struct mig_server_facts *ser
         "reconfig-inactive", MIG_BLOCK, false,
         "it still counts with another member list: split brain after a leader loss",
         "set reconfigEnabled=true on this server and restart it"};
+    static const struct rule unversioned = {
+        "activation-unversioned", MIG_BLOCK, true,
+        "with reconfigEnabled=false it would show the same until the first change",
+        "add conf to 4lw.commands.whitelist; or see that it has reconfigEnabled=true and accept this "
+        "finding"};
     const struct zkp_config *config = r->facts->config;
+    const struct zkp_config *used = &server->conf->membership;
     if (config == NULL || config->server_count == 0)
         return;
     if (!server->conf->has_membership)
         rules_add(r, &inactive, server->id, "its conf shows no membership");
-    else if (server->conf->membership.version != config->version)
+    else if (used->has_version && used->version != config->version)
         rules_add(r, &inactive, server->id, "its conf shows version %llx, the config has %llx",
-                  (unsigned long long)server->conf->membership.version, (unsigned long long)config->version);
-    else if (!mig_same_members(&server->conf->membership, config))
+                  (unsigned long long)used->version, (unsigned long long)config->version);
+    else if (!mig_same_members(used, config))
         rules_add(r, &inactive, server->id, "its conf shows other members than the config");
+    else if (!used->has_version)
+        rules_add(r, &unversioned, server->id, "AdminServer shows its members, not the config's version");
 }
 
 static const struct zkp_conf_answer *reference_conf(const struct rules *r)
