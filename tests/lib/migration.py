@@ -68,13 +68,13 @@ def confirm(proxy, gate):
 
 
 def findings(proxy):
-    """{id: finding} of a fresh preflight, asked for until the harmless probes have their answers."""
+    """{id: finding} of a fresh preflight, asked for until everybody has answered."""
     pending = {"super-unknown", "reconfig-unknown", "config-unknown", "no-leader"}
 
     def complete():
-        answer = proxy.get("/v1/preflight").json
-        found = {item["id"]: item for item in answer["findings"]}
-        return found if found and not pending & {item["rule"] for item in found.values()} else None
+        found = {item["id"]: item for item in proxy.get("/v1/preflight").json["findings"]}
+        is_pending = any(item["rule"] in pending or item["seen"].endswith(" yet") for item in found.values())
+        return found if found and not is_pending else None
     return wait_for(complete, 20, "a preflight with all its answers")
 
 

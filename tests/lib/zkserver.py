@@ -9,7 +9,7 @@ import subprocess
 from .waiting import wait_for
 
 CLASSPATH = ":".join("/usr/share/java/" + jar for jar in
-                     ("zookeeper.jar", "slf4j-simple.jar", "netty-codec.jar"))
+                     ("zookeeper.jar", "slf4j-simple.jar", "netty-codec.jar", "servlet-api.jar"))
 JVM = ["-Xss256k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
        "-Dorg.slf4j.simpleLogger.logFile=System.out", "-Dorg.slf4j.simpleLogger.showDateTime=true",
        "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"]
