@@ -189,7 +189,7 @@ def test_more_sessions_than_the_targets_take(scene):
     """maxClientCnxns left at its default of 60 per address, and all sessions come from the proxy's."""
     sessions = 120
     here = scene(server_cfg={sid: {"maxClientCnxns": None} for sid in TARGETS}, workload=False,
-                 proxy={"confirm": ["switch"]})
+                 proxy={"confirm": ["switch", "remove"]})
     clients = [RawClient(here.proxy.clients).attach(timeout_ms=40000) for _ in range(sessions)]
     start_joiners(here.ensemble)
     wait_for(lambda: "connections-few" in findings(here.proxy), 20, "preflight counts the sessions")
@@ -204,7 +204,9 @@ def test_more_sessions_than_the_targets_take(scene):
     for old, new in zip(clients, again):
         assert old.wait_closed() == b""
         assert new.resume(old) == old.session_id
+    wait_gate(here.proxy, "remove")
     assert_attached(here.ensemble, {client.session_id for client in again})
+    assert confirm(here.proxy, "remove") == 0
     here.proxy.wait_phase("finished", deadline=60)
     assert_migrated(here.ensemble)
     for client in clients + again:
