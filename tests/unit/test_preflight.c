@@ -155,6 +155,21 @@ static void test_activation(void **state)
     assert_null(found(w, "reconfig-inactive-2"));
 }
 
+/* AdminServer's voting_view: members without the config's version. */
+static void test_activation_without_version(void **state)
+{
+    struct world *w = *state;
+    struct zkp_conf_answer *answer = &sim_server(w->sim, 2)->answer;
+    answer->membership.has_version = false;
+    answer->membership.version = 0;
+    assert_block(w, "activation-unversioned-2");
+    assert_true(found(w, "activation-unversioned-2")->can_accept);
+    assert_null(found(w, "reconfig-inactive-2"));
+    mig_config_remove(&answer->membership, 1);
+    assert_block(w, "reconfig-inactive-2");
+    assert_null(found(w, "activation-unversioned-2"));
+}
+
 static void test_activation_of_a_target(void **state)
 {
     struct world *w = *state;
@@ -294,6 +309,7 @@ int main(void)
         TEST(test_target_with_own_data),
         TEST(test_versions),
         TEST(test_activation),
+        TEST(test_activation_without_version),
         TEST(test_activation_of_a_target),
         TEST(test_words_not_allowed),
         TEST(test_probes),
