@@ -205,10 +205,13 @@ static void run_idle(struct run *r)
 {
     struct mig_engine *e = r->e;
     bool is_fresh = e->phase == MIG_PHASE_IDLE || (e->wants_findings && !mig_engine_plan_runs(e));
-    if (e->wants_probes && preflight_is_probed(r))
-        e->wants_probes = false;
-    else if (e->wants_probes)
-        preflight_probe(r);
+    if (e->wants_probes) {
+        bool is_seen = preflight_is_seen(r);
+        if (!preflight_is_probed(r))
+            preflight_probe(r);
+        else
+            e->wants_probes = !is_seen;
+    }
     if (is_fresh && e->draft_rc == RC_OK)
         mig_preflight(&e->draft, r->f, &e->probes, &e->switches, &e->findings);
 }

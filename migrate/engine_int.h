@@ -197,7 +197,8 @@ bool engine_lock(struct run *r, bool *ret_is_foreign);
  * engine_switch.c (switching, verifying) */
 engine_handler phase_preflight, phase_joining, phase_adding, phase_catching_up, phase_switching,
     phase_removing, phase_verifying;
-void preflight_probe(struct run *r); /* asks what is missing; for preflight outside a plan too */
-bool preflight_is_probed(const struct run *r);
+void preflight_probe(struct run *r);           /* asks what is missing; for preflight outside a plan too */
+bool preflight_is_probed(const struct run *r); /* the two harmless questions are answered */
+bool preflight_is_seen(struct run *r);         /* so are config and probes; asks again for what is missing */
 
 #endif

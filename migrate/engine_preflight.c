@@ -36,7 +36,7 @@ static bool is_probed(const struct mig_server_facts *server, int64_t since_ms)
     return server->probed_at_ms >= since_ms && !is_early;
 }
 
-static bool all_probed(struct run *r)
+bool preflight_is_seen(struct run *r)
 {
     int64_t since_ms = r->e->phase_since_ms;
     bool is_all = r->f->config != NULL && r->f->config_at_ms >= since_ms;
@@ -65,7 +65,7 @@ static enum mig_phase judge(struct run *r)
 {
     struct mig_engine *e = r->e;
     run_step_start(r, MIG_DO_PREFLIGHT, -1);
-    bool is_seen = all_probed(r);
+    bool is_seen = preflight_is_seen(r);
     if (is_seen && !preflight_is_probed(r))
         preflight_probe(r);
     bool is_complete = is_seen && preflight_is_probed(r);
