@@ -64,6 +64,16 @@ def scene(make_ensemble, make_proxy, make_workload):
 
 # Preflight
 
+def test_preflight_then_start(scene):
+    """One call gives the whole picture, so that `zkferry preflight && zkferry start` means something."""
+    here = scene()
+    preflight = here.proxy.cli("preflight")
+    assert preflight.returncode == 0, preflight.stdout
+    assert "target-not-started-4" in preflight.stdout
+    assert here.proxy.cli("start").returncode == 0
+    here.proxy.wait_phase("joining")
+
+
 def test_wrong_super_password(scene):
     here = scene(proxy={"super_user": "super:wrong"})
     here.fails_with("super-wrong", "Nothing was changed")
