@@ -44,6 +44,15 @@ struct px_preflight_calls {
     struct px_admin_reply replies[PX_PREFLIGHT_CALLS_MAX];
 };
 
+#define PX_COMMAND_CALLS_MAX 32u
+
+/* Commands that were taken but whose record is not on disk yet: a 200 must survive a crash. seq 0 = free. */
+struct px_command_call {
+    uint64_t seq;
+    struct px_admin_reply reply;
+    char message[MIG_TEXT_MAX];
+};
+
 /* Owned by px_control_run; control thread only. */
 struct px_control {
     struct event_base *base;
@@ -69,6 +78,7 @@ struct px_control {
     struct px_queued_event *queue;
     struct px_queued_event **queue_tail;
     struct px_preflight_calls preflights;
+    struct px_command_call commands[PX_COMMAND_CALLS_MAX];
     uint64_t refused_clients;
     uint32_t next_nonce;
     bool is_ready;
@@ -98,6 +108,8 @@ bool px_control_is_busy(const struct px_control *control); /* a hold or a reconf
 
 /* ops.c: the admin port's table. */
 extern const struct px_admin_ops px_control_ops;
+/* A record is on disk, or nothing queued will be: answers the commands that wait for it. */
+void px_control_answer_commands(struct px_control *control, uint64_t seq, enum rc rc, const char *why);
 void px_control_answer_preflights(struct px_control *control); /* those whose probes have answered */
 
 /* reload.c */

@@ -66,6 +66,7 @@ static void on_journaled(void *context, uint64_t seq, enum rc rc, const struct e
         snprintf(event.text, sizeof event.text, "%s", err->text);
         px_log(PX_LOG_ERROR, "journal.failed", "why=%s", err->text);
     }
+    px_control_answer_commands(control, seq, rc, event.text);
     px_runner_journaled(control->runner, seq, rc);
     px_control_queue(control, &event);
 }

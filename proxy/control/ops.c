@@ -212,12 +212,52 @@ static enum mig_command_kind command_of(enum px_admin_command command)
     return MIG_COMMAND_ROLLBACK;
 }
 
-static void answer_command(struct px_admin_reply reply, const struct mig_answer *answer)
+/* The seq of the record a command's effects end with, 0 = it changed nothing. */
+static uint64_t last_record(const struct mig_effects *effects)
 {
-    if (answer->rc == RC_OK)
-        px_admin_reply_done(reply, answer->message);
-    else
+    for (uint32_t i = effects->count; i > 0; i--)
+        if (effects->items[i - 1].kind == MIG_EFFECT_JOURNAL)
+            return effects->items[i - 1].seq;
+    return 0;
+}
+
+static struct px_command_call *command_with(struct px_control *control, uint64_t seq)
+{
+    for (uint32_t i = 0; i < PX_COMMAND_CALLS_MAX; i++)
+        if (control->commands[i].seq == seq)
+            return &control->commands[i];
+    return NULL;
+}
+
+void px_control_answer_commands(struct px_control *control, uint64_t seq, enum rc rc, const char *why)
+{
+    for (uint32_t i = 0; i < PX_COMMAND_CALLS_MAX; i++) {
+        struct px_command_call *call = &control->commands[i];
+        if (call->seq == 0 || (rc == RC_OK && call->seq != seq))
+            continue; /* a failed write drops everything behind it */
+        if (rc == RC_OK)
+            px_admin_reply_done(call->reply, call->message);
+        else
+            px_admin_reply_error(call->reply, 500, "journal", why, "see that state_dir can be written");
+        call->seq = 0;
+    }
+}
+
+/* Before the effects are carried out: the record may be on disk, or refused, at once. */
+static void answer_command(struct px_control *control, struct px_admin_reply reply,
+                           const struct mig_answer *answer)
+{
+    uint64_t seq = last_record(&control->effects);
+    struct px_command_call *call = seq != 0 ? command_with(control, 0) : NULL;
+    if (answer->rc != RC_OK) {
         px_admin_reply_error(reply, answer->http_status, answer->code, answer->message, answer->hint);
+    } else if (call) {
+        call->seq = seq;
+        call->reply = reply;
+        snprintf(call->message, sizeof call->message, "%s", answer->message);
+    } else {
+        px_admin_reply_done(reply, answer->message);
+    }
 }
 
 static void op_command(void *context, struct px_admin_reply reply, enum px_admin_command kind,
@@ -238,8 +278,8 @@ static void op_command(void *context, struct px_admin_reply reply, enum px_admin
     struct mig_answer answer;
     px_control_observe(control);
     mig_engine_command(control->engine, &control->facts, &command, &answer, &control->effects);
+    answer_command(control, reply, &answer);
     px_control_carry_out(control);
-    answer_command(reply, &answer);
     event_active(control->wake, 0, 0);
 }
 
