@@ -68,6 +68,12 @@ static bool check_is_harmful(const char *version)
     return !(is_fixed_38 || number >= zkp_version_number("3.9.3"));
 }
 
+/* ZOOKEEPER-4466; an unknown version counts as an old one. */
+static bool has_watch_modes(const char *version)
+{
+    return zkp_version_number(version) >= zkp_version_number("3.9.0");
+}
+
 static void fill_server(struct px_server_directive *out, const struct mig_server_facts *server,
                         const struct mig_route *route, const struct mig_address *address)
 {
@@ -77,6 +83,7 @@ static void fill_server(struct px_server_directive *out, const struct mig_server
         .is_serving = server->health == MIG_HEALTH_SERVING,
         .return_sessions = route->return_sessions,
         .check_is_harmful = check_is_harmful(server->srvr.version),
+        .has_watch_modes = has_watch_modes(server->srvr.version),
         .id = server->id,
         .side = server->side == MIG_SIDE_TARGET ? PX_SIDE_TARGET : PX_SIDE_SOURCE,
         .zxid = server->srvr.zxid,

@@ -36,6 +36,7 @@ struct px_server_directive {
     bool is_serving;       /* probes say so; a connect is not tried elsewhere first */
     bool return_sessions;  /* its sessions are to be returned, at the common pace */
     bool check_is_harmful; /* bare opcode 13 must be answered -6 by us (pitfall P18) */
+    bool has_watch_modes;  /* from 3.9: the modes of watches on one path stand side by side */
     int32_t id;            /* ZooKeeper's server id */
     enum px_side side;
     int64_t zxid; /* highest known by probes; workers add what replies show (shared.h) */

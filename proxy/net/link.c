@@ -36,7 +36,8 @@ void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
     int64_t deadline_ms = worker->now_ms + worker->options.handshake_timeout_ms;
 
     if (link != NULL)
-        link->core = px_session_new(take_adopt->config_node != CONF_GUARD_PASS, deadline_ms);
+        link->core =
+            px_session_new(take_adopt->config_node != CONF_GUARD_PASS, deadline_ms, &worker->watch_space);
     if (link == NULL || link->core == NULL) {
         free(link);
         close(take_adopt->fd);

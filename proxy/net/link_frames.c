@@ -160,8 +160,11 @@ static void step_frame(struct px_conn *conn, const struct zkp_frame *frame)
 
     event.length = frame->length;
     event.body = frame->body;
-    if (conn->is_client && link->slot != PX_SLOT_NONE)
-        event.check_is_harmful = link->worker->directive->servers[link->slot].check_is_harmful;
+    if (link->slot != PX_SLOT_NONE) {
+        const struct px_server_directive *server = &link->worker->directive->servers[link->slot];
+        event.check_is_harmful = server->check_is_harmful;
+        event.watch_rule = server->has_watch_modes ? PX_WATCH_ALL_MODES : PX_WATCH_ONE_MODE;
+    }
     link->walk->frame_left = frame->length - frame->body.len;
     link->walk->frame = zkp_slice_of(frame->body.ptr - ZKP_FRAME_PREFIX, ZKP_FRAME_PREFIX + frame->body.len);
     px_link_step(link, &event);

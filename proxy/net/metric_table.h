@@ -10,6 +10,8 @@
     X(CLOSED_##name, "zkferry_client_closed_total", COUNTER, "reason=\"" label "\"",                         \
       "Client connections closed, by reason.")
 
+#define WATCHES_HELP "Watches that servers hold for clients, by kind."
+
 #define PX_METRICS(X)                                                                                        \
     X(CLIENTS_ACCEPTED, "zkferry_client_connections_total", COUNTER, "", "Client connections accepted.")     \
     X(CLIENTS, "zkferry_client_connections", GAUGE, "", "Client connections open now.")                      \
@@ -46,6 +48,12 @@
     X(GUARD_CHECK, "zkferry_guarded_total", COUNTER, "what=\"check\"",                                       \
       "Requests answered or changed by the guard.")                                                          \
     X(WATCH_EVENTS, "zkferry_watch_events_total", COUNTER, "", "Watch events passed to clients.")            \
+    X(WATCHES_DATA, "zkferry_watches", GAUGE, "kind=\"data\"", WATCHES_HELP)                                 \
+    X(WATCHES_CHILD, "zkferry_watches", GAUGE, "kind=\"child\"", WATCHES_HELP)                               \
+    X(WATCHES_PERSISTENT, "zkferry_watches", GAUGE, "kind=\"persistent\"", WATCHES_HELP)                     \
+    X(WATCHES_RECURSIVE, "zkferry_watches", GAUGE, "kind=\"recursive\"", WATCHES_HELP)                       \
+    X(WATCH_OVERFLOW, "zkferry_watch_overflow_total", COUNTER, "",                                           \
+      "Sessions whose watches are no longer followed: over the limit or out of memory.")                     \
     X(DECODE_CLIENT, "zkferry_decoder_errors_total", COUNTER, "from=\"client\"",                             \
       "Frames that could not be understood.")                                                                \
     X(DECODE_SERVER, "zkferry_decoder_errors_total", COUNTER, "from=\"server\"",                             \

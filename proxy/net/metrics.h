@@ -72,6 +72,10 @@ static inline void px_metric_sub(struct px_metrics *metrics, enum px_metric metr
 {
     px_metric_bump(&metrics->values[metric], 0 - by);
 }
+static inline void px_metric_set(struct px_metrics *metrics, enum px_metric metric, uint64_t value)
+{
+    atomic_store_explicit(&metrics->values[metric], value, memory_order_relaxed);
+}
 static inline uint64_t px_metric_get(const struct px_metrics *metrics, enum px_metric metric)
 {
     return atomic_load_explicit(&metrics->values[metric], memory_order_relaxed);

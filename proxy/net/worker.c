@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -134,6 +135,18 @@ static void worker_sweep(struct px_worker *worker)
         px_link_free(link);
 }
 
+static void publish_watches(struct px_worker *worker)
+{
+    const uint32_t *totals = worker->watch_space.totals;
+
+    px_metric_set(worker->metrics, PX_METRIC_WATCHES_DATA,
+                  (uint64_t)totals[ZKP_LIST_DATA] + totals[ZKP_LIST_EXIST]);
+    px_metric_set(worker->metrics, PX_METRIC_WATCHES_CHILD, totals[ZKP_LIST_CHILD]);
+    px_metric_set(worker->metrics, PX_METRIC_WATCHES_PERSISTENT, totals[ZKP_LIST_PERSISTENT]);
+    px_metric_set(worker->metrics, PX_METRIC_WATCHES_RECURSIVE, totals[ZKP_LIST_RECURSIVE]);
+    px_metric_set(worker->metrics, PX_METRIC_WATCH_OVERFLOW, worker->watch_space.overflow_count);
+}
+
 static void publish_counts(struct px_worker *worker)
 {
     struct px_shared_worker *row = &worker->shared->workers[worker->options.index];
@@ -186,11 +199,24 @@ static void *worker_main(void *arg)
         px_worker_route_waiting(worker, false);
         worker_sweep(worker);
         publish_counts(worker);
+        publish_watches(worker);
         set_tick(worker);
     }
     px_mailbox_detach(worker->box);
     px_log_ring_detach();
     return NULL;
+}
+
+/* Without the kernel's random numbers a clock must do: only how well paths are spread depends on it. */
+static uint64_t random_seed(void)
+{
+    uint64_t seed;
+    struct timespec now;
+
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == (ssize_t)sizeof(seed))
+        return seed;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec;
 }
 
 static enum rc worker_init(struct px_worker *worker, struct err *err)
@@ -207,7 +233,8 @@ static enum rc worker_init(struct px_worker *worker, struct err *err)
     worker->scratch = malloc(PX_SCRATCH_SIZE);
     worker->metrics = aligned_alloc(alignof(struct px_metrics), sizeof(*worker->metrics));
     worker->base = event_base_new();
-    if (worker->scratch == NULL || worker->metrics == NULL || worker->base == NULL)
+    if (worker->scratch == NULL || worker->metrics == NULL || worker->base == NULL ||
+        px_watch_space_init(&worker->watch_space, random_seed()) != RC_OK)
         return err_set(err, RC_NOMEM, "worker: out of memory");
     memset(worker->metrics, 0, sizeof(*worker->metrics));
     worker->tick = event_new(worker->base, -1, EV_PERSIST, worker_on_tick, worker);
@@ -302,6 +329,7 @@ void px_worker_free(struct px_worker *worker)
     if (worker->base != NULL)
         event_base_free(worker->base);
     px_directive_unref(worker->directive);
+    px_watch_space_done(&worker->watch_space);
     free(worker->metrics);
     free(worker->scratch);
     free(worker);

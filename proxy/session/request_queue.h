@@ -18,13 +18,21 @@ enum px_request_kind {
     PX_REQUEST_LOCAL,      /* never sent to the server; detail = the error we answer */
 };
 
+/* What the reply means to the session's watches. */
+enum px_request_watch {
+    PX_REQUEST_WATCH_NONE,
+    PX_REQUEST_WATCH_WISHED, /* decides about the oldest wish (watch_queue.h) */
+    PX_REQUEST_WATCH_SENT,   /* SetWatches: they are in the set already */
+};
+
 struct px_request {
     int32_t xid;      /* what the reply will carry */
     uint32_t sent_us; /* low 32 bits of the loop's clock */
     uint32_t detail;
-    uint8_t op;   /* enum zkp_op_index */
-    uint8_t kind; /* enum px_request_kind */
-    uint16_t unused;
+    uint8_t op;    /* enum zkp_op_index */
+    uint8_t kind;  /* enum px_request_kind */
+    uint8_t watch; /* enum px_request_watch */
+    uint8_t unused;
 };
 
 #define PX_REQUESTS_INLINE 2u /* one request and one ping: most clients */

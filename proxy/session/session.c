@@ -126,7 +126,7 @@ void px_session_step(struct px_session *session, const struct px_event *event, s
         session_goto(session, next, ret_actions);
 }
 
-struct px_session *px_session_new(bool hides_config, int64_t deadline_ms)
+struct px_session *px_session_new(bool hides_config, int64_t deadline_ms, struct px_watch_space *space)
 {
     struct px_session *session = calloc(1, sizeof(*session));
 
@@ -137,6 +137,7 @@ struct px_session *px_session_new(bool hides_config, int64_t deadline_ms)
     session->data.hides_config = hides_config;
     px_request_queue_init(&session->data.pipeline);
     px_request_queue_init(&session->data.out_of_band);
+    px_watch_set_init(&session->data.watches, space);
     return session;
 }
 
@@ -146,6 +147,8 @@ void px_session_free(struct px_session *session)
         return;
     px_request_queue_done(&session->data.pipeline);
     px_request_queue_done(&session->data.out_of_band);
+    px_watch_queue_done(&session->data.wishes, session->data.watches.space->paths);
+    px_watch_set_done(&session->data.watches);
     explicit_bzero(session->data.password, sizeof(session->data.password));
     free(session);
 }
@@ -194,6 +197,11 @@ struct zkp_slice px_session_password(const struct px_session *session)
     if (!session->data.has_password)
         return (struct zkp_slice){0};
     return zkp_slice_of(session->data.password, ZKP_PASSWORD_LEN);
+}
+
+const struct px_watch_set *px_session_watches(const struct px_session *session)
+{
+    return &session->data.watches;
 }
 
 void px_session_facts_get(const struct px_session *session, struct px_session_facts *ret_facts)

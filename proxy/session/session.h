@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "proxy/session/reason.h"
+#include "proxy/session/watch_set.h"
 #include "zkproto/connect.h"
 #include "zkproto/opcode.h"
 #include "zkproto/slice.h"
@@ -84,7 +85,8 @@ struct px_event {
     struct zkp_slice body; /* what is there of it */
     int64_t deadline_ms;
     enum px_close_reason reason;
-    bool check_is_harmful; /* CLIENT_FRAME: the server's version dies of a bare check (pitfall P18) */
+    bool check_is_harmful;         /* CLIENT_FRAME: the server's version dies of a bare check (pitfall P18) */
+    enum px_watch_rule watch_rule; /* both frames: by the server's version */
     bool is_client_mid_frame;
     bool is_server_mid_frame;
     bool skips_drain; /* test switch */
@@ -140,9 +142,9 @@ struct px_actions {
 
 struct px_session;
 
-/* hides_config: the guard for /zookeeper/config is on. deadline_ms: for the ConnectRequest. NULL when out
- * of memory. */
-struct px_session *px_session_new(bool hides_config, int64_t deadline_ms);
+/* hides_config: the guard for /zookeeper/config is on. deadline_ms: for the ConnectRequest. space: borrowed,
+ * outlives the session. NULL when out of memory. */
+struct px_session *px_session_new(bool hides_config, int64_t deadline_ms, struct px_watch_space *space);
 void px_session_free(struct px_session *session); /* NULL is fine; wipes the password */
 
 /* The only way in. ret_actions is overwritten. */
@@ -169,6 +171,9 @@ bool px_session_may_return(const struct px_session *session, int64_t now_ms);
 bool px_session_password_fits(const struct px_session *session, struct zkp_slice password);
 /* What the client presented in its ConnectRequest; a null slice when it was not 16 bytes. */
 struct zkp_slice px_session_password(const struct px_session *session);
+
+/* What its server watches for the client, up to the last frame stepped. Borrowed. */
+const struct px_watch_set *px_session_watches(const struct px_session *session);
 
 /* For /v1/sessions and `cons`. */
 struct px_session_facts {

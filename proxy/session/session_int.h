@@ -5,6 +5,8 @@
 
 #include "proxy/session/request_queue.h"
 #include "proxy/session/session.h"
+#include "proxy/session/watch_queue.h"
+#include "proxy/session/watch_set.h"
 
 /* A connect waits as long as its client does: its own timeout, within these (design.md §4). */
 #define SESSION_CONNECT_WAIT_MIN_MS 2000
@@ -33,6 +35,8 @@ struct session_data {
     bool hides_config;
     struct px_request_queue pipeline;    /* answered in order, pings included (protocol.md §4.1) */
     struct px_request_queue out_of_band; /* auth, sasl: answered in order, but past the pipeline */
+    struct px_watch_set watches;
+    struct px_watch_queue wishes; /* one per pipeline request marked PX_REQUEST_WATCH_WISHED */
 };
 
 typedef enum px_session_state px_handler(struct session_data *data, const struct px_event *event,
@@ -53,6 +57,13 @@ enum px_session_state session_reply(struct session_data *data, const struct px_e
 uint32_t session_reply_need(const struct session_data *data, uint32_t length, struct zkp_slice body);
 /* Answers the local requests at the pipeline's head; sets has_more when the bytes are full. */
 void session_answer_local(struct session_data *data, struct px_actions *actions);
+/* session_watch.c. Only for requests that may set or remove a watch; marks them. */
+void session_watch_request(struct session_data *data, const struct px_event *event,
+                           struct px_request *request);
+/* The reply to a marked request. */
+void session_watch_reply(struct session_data *data, const struct px_event *event,
+                         const struct px_request *request, int32_t err);
+void session_watch_event(struct session_data *data, const struct px_event *event);
 
 /* session.c: building actions. */
 struct px_action *session_act(struct px_actions *actions, enum px_action_kind kind);

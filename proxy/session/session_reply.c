@@ -33,12 +33,22 @@ static const struct px_request *request_answered(const struct session_data *data
     return queue == NULL ? NULL : px_request_queue_head(queue);
 }
 
+/* A client may have given a request this very xid. */
+static bool is_event(const struct session_data *data, const struct zkp_reply_header *header)
+{
+    return header->xid == ZKP_XID_EVENT && request_answered(data, header) == NULL;
+}
+
 uint32_t session_reply_need(const struct session_data *data, uint32_t length, struct zkp_slice body)
 {
     uint32_t need = ZKP_REPLY_HEADER_LEN;
     struct zkp_reply_header header;
 
-    if (data->hides_config && zkp_reply_header_decode(body, &header) == RC_OK && header.err == 0) {
+    if (zkp_reply_header_decode(body, &header) != RC_OK)
+        return need < length ? need : length;
+    if (is_event(data, &header) && px_watch_set_paths(&data->watches) > 0)
+        return length;
+    if (data->hides_config && header.err == 0) {
         const struct px_request *request = request_answered(data, &header);
         if (request != NULL && request->kind != PX_REQUEST_FORWARDED)
             need = length;
@@ -140,6 +150,8 @@ static enum px_session_state answer_head(struct session_data *data, const struct
     if (!pass_reply(event, &request, header->err, actions))
         return session_close(actions, PX_CLOSE_SERVER_PROTOCOL);
     px_request_queue_pop(queue);
+    if (request.watch != PX_REQUEST_WATCH_NONE)
+        session_watch_reply(data, event, &request, header->err);
     if (is_write(&request)) {
         ASSERT(data->write_count > 0);
         data->write_count--;
@@ -162,8 +174,9 @@ enum px_session_state session_reply(struct session_data *data, const struct px_e
     /* 0 and -1 tell nothing (auth, events up to 3.8, refusals: protocol.md §4.2). */
     if (header.zxid > data->last_zxid)
         data->last_zxid = header.zxid;
-    if (header.xid == ZKP_XID_EVENT && queue_answered(data, ZKP_XID_EVENT, header.zxid) == NULL) {
+    if (is_event(data, &header)) {
         session_act(actions, PX_ACTION_FORWARD);
+        session_watch_event(data, event);
         actions->note = PX_NOTE_EVENT;
     } else {
         next = answer_head(data, event, &header, actions, here);

@@ -17,17 +17,37 @@ static bool is_config_node(struct zkp_slice path)
     return zkp_slice_eq(path, zkp_slice_of(CONFIG_NODE, CONFIG_NODE_LEN));
 }
 
+/* Watches: the flag stands behind the path. The guard: see CONFIG_PEEK_LEN. */
+static uint32_t body_need(const struct session_data *data, uint32_t length, int32_t type)
+{
+    bool tracks = !data->watches.is_unknown;
+
+    switch (type) {
+    case ZKP_OP_GET_DATA:
+    case ZKP_OP_EXISTS:
+        if (tracks)
+            return length;
+        return data->hides_config ? CONFIG_PEEK_LEN : ZKP_REQUEST_HEADER_LEN;
+    case ZKP_OP_GET_CHILDREN:
+    case ZKP_OP_GET_CHILDREN2:
+    case ZKP_OP_ADD_WATCH:
+    case ZKP_OP_REMOVE_WATCHES:
+    case ZKP_OP_SET_WATCHES:
+    case ZKP_OP_SET_WATCHES2:
+        return tracks ? length : ZKP_REQUEST_HEADER_LEN;
+    case ZKP_OP_MULTI_READ:
+        return data->hides_config ? length : ZKP_REQUEST_HEADER_LEN;
+    default:
+        return ZKP_REQUEST_HEADER_LEN;
+    }
+}
+
 uint32_t session_request_need(const struct session_data *data, uint32_t length, struct zkp_slice body)
 {
     uint32_t need = ZKP_REQUEST_HEADER_LEN;
 
-    if (data->hides_config && body.len >= ZKP_REQUEST_HEADER_LEN) {
-        int32_t type = zkp_load_i32(body.ptr + 4);
-        if (type == ZKP_OP_GET_DATA || type == ZKP_OP_EXISTS)
-            need = CONFIG_PEEK_LEN;
-        else if (type == ZKP_OP_MULTI_READ)
-            need = length;
-    }
+    if (body.len >= ZKP_REQUEST_HEADER_LEN)
+        need = body_need(data, length, zkp_load_i32(body.ptr + 4));
     return need < length ? need : length;
 }
 
@@ -95,6 +115,12 @@ static void guard_request(const struct session_data *data, const struct px_event
             request);
 }
 
+static bool touches_watches(const struct px_request *request)
+{
+    return request->kind != PX_REQUEST_LOCAL &&
+           (zkp_op_row((enum zkp_op_index)request->op)->may_watch || request->op == ZKP_OPX_REMOVE_WATCHES);
+}
+
 /* Its loss without an answer leaves the client in doubt. */
 static bool may_change_state(uint8_t op)
 {
@@ -134,6 +160,8 @@ enum px_session_state session_request(struct session_data *data, const struct px
     /* The server answers every ping with xid -2 (FinalRequestProcessor.java: ping). */
     request.xid = request.op == ZKP_OPX_PING ? ZKP_XID_PING : header.xid;
     guard_request(data, event, &request);
+    if (touches_watches(&request))
+        session_watch_request(data, event, &request);
     rc = enqueue(data, request);
     if (rc != RC_OK)
         return session_close(actions, rc == RC_NOMEM ? PX_CLOSE_NO_MEMORY : PX_CLOSE_LIMIT);

@@ -27,6 +27,7 @@ static enum px_session_state active_tick(struct session_data *data, const struct
 {
     px_request_queue_trim(&data->pipeline);
     px_request_queue_trim(&data->out_of_band);
+    px_watch_queue_trim(&data->wishes);
     if (event->now_ms - data->heard_ms >= data->timeout_ms)
         return session_close(actions, PX_CLOSE_SILENT);
     return PX_SESSION_ACTIVE;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proxy/session/session.h"
+#include "zkproto/assert.h"
 #include "zkproto/connect.h"
 #include "zkproto/cursor.h"
 
@@ -13,14 +14,17 @@
 
 /* A session and what it has said last. */
 struct bench {
+    struct px_watch_space space;
     struct px_session *session;
     struct px_actions actions;
     int64_t now_ms;
+    enum px_watch_rule watch_rule; /* of its server */
 };
 
 static inline const struct px_actions *bench_step(struct bench *b, struct px_event event)
 {
     event.now_ms = b->now_ms;
+    event.watch_rule = b->watch_rule;
     px_session_step(b->session, &event, &b->actions);
     return &b->actions;
 }
@@ -86,13 +90,16 @@ static inline const struct px_actions *bench_answer(struct bench *b, int32_t tim
 
 static inline void bench_begin(struct bench *b)
 {
-    *b = (struct bench){.session = px_session_new(true, 5000), .now_ms = 1};
+    *b = (struct bench){.now_ms = 1};
+    ASSERT(px_watch_space_init(&b->space, 1) == RC_OK);
+    b->session = px_session_new(true, 5000, &b->space);
 }
 
 static inline void bench_end(struct bench *b)
 {
     px_session_free(b->session);
     b->session = NULL;
+    px_watch_space_done(&b->space); /* asserts that no path is held any more */
 }
 
 /* Leads a fresh session to a state by the shortest way. */
