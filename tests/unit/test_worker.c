@@ -12,6 +12,7 @@
 #include "proxy/net/owner_map.h"
 #include "tests/unit/worker_bench.h"
 #include "zkproto/opcode.h"
+#include "zkproto/request.h"
 
 #define SID 0x100000000000042ll
 
@@ -384,6 +385,71 @@ static void a_word_goes_to_control(void **state)
     close(client);
 }
 
+/* A request about "/w": a read with the watch flag, or an addWatch, mode persistent. */
+static void ask_watch(const struct bench_pair *pair, int32_t xid, int32_t type)
+{
+    uint8_t frame[64];
+    struct zkp_wr w = zkp_wr_over(frame, sizeof(frame));
+    uint8_t *mark = zkp_wr_frame_begin(&w);
+
+    zkp_wr_i32(&w, xid);
+    zkp_wr_i32(&w, type);
+    zkp_wr_buf(&w, zkp_slice_str("/w"));
+    if (type == ZKP_OP_ADD_WATCH)
+        zkp_wr_i32(&w, 0);
+    else
+        zkp_wr_bool(&w, true);
+    zkp_wr_frame_end(&w, mark);
+    bench_put_split(pair->client, frame, zkp_wr_len(&w), zkp_wr_len(&w) - 1); /* the flag comes later */
+    bench_get(pair->server, frame, zkp_wr_len(&w));
+    bench_put(pair->server, frame, bench_reply_frame(xid, xid, 0, frame));
+    bench_get(pair->client, frame, 20);
+}
+
+static void watches_follow_events_in_pieces(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    struct zkp_watcher_event event = {ZKP_EVENT_DATA_CHANGED, 3, zkp_slice_str("/w")};
+    uint8_t frame[64];
+    uint32_t length = zkp_watcher_event_frame(-1, &event, frame, sizeof(frame));
+
+    for (uint32_t at = 1; at < length; at++) {
+        uint8_t seen[64];
+        ask_watch(&pair, (int32_t)at, ZKP_OP_GET_DATA);
+        BENCH_WAIT(metric(b, PX_METRIC_WATCHES_DATA) == 1);
+        bench_put_split(pair.server, frame, length, at);
+        bench_get(pair.client, seen, length);
+        assert_memory_equal(seen, frame, length);
+        BENCH_WAIT(metric(b, PX_METRIC_WATCHES_DATA) == 0);
+    }
+    close_pair(pair);
+}
+
+/* The directive knows the server's version (ZOOKEEPER-4466). */
+static void watch_modes_by_the_servers_version(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+
+    ask_watch(&pair, 1, ZKP_OP_ADD_WATCH);
+    ask_watch(&pair, 2, ZKP_OP_GET_CHILDREN);
+    BENCH_WAIT(metric(b, PX_METRIC_WATCHES_CHILD) == 1);
+    assert_int_equal(metric(b, PX_METRIC_WATCHES_PERSISTENT), 1); /* left in the data table */
+    ask_watch(&pair, 3, ZKP_OP_GET_DATA);
+    BENCH_WAIT(metric(b, PX_METRIC_WATCHES_DATA) == 1);
+    BENCH_WAIT(metric(b, PX_METRIC_WATCHES_PERSISTENT) == 0);
+    bench_next(b)->servers[0].has_watch_modes = true;
+    bench_publish(b);
+    ask_watch(&pair, 4, ZKP_OP_ADD_WATCH);
+    BENCH_WAIT(metric(b, PX_METRIC_WATCHES_PERSISTENT) == 1);
+    assert_int_equal(metric(b, PX_METRIC_WATCHES_DATA), 1);
+    assert_int_equal(metric(b, PX_METRIC_WATCHES_CHILD), 1);
+    close_pair(pair);
+    BENCH_WAIT(metric(b, PX_METRIC_WATCHES_PERSISTENT) == 0);
+    assert_int_equal(metric(b, PX_METRIC_WATCH_OVERFLOW), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -402,6 +468,8 @@ int main(void)
         CASE(lost_writes_are_told_apart),
         CASE(nonsense_is_closed),
         CASE(a_word_goes_to_control),
+        CASE(watches_follow_events_in_pieces),
+        CASE(watch_modes_by_the_servers_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
