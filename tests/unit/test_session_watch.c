@@ -146,6 +146,27 @@ static void a_pipeline_keeps_its_paths(void **state)
     }
 }
 
+/* Three asked, one answered, again and again: the ring of paths grows while its head is anywhere. */
+static void paths_outlive_growth(void **state)
+{
+    struct bench *b = *state;
+    char path[16];
+    int32_t asked = 0;
+    int32_t answered = 0;
+
+    while (answered < 120) {
+        for (int i = 0; i < 3 && asked < 120; i++) {
+            snprintf(path, sizeof(path), "/n%d", ++asked);
+            bench_read(b, asked, ZKP_OP_GET_DATA, path, true);
+        }
+        snprintf(path, sizeof(path), "/n%d", ++answered);
+        assert_lists(b, path, "");
+        bench_reply(b, answered, answered, ZKP_ERR_OK);
+        assert_lists(b, path, "d");
+    }
+    assert_int_equal(px_watch_set_paths(px_session_watches(b->session)), 120);
+}
+
 /* A server ignores what stands behind the last field; so its watch is there. */
 static void bytes_behind_the_flag(void **state)
 {
@@ -459,6 +480,7 @@ int main(void)
         ROW(add_watch_row),
         ROW(other_requests_never_watch),
         ROW(a_pipeline_keeps_its_paths),
+        ROW(paths_outlive_growth),
         ROW(bytes_behind_the_flag),
         ROW(need_is_the_flag),
         ROW(event_rows),
