@@ -10,7 +10,7 @@ export LC_ALL=C.UTF-8
 full=no
 [ "${1:-}" = --full ] && full=yes
 fuzz_seconds=20
-[ $full = yes ] && fuzz_seconds=60
+[ $full = yes ] && fuzz_seconds=30
 jobs=$(nproc)
 python=/usr/bin/python3 # Debian's: kazoo and pytest are its packages, whatever comes first in PATH
 logs=build/check
