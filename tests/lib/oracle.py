@@ -169,6 +169,7 @@ class Script:
         self.call("ephemeral", self.a.create, path + "-a", b"", ephemeral=True)
         guest.create(path + "-guest", b"", ephemeral=True)
         self.call("owner", self.a.exists, path + "-a")
+        self._catch_up(self.b)
         self.call("seen by b", self.b.exists, path + "-a")
         self.call("no children", self.a.create, path + "-a/child")
         gone = []
@@ -185,6 +186,11 @@ class Script:
         self.call("ephemeral sequence", self.b.create, ROOT + "/seq/e-", b"", sequence=True, ephemeral=True)
         self.call("all", lambda: sorted(self.b.get_children(ROOT + "/seq")))
 
+    @staticmethod
+    def _catch_up(client):
+        """Another session has written: the server of this one may be behind (ZooKeeper promises no more)."""
+        client.sync(ROOT)
+
     def access(self):
         path = ROOT + "/acl"
         owner = self._client()
@@ -192,10 +198,12 @@ class Script:
         acl = make_digest_acl("oracle", "word", all=True)
         self.call("create protected", owner.create, path, b"secret", acl=[acl])
         self.call("owner reads", owner.get, path)
+        self._catch_up(self.a)
         self.call("stranger reads", self.a.get, path)
         self.call("stranger writes", self.a.set, path, b"")
         self.call("get_acls", owner.get_acls, path)
         self.call("open for reading", owner.set_acls, path, [acl, make_acl("world", "anyone", read=True)])
+        self._catch_up(self.a)
         self.call("stranger reads now", self.a.get, path)
         self.call("stranger still may not write", self.a.set, path, b"")
         late = self._client(auth_data=[("digest", "oracle:word")])
@@ -211,12 +219,15 @@ class Script:
         path = ROOT + "/big"
         data = bytes(range(256)) * (BIG // 256)
         self.call("big create", self.a.create, path, data)
+        self._catch_up(self.b)
         self.call("big get", self.b.get, path)
         self.call("big set", self.b.set, path, data[::-1])
+        self._catch_up(self.a)
         self.call("big again", self.a.get, path)
         self.a.create(ROOT + "/many")
         for pending in [self.a.create_async(f"{ROOT}/many/{i:0{LONG}}") for i in range(MANY)]:
             pending.get(timeout=60)
+        self._catch_up(self.b)
         children = sorted(self.b.get_children(ROOT + "/many"))
         self.note("many", len(children), hashlib.sha256("".join(children).encode()).hexdigest()[:16])
         for pending in [self.b.delete_async(f"{ROOT}/many/{name}") for name in children]:
