@@ -97,14 +97,6 @@ void px_crew_publish(struct px_crew *crew, struct px_directive *directive)
         px_worker_publish(crew->workers[i], px_directive_ref(directive));
 }
 
-bool px_crew_has_applied(const struct px_crew *crew, uint64_t version)
-{
-    for (uint32_t i = 0; i < crew->count; i++)
-        if (atomic_load_explicit(&crew->shared->workers[i].directive_version, memory_order_acquire) < version)
-            return false;
-    return true;
-}
-
 struct px_crew_totals px_crew_totals(const struct px_crew *crew)
 {
     struct px_crew_totals totals = {0};

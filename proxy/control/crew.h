@@ -35,8 +35,6 @@ void px_crew_free(struct px_crew *crew);
 void px_crew_adopt(struct px_crew *crew, const struct px_adopt *take_adopt);
 /* Every worker gets a reference of its own; the caller keeps its one. */
 void px_crew_publish(struct px_crew *crew, struct px_directive *directive);
-/* True when every worker has applied this version or a later one. */
-bool px_crew_has_applied(const struct px_crew *crew, uint64_t version);
 
 struct px_crew_totals px_crew_totals(const struct px_crew *crew);
 struct px_crew_hold px_crew_hold(const struct px_crew *crew, uint64_t hold_id);
