@@ -105,7 +105,8 @@ struct px_crew_totals px_crew_totals(const struct px_crew *crew)
         totals.clients += load(&worker->client_count);
         totals.sessions += load(&worker->session_count);
         totals.waiting += load(&worker->waiting_count);
-        totals.returning += load(&worker->returning_count);
+        totals.moving += load(&worker->moving_count);
+        totals.detached += load(&worker->detached_count);
     }
     return totals;
 }

@@ -12,7 +12,8 @@ struct px_crew_totals {
     uint32_t clients;  /* connections, with those not established */
     uint32_t sessions; /* established */
     uint32_t waiting;  /* connects that wait for a server */
-    uint32_t returning;
+    uint32_t moving;   /* on their way to another server, or returning */
+    uint32_t detached; /* established, without a server now */
 };
 
 struct px_crew_hold {

@@ -81,7 +81,7 @@ static void fill_server(struct px_server_directive *out, const struct mig_server
         .in_use = true,
         .admit = route->is_admitted,
         .is_serving = server->health == MIG_HEALTH_SERVING,
-        .return_sessions = route->return_sessions,
+        .empties = route->return_sessions,
         .check_is_harmful = check_is_harmful(server->srvr.version),
         .has_watch_modes = has_watch_modes(server->srvr.version),
         .id = server->id,
@@ -123,7 +123,7 @@ static void fill(const struct px_director *director, const struct conf *conf, co
         out->bind_count[side] = 0;
     fill_binds(&conf->bind_source, PX_SIDE_SOURCE, out);
     fill_binds(&conf->bind_target, PX_SIDE_TARGET, out);
-    out->returns_per_second = (uint32_t)(view->plan ? view->plan->switch_rate : conf->switch_rate);
+    out->moves_per_second = (uint32_t)(view->plan ? view->plan->switch_rate : conf->switch_rate);
     out->quiesce_timeout_ms = (uint32_t)conf->quiesce_timeout_ms;
     out->hold = director->hold;
     out->has_leader = view->leader.id >= 0;

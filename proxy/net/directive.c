@@ -1,6 +1,7 @@
 /* Reference counting of directives. Any thread. */
 #include "proxy/net/directive.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,23 +23,15 @@ struct px_directive *px_directive_new(void)
 
 struct px_directive *px_directive_next(const struct px_directive *from)
 {
+    const size_t plain = offsetof(struct px_directive, version); /* refcount may be changing meanwhile */
     struct px_directive *next = malloc(sizeof(*next));
 
     if (next == NULL)
         return NULL;
-    /* Field by field: refcount is not plain data, other threads may be changing it. */
     atomic_init(&next->refcount, 1);
+    /* With the padding: directives are compared as bytes (director.c). */
+    memcpy((char *)next + plain, (const char *)from + plain, sizeof(*next) - plain);
     next->version = from->version + 1;
-    memcpy(next->servers, from->servers, sizeof(next->servers));
-    memcpy(next->bind_count, from->bind_count, sizeof(next->bind_count));
-    memcpy(next->binds, from->binds, sizeof(next->binds));
-    next->returns_per_second = from->returns_per_second;
-    next->quiesce_timeout_ms = from->quiesce_timeout_ms;
-    next->hold = from->hold;
-    next->has_leader = from->has_leader;
-    memcpy(next->why_waiting, from->why_waiting, sizeof(next->why_waiting));
-    next->stop = from->stop;
-    next->stop_deadline_ms = from->stop_deadline_ms;
     return next;
 }
 

@@ -32,9 +32,10 @@ struct px_address {
 
 struct px_server_directive {
     bool in_use;
-    bool admit;            /* new connections may go there */
-    bool is_serving;       /* probes say so; a connect is not tried elsewhere first */
-    bool return_sessions;  /* its sessions are to be returned, at the common pace */
+    bool admit;      /* sessions may go there whenever it serves: a member, preferred, not drained */
+    bool is_serving; /* probes say so */
+    bool empties;    /* its sessions leave, at the common pace: moved, or returned if they can't be */
+    bool is_leader;  /* probes say so: it refuses pings of a session that has moved (protocol.md §3.2) */
     bool check_is_harmful; /* bare opcode 13 must be answered -6 by us (pitfall P18) */
     bool has_watch_modes;  /* from 3.9: the modes of watches on one path stand side by side */
     int32_t id;            /* ZooKeeper's server id */
@@ -44,11 +45,20 @@ struct px_server_directive {
     struct px_address addresses[PX_ADDRESSES_MAX]; /* numeric, tried in turn over the dials */
 };
 
-/* id 0 = none. Workers stop reading clients, let what is outstanding finish and keep the sockets. The
- * lease ends by itself at deadline_ms, also when control is not heard any more. */
+/* MOVES: none begins, those under way finish; clients notice nothing. SERVER, ALL: requests of the sessions
+ * on `slot`, or of all, wait in the proxy once nothing of theirs is outstanding. */
+enum px_hold_scope { PX_HOLD_ALL, PX_HOLD_SERVER, PX_HOLD_MOVES };
+
+/* A lease; id 0 = none. It ends by itself at deadline_ms, also when control is not heard any more, and, when
+ * exit_epoch is set, as soon as every session that lost its server in it is attached again elsewhere. */
 struct px_hold {
     uint64_t id;
     int64_t deadline_ms; /* CLOCK_MONOTONIC */
+    enum px_hold_scope scope;
+    uint32_t slot;         /* SERVER */
+    int64_t exit_epoch;    /* != 0: a reconfig was sent to the leader of this epoch; servers will go */
+    uint32_t leaving_slot; /* the leader that leaves; sessions still on it go last. PX_SLOT_NONE = nobody */
+    int64_t own_zxid;      /* the reconfig's own transaction (the new config's version); 0 = not known yet */
 };
 
 struct px_directive {
@@ -57,10 +67,13 @@ struct px_directive {
     struct px_server_directive servers[PX_SLOTS_MAX];
     uint32_t bind_count[PX_SIDE_COUNT]; /* 0 = the kernel chooses the local address */
     struct px_address binds[PX_SIDE_COUNT][PX_BINDS_MAX];
-    uint32_t returns_per_second; /* over all workers and servers */
+    uint32_t moves_per_second;   /* moves and returns, over all workers and servers; 0 = none begins */
     uint32_t quiesce_timeout_ms; /* how long one session may take to become quiet */
     struct px_hold hold;
     bool has_leader; /* false: connects wait, and why_waiting says for what */
+    /* CLOCK_MONOTONIC: the last probe round in which a majority of voters answered that it does not serve:
+     * without a leader no session expires, so those alive then still were (design.md §4). 0 = never. */
+    int64_t nobody_expires_ms;
     char why_waiting[PX_REASON_MAX];
     bool stop; /* return every session, accept none; ends at stop_deadline_ms */
     int64_t stop_deadline_ms;

@@ -12,6 +12,11 @@
 
 #define WATCHES_HELP "Watches that servers hold for clients, by kind."
 
+#define MOVES_HELP      "Moves of sessions to another server with the client's socket kept, by result."
+#define REATTACHES_HELP "Sessions whose server was lost, attached elsewhere with the client's socket kept."
+#define INSTEAD_HELP    "Sessions that had to be returned because they can't be moved, by reason."
+#define PINGS_HELP      "Pings of clients answered, and pings sent to servers, by the proxy itself."
+
 #define PX_METRICS(X)                                                                                        \
     X(CLIENTS_ACCEPTED, "zkferry_client_connections_total", COUNTER, "", "Client connections accepted.")     \
     X(CLIENTS, "zkferry_client_connections", GAUGE, "", "Client connections open now.")                      \
@@ -32,6 +37,21 @@
       "Returns of sessions (client's socket closed when quiet), by result.")                                 \
     X(RETURN_LOST, "zkferry_returns_total", COUNTER, "result=\"lost\"",                                      \
       "Returns of sessions (client's socket closed when quiet), by result.")                                 \
+    X(MOVE_DONE, "zkferry_moves_total", COUNTER, "result=\"done\"", MOVES_HELP)                              \
+    X(MOVE_STAYED, "zkferry_moves_total", COUNTER, "result=\"stayed\"", MOVES_HELP)                          \
+    X(MOVE_BUSY, "zkferry_moves_total", COUNTER, "result=\"busy\"", MOVES_HELP)                              \
+    X(MOVE_LOST, "zkferry_moves_total", COUNTER, "result=\"lost\"", MOVES_HELP)                              \
+    X(REATTACH_DONE, "zkferry_reattaches_total", COUNTER, "result=\"done\"", REATTACHES_HELP)                \
+    X(REATTACH_LOST, "zkferry_reattaches_total", COUNTER, "result=\"lost\"", REATTACHES_HELP)                \
+    X(INSTEAD_SASL, "zkferry_returned_instead_total", COUNTER, "reason=\"sasl\"", INSTEAD_HELP)              \
+    X(INSTEAD_WATCHES, "zkferry_returned_instead_total", COUNTER, "reason=\"watches\"", INSTEAD_HELP)        \
+    X(INSTEAD_AUTH, "zkferry_returned_instead_total", COUNTER, "reason=\"auth\"", INSTEAD_HELP)              \
+    X(INSTEAD_READ_ONLY, "zkferry_returned_instead_total", COUNTER, "reason=\"read_only\"", INSTEAD_HELP)    \
+    X(INSTEAD_LOCAL, "zkferry_returned_instead_total", COUNTER, "reason=\"local\"", INSTEAD_HELP)            \
+    X(PINGS_ANSWERED, "zkferry_pings_total", COUNTER, "what=\"answered\"", PINGS_HELP)                       \
+    X(PINGS_SENT, "zkferry_pings_total", COUNTER, "what=\"sent\"", PINGS_HELP)                               \
+    X(EVENTS_DROPPED, "zkferry_watch_events_dropped_total", COUNTER, "",                                     \
+      "Watch events not passed on: the client got them from its last server.")                               \
     X(HOLD_BEGUN, "zkferry_holds_total", COUNTER, "event=\"begun\"", "Holds, counted per worker.")           \
     X(HOLD_RELEASED, "zkferry_holds_total", COUNTER, "event=\"released\"", "Holds, counted per worker.")     \
     X(HOLD_TIMED_OUT, "zkferry_holds_total", COUNTER, "event=\"timed_out\"", "Holds, counted per worker.")   \

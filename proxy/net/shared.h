@@ -54,7 +54,8 @@ struct px_shared_worker {
     _Atomic(uint32_t) session_count;                 /* established */
     _Atomic(uint32_t) client_count;                  /* client connections, with those not established */
     _Atomic(uint32_t) waiting_count;                 /* connects that wait for a server */
-    _Atomic(uint32_t) returning_count;               /* sessions becoming quiet in order to be returned */
+    _Atomic(uint32_t) moving_count;   /* sessions on their way to another server, or returning */
+    _Atomic(uint32_t) detached_count; /* established sessions that have no server now */
 };
 
 struct px_shared {

@@ -157,7 +157,7 @@ static void publish_counts(struct px_worker *worker)
     atomic_store_explicit(&row->session_count, restless + counts[PX_SESSION_HELD], memory_order_relaxed);
     atomic_store_explicit(&row->client_count, worker_link_count(worker), memory_order_relaxed);
     atomic_store_explicit(&row->waiting_count, counts[PX_SESSION_WAITING], memory_order_relaxed);
-    atomic_store_explicit(&row->returning_count, counts[PX_SESSION_RETURNING], memory_order_relaxed);
+    atomic_store_explicit(&row->moving_count, counts[PX_SESSION_RETURNING], memory_order_relaxed);
     atomic_store_explicit(&row->unquiesced_count,
                           worker->hold_id == 0 ? 0 : restless + counts[PX_SESSION_DIALING],
                           memory_order_relaxed);

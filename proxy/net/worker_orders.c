@@ -160,7 +160,7 @@ static bool has_taker(const struct px_link *link)
 
 static bool is_due(const struct px_link *link)
 {
-    return link->worker->directive->servers[link->slot].return_sessions &&
+    return link->worker->directive->servers[link->slot].empties &&
            link->worker->now_ms >= link->return_after_ms &&
            px_session_may_return(link->core, link->worker->now_ms) && has_taker(link);
 }
@@ -175,18 +175,18 @@ static void fill_credit(struct px_worker *worker)
         worker->return_credit_us = SECOND_US / 10; /* no burst after a calm */
 }
 
-/* This worker's share of returns_per_second, as time per return. */
+/* This worker's share of moves_per_second, as time per return. */
 static int64_t return_cost_us(const struct px_worker *worker)
 {
-    return (int64_t)SECOND_US * worker->shared->worker_count / worker->directive->returns_per_second;
+    return (int64_t)SECOND_US * worker->shared->worker_count / worker->directive->moves_per_second;
 }
 
 static bool wants_returns(const struct px_worker *worker)
 {
-    if (worker->directive == NULL || worker->hold_id != 0 || worker->directive->returns_per_second == 0)
+    if (worker->directive == NULL || worker->hold_id != 0 || worker->directive->moves_per_second == 0)
         return false;
     for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
-        if (worker->directive->servers[slot].return_sessions)
+        if (worker->directive->servers[slot].empties)
             return true;
     return false;
 }

@@ -261,9 +261,9 @@ static void a_return_waits_for_the_reply(void **state)
 
     bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
     bench_get(pair.server, frame, 12);
-    next->servers[0].return_sessions = true;
+    next->servers[0].empties = true;
     bench_publish(b);
-    BENCH_WAIT(atomic_load(&b->shared->workers[0].returning_count) == 1);
+    BENCH_WAIT(atomic_load(&b->shared->workers[0].moving_count) == 1);
     assert_false(bench_readable(pair.client, 0));
     bench_put(pair.server, frame, bench_reply_frame(1, 10, 0, frame));
     bench_get(pair.client, frame, 20);

@@ -100,7 +100,7 @@ static inline void bench_begin(struct bench *b, uint32_t buffer_max)
     b->directive->version = 1;
     b->directive->has_leader = true;
     b->directive->quiesce_timeout_ms = 60000;
-    b->directive->returns_per_second = 1000;
+    b->directive->moves_per_second = 1000;
     b->directive->servers[0].in_use = b->directive->servers[0].admit = true;
     b->directive->servers[0].is_serving = true;
     b->directive->servers[0].zxid = 1000;
