@@ -9,18 +9,21 @@
 #include "proxy/net/worker_int.h"
 #include "proxy/session/session.h"
 
-void px_conn_init(struct px_conn *conn, struct px_link *link, bool is_client)
+/* What a client may send ahead while its requests wait; then it is no longer read. */
+#define KEEP_MAX (256u * 1024u)
+
+void px_conn_init(struct px_conn *conn, struct px_link *link, enum px_conn_role role)
 {
-    *conn = (struct px_conn){.link = link, .fd = -1, .is_client = is_client};
+    *conn = (struct px_conn){.link = link, .fd = -1, .role = role};
 }
 
 void px_conn_open(struct px_conn *conn, int take_fd)
 {
     struct px_link *link = conn->link;
-    bool is_client = conn->is_client;
+    enum px_conn_role role = conn->role;
 
     px_conn_done(conn);
-    px_conn_init(conn, link, is_client);
+    px_conn_init(conn, link, role);
     conn->fd = take_fd;
 }
 
@@ -51,6 +54,18 @@ void px_conn_done(struct px_conn *conn)
     px_buffer_done(&conn->out);
 }
 
+void px_conn_take_over(struct px_conn *to, struct px_conn *from)
+{
+    bool is_broken = from->is_broken;
+
+    px_conn_open(to, px_conn_detach(from));
+    to->is_broken = is_broken;
+    to->in = from->in;
+    to->out = from->out;
+    from->in = from->out = (struct px_buffer){0};
+    to->wants_walk = to->in.length > 0;
+}
+
 static bool is_stopped_by_session(const struct px_conn *conn)
 {
     return (conn->pauses & PX_PAUSE_SESSION) != 0 && conn->stream_left == 0;
@@ -60,12 +75,14 @@ bool px_conn_may_read(const struct px_conn *conn)
 {
     if (conn->fd < 0 || conn->is_connecting || (conn->pauses & (PX_PAUSE_PEER_FULL | PX_PAUSE_INFLIGHT)) != 0)
         return false;
-    return !is_stopped_by_session(conn);
+    if (is_stopped_by_session(conn))
+        return px_conn_keeps(conn) && conn->in.length < KEEP_MAX;
+    return !conn->is_ended;
 }
 
 bool px_conn_is_mid_frame(const struct px_conn *conn)
 {
-    return conn->stream_left > 0 || (!conn->is_client && conn->in.length > 0);
+    return conn->stream_left > 0 || (conn->role != PX_CONN_CLIENT && conn->in.length > 0);
 }
 
 void px_conn_pause_session(struct px_conn *conn)
@@ -76,6 +93,7 @@ void px_conn_pause_session(struct px_conn *conn)
 void px_conn_resume_session(struct px_conn *conn)
 {
     conn->pauses &= (uint8_t)~PX_PAUSE_SESSION;
+    conn->scanned = 0;
     conn->wants_walk = conn->in.length > 0;
 }
 
@@ -90,14 +108,20 @@ bool px_conn_pause(struct px_conn *conn, enum px_pause why, bool is_on)
     return was_on != is_on;
 }
 
-/* While a client waits for a server it is not read, but its end must be seen. Later, unread requests may
- * stand before its FIN (closeSession among them), so only reading tells. */
+/* While a client waits for its first server it is not read, but its end must be seen. Later, unread requests
+ * may stand before its FIN (closeSession among them), so only reading tells. */
 static bool watches_for_end(const struct px_conn *conn)
 {
     enum px_session_state state = px_session_state(conn->link->core);
 
-    return conn->is_client &&
+    return conn->role == PX_CONN_CLIENT &&
            (state == PX_SESSION_CLAIMING || state == PX_SESSION_WAITING || state == PX_SESSION_DIALING);
+}
+
+bool px_conn_keeps(const struct px_conn *conn)
+{
+    return conn->role == PX_CONN_CLIENT && is_stopped_by_session(conn) && !conn->is_ended &&
+           !watches_for_end(conn);
 }
 
 static short conn_needs(const struct px_conn *conn)
@@ -151,7 +175,7 @@ static uint32_t conn_send(struct px_conn *conn, const void *bytes, uint32_t leng
         conn_break(conn);
         return length;
     }
-    if (sent > 0 && conn->is_client)
+    if (sent > 0 && conn->role == PX_CONN_CLIENT)
         px_metric_add(conn->link->worker->metrics, PX_METRIC_CLIENT_BYTES_OUT, (uint64_t)sent);
     return sent < 0 ? 0 : (uint32_t)sent;
 }

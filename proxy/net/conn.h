@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "proxy/net/buffer.h"
+#include "proxy/session/buffer.h"
 
 struct px_link;
 
@@ -20,24 +20,29 @@ enum px_pause {
     PX_PAUSE_SESSION = 4,   /* the session core says so; from the next frame boundary on */
 };
 
-/* Embedded in its link, freed with it. fd -1 = closed or never open; every call on such a one is a no-op. */
+enum px_conn_role { PX_CONN_CLIENT, PX_CONN_SERVER, PX_CONN_NEXT };
+
+/* Embedded in its link or its attempt, freed with it. fd -1 = closed or never open; every call on such a one
+ * is a no-op. */
 struct px_conn {
     struct px_link *link;
     int fd;
     short armed;    /* what the event waits for now */
     uint8_t pauses; /* set of enum px_pause */
-    bool is_client;
+    enum px_conn_role role;
+    bool is_ended;        /* client: its FIN came behind requests that still wait */
     bool is_connecting;   /* until TCP is up */
     bool is_broken;       /* a send failed: nothing more is written, reading shows the end */
     bool drops_stream;    /* stream_left is swallowed instead of forwarded */
     bool wants_walk;      /* resumed: what is in `in` has to be looked at */
     uint32_t stream_left; /* bytes of the present frame that have not come yet */
+    uint32_t scanned;     /* client: bytes of `in` already searched for pings while requests wait */
     struct px_buffer in;  /* a frame's beginning that is not enough yet, or frames not to be looked at yet */
     struct px_buffer out; /* what the kernel did not take */
     struct event event;
 };
 
-void px_conn_init(struct px_conn *conn, struct px_link *link, bool is_client);
+void px_conn_init(struct px_conn *conn, struct px_link *link, enum px_conn_role role);
 /* Takes a non-blocking socket; nothing is awaited before px_conn_arm. */
 void px_conn_open(struct px_conn *conn, int take_fd);
 /* Unregisters and closes. Buffers stay until px_conn_done: their bytes may be on the stack above us. */
@@ -53,7 +58,11 @@ void px_conn_write(struct px_conn *conn, const void *bytes, uint32_t length);
 /* Sends what waits. */
 void px_conn_flush(struct px_conn *conn);
 
+/* The next connection's socket and what came on it become those of `to`. */
+void px_conn_take_over(struct px_conn *to, struct px_conn *from);
 bool px_conn_may_read(const struct px_conn *conn);
+/* Its requests wait: bytes are read, kept, and searched for pings (design.md §4, local ping answers). */
+bool px_conn_keeps(const struct px_conn *conn);
 /* A frame was passed on in part: neither may the session be called quiet nor anything be injected. A
  * client's bytes that merely wait in `in` were passed to nobody. */
 bool px_conn_is_mid_frame(const struct px_conn *conn);

@@ -4,7 +4,7 @@
 #ifndef PROXY_NET_LINGER_H
 #define PROXY_NET_LINGER_H
 
-#include "proxy/net/buffer.h"
+#include "proxy/session/buffer.h"
 
 struct px_worker;
 

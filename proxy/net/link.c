@@ -53,8 +53,8 @@ void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
     link->listener = take_adopt->listener;
     link->deferred = PX_EVENT_COUNT;
     link->slot = PX_SLOT_NONE;
-    px_conn_init(&link->client, link, true);
-    px_conn_init(&link->server, link, false);
+    px_conn_init(&link->client, link, PX_CONN_CLIENT);
+    px_conn_init(&link->server, link, PX_CONN_SERVER);
     px_conn_open(&link->client, take_adopt->fd);
     HASH_ADD(hh, worker->by_token, token, sizeof(link->token), link);
     link_enlist(link, PX_SESSION_GREETING);
@@ -73,13 +73,28 @@ void px_link_free(struct px_link *link)
     link_delist(link, PX_SESSION_DEAD);
     px_conn_done(&link->client);
     px_conn_done(&link->server);
+    px_link_attempt_free(link);
     px_session_free(link->core);
     free(link);
 }
 
 struct px_event px_link_event(const struct px_link *link, enum px_event_kind kind)
 {
-    return (struct px_event){.kind = kind, .now_ms = link->worker->now_ms, .now_us = link->worker->now_us};
+    const struct px_worker *worker = link->worker;
+    struct px_event event = {.kind = kind,
+                             .now_ms = worker->now_ms,
+                             .now_us = worker->now_us,
+                             .own_zxid = worker->own_zxid,
+                             .is_client_mid_frame = px_conn_is_mid_frame(&link->client),
+                             .is_server_mid_frame =
+                                 link->server.stream_left > 0 && !link->server.drops_stream};
+
+    if (worker->directive == NULL)
+        return event;
+    event.nobody_expires_ms = worker->directive->nobody_expires_ms;
+    if (link->slot != PX_SLOT_NONE)
+        event.old_leads = worker->directive->servers[link->slot].is_leader;
+    return event;
 }
 
 /* After these the client's socket is worth an orderly end: it has something to read, or will come back. */
@@ -90,6 +105,7 @@ static bool ends_orderly(enum px_close_reason reason)
     case PX_CLOSE_RETURNED:
     case PX_CLOSE_SERVER_GONE:
     case PX_CLOSE_UNKNOWN_OUTCOME:
+    case PX_CLOSE_EVENTS_UNKNOWN:
     case PX_CLOSE_EXPIRED:
     case PX_CLOSE_WRONG_PASSWORD:
     case PX_CLOSE_NO_SERVER:
@@ -158,8 +174,9 @@ static void link_die(struct px_link *link, enum px_close_reason reason)
     px_walk_flush(link);
     log_close(link, reason);
     count_close(link, reason);
-    if (link->has_place)
-        px_link_dial_end(link, reason == PX_CLOSE_EXPIRED ? PX_DIAL_EXPIRED : PX_DIAL_LOCAL);
+    px_link_dial_end(link, reason == PX_CLOSE_EXPIRED ? PX_DIAL_EXPIRED : PX_DIAL_LOCAL);
+    if (link->attempt != NULL)
+        px_conn_close(&link->attempt->next);
     px_conn_close(&link->server);
     close_client(link, reason);
     px_link_unclaim(link);
@@ -169,22 +186,24 @@ static void link_die(struct px_link *link, enum px_close_reason reason)
     HASH_DELETE(hh, link->worker->by_token, link);
 }
 
-static void link_established(struct px_link *link, int64_t session_id)
-{
-    px_link_dial_end(link, PX_DIAL_OK);
-    link->is_established = true;
-    atomic_fetch_add_explicit(&link->worker->shared->slots[link->slot].session_count, 1,
-                              memory_order_relaxed);
-    px_link_claim_established(link, session_id);
-    px_log(PX_LOG_DEBUG, "session.established", "sid=0x%llx slot=%u", (unsigned long long)session_id,
-           link->slot);
-}
-
 static void link_send(struct px_link *link, struct px_conn *to, const struct px_actions *actions,
                       const struct px_action *action)
 {
     px_walk_flush(link);
     px_conn_write(to, actions->bytes + action->send.offset, action->send.length);
+}
+
+static void link_put(struct px_link *link, struct px_conn *to, struct zkp_slice slice)
+{
+    px_walk_flush(link);
+    px_conn_write(to, slice.ptr, slice.len);
+}
+
+/* The core waits for the zxid of a server that it can't ask itself; control can. */
+static void await_applied(struct px_link *link, int64_t zxid)
+{
+    link->awaited_zxid = zxid;
+    px_worker_kick_probe(link->worker, PX_KICK_SOON_MS);
 }
 
 static void link_act(struct px_link *link, const struct px_actions *actions, const struct px_action *action)
@@ -203,7 +222,19 @@ static void link_act(struct px_link *link, const struct px_actions *actions, con
         link_send(link, &link->client, actions, action);
         break;
     case PX_ACTION_SEND_SERVER:
-        link_send(link, &link->server, actions, action);
+        link_send(link, px_link_server(link), actions, action);
+        break;
+    case PX_ACTION_SEND_NEXT:
+        link_send(link, &link->attempt->next, actions, action);
+        break;
+    case PX_ACTION_PUT_CLIENT:
+        link_put(link, &link->client, action->slice);
+        break;
+    case PX_ACTION_PUT_SERVER:
+        link_put(link, px_link_server(link), action->slice);
+        break;
+    case PX_ACTION_PUT_NEXT:
+        link_put(link, &link->attempt->next, action->slice);
         break;
     case PX_ACTION_PAUSE_CLIENT:
         px_conn_pause_session(&link->client);
@@ -215,14 +246,19 @@ static void link_act(struct px_link *link, const struct px_actions *actions, con
         px_link_claim(link, action->session_id);
         break;
     case PX_ACTION_ROUTE:
-        link->retry_ms = 0; /* the end of the loop turn does it: a dial may fail at once, and then again */
-        link->worker->free_places++;
+        px_link_want_server(link);
         break;
-    case PX_ACTION_REJECT_DIAL:
+    case PX_ACTION_DROP_NEXT:
         px_link_dial_end(link, PX_DIAL_MALFORMED);
         break;
-    case PX_ACTION_ESTABLISHED:
-        link_established(link, action->session_id);
+    case PX_ACTION_ADOPT:
+        px_link_adopt_next(link, action->session_id);
+        break;
+    case PX_ACTION_DROP_SERVER:
+        px_conn_close(&link->server);
+        break;
+    case PX_ACTION_AWAIT_APPLIED:
+        await_applied(link, action->zxid);
         break;
     case PX_ACTION_CLOSE_CLIENT:
         px_conn_close(&link->client);
@@ -233,16 +269,39 @@ static void link_act(struct px_link *link, const struct px_actions *actions, con
     }
 }
 
+/* How long a session that could not leave is left alone. */
+#define LEAVE_AGAIN_MS 1000
+
 static void link_changed(struct px_link *link, enum px_session_state before, enum px_session_state after)
 {
     link_delist(link, before);
     link_enlist(link, after);
     if (before == PX_SESSION_RETURNING && after == PX_SESSION_ACTIVE) {
         px_metric_add(link->worker->metrics, PX_METRIC_RETURN_BUSY, 1);
-        link->return_after_ms = link->worker->now_ms + 1000;
+        link->leave_after_ms = link->worker->now_ms + LEAVE_AGAIN_MS;
     }
-    if (after == PX_SESSION_ACTIVE && link->worker->hold_id != 0)
-        link->deferred = PX_EVENT_HOLD;
+    if (before == PX_SESSION_HELD && after == PX_SESSION_SEEKING)
+        link->worker->lost_in_hold++;
+    if (after == PX_SESSION_RESTORING)
+        px_link_dial_answered(link);
+}
+
+static void count_outcome(struct px_link *link, enum px_outcome outcome)
+{
+    static const enum px_metric metrics[] = {
+        [PX_OUTCOME_MOVED] = PX_METRIC_MOVE_DONE,
+        [PX_OUTCOME_STAYED] = PX_METRIC_MOVE_STAYED,
+        [PX_OUTCOME_BUSY] = PX_METRIC_MOVE_BUSY,
+        [PX_OUTCOME_MOVE_LOST] = PX_METRIC_MOVE_LOST,
+        [PX_OUTCOME_REATTACHED] = PX_METRIC_REATTACH_DONE,
+        [PX_OUTCOME_REATTACH_LOST] = PX_METRIC_REATTACH_LOST,
+    };
+
+    if (outcome == PX_OUTCOME_NONE)
+        return;
+    px_metric_add(link->worker->metrics, metrics[outcome], 1);
+    if (outcome == PX_OUTCOME_STAYED || outcome == PX_OUTCOME_BUSY)
+        link->leave_after_ms = link->worker->now_ms + LEAVE_AGAIN_MS;
 }
 
 static void count_note(const struct px_link *link, const struct px_event *event,
@@ -288,6 +347,9 @@ static void step_once(struct px_link *link, const struct px_event *event)
         link_changed(link, before, after);
     if (actions.note != PX_NOTE_NONE)
         count_note(link, event, &actions);
+    count_outcome(link, actions.outcome);
+    if (actions.dropped_events > 0)
+        px_metric_add(link->worker->metrics, PX_METRIC_EVENTS_DROPPED, actions.dropped_events);
     for (uint32_t i = 0; i < actions.count; i++)
         link_act(link, &actions, &actions.list[i]);
     if (actions.has_more && !px_link_is_dead(link))
@@ -300,7 +362,6 @@ void px_link_step(struct px_link *link, const struct px_event *event)
     while (link->deferred != PX_EVENT_COUNT && !px_link_is_dead(link)) {
         struct px_event next = px_link_event(link, link->deferred);
         link->deferred = PX_EVENT_COUNT;
-        next.deadline_ms = link->worker->hold_deadline_ms;
         step_once(link, &next);
     }
 }
@@ -334,25 +395,44 @@ static bool waits_for_quiet(const struct px_link *link)
 {
     enum px_session_state state = px_session_state(link->core);
 
-    return state == PX_SESSION_RETURNING || state == PX_SESSION_HOLDING;
+    return state == PX_SESSION_RETURNING || state == PX_SESSION_HOLDING || state == PX_SESSION_LEAVING;
 }
 
 static void step_settle(struct px_link *link)
 {
     struct px_event event = px_link_event(link, PX_EVENT_SETTLE);
 
-    event.is_client_mid_frame = px_conn_is_mid_frame(&link->client);
     event.is_server_mid_frame = px_conn_is_mid_frame(&link->server);
     px_link_step(link, &event);
 }
 
+/* One that was just attached, in a hold: before any of its requests goes on. */
+static void step_hold(struct px_link *link)
+{
+    struct px_event event = px_link_event(link, PX_EVENT_HOLD);
+
+    event.deadline_ms = link->worker->hold.deadline_ms;
+    px_link_step(link, &event);
+}
+
+/* The requests that stood before the client's FIN have been passed on. */
+static bool is_client_over(const struct px_link *link)
+{
+    return link->client.is_broken || (link->client.is_ended && (link->client.pauses & PX_PAUSE_SESSION) == 0);
+}
+
 void px_link_settle(struct px_link *link)
 {
+    px_link_move_in(link);
+    if (px_session_state(link->core) == PX_SESSION_ACTIVE && px_worker_holds(link->worker, link))
+        step_hold(link);
     while (!px_link_is_dead(link) && link->client.wants_walk)
         px_link_walk_held(&link->client);
+    while (!px_link_is_dead(link) && link->server.wants_walk)
+        px_link_walk_held(&link->server);
     if (waits_for_quiet(link))
         step_settle(link);
-    if (!px_link_is_dead(link) && link->client.is_broken)
+    if (!px_link_is_dead(link) && is_client_over(link))
         px_link_step_kind(link, PX_EVENT_CLIENT_GONE);
     if (px_link_is_dead(link))
         return;
@@ -361,6 +441,8 @@ void px_link_settle(struct px_link *link)
     limit_inflight(link);
     px_conn_arm(&link->client);
     px_conn_arm(&link->server);
+    if (link->attempt != NULL)
+        px_conn_arm(&link->attempt->next);
 }
 
 struct px_address px_link_peer(const struct px_link *link)
@@ -379,7 +461,7 @@ void px_link_row(const struct px_link *link, struct px_session_row *ret_row)
     *ret_row = (struct px_session_row){
         .session_id = link->is_established ? facts.session_id : 0,
         .client = px_link_peer(link),
-        .slot = link->slot,
+        .slot = link->slot == PX_SLOT_NONE && link->attempt != NULL ? link->attempt->slot : link->slot,
         .timeout_ms = facts.timeout_ms,
         .state = px_session_state_name(px_session_state(link->core)),
         .outstanding_count = px_session_outstanding(link->core),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,43 +14,66 @@
 #include "proxy/net/worker_int.h"
 
 #define DIAL_MS        3000 /* one try; a healthy server answers in milliseconds, a hung one never */
+#define JOIN_MS        1000 /* the same for a session whose requests wait meanwhile */
+#define BELIEF_MS      1000 /* how long a worker's own experience of a server outweighs the probes */
 #define BEHIND_WAIT_MS 1000 /* then the server itself decides: our numbers may be older than it is */
 #define RETRY_MS       100  /* all were tried */
 #define WAIT_MS        20   /* nobody qualifies: look again */
 #define FULL_MS        2000 /* its live sessions got replies that recently: refusals mean "full" */
 
-void px_link_place_give(struct px_link *link)
+static void place_give(struct px_link *link)
 {
-    if (!link->has_place)
+    struct px_attempt *attempt = link->attempt;
+
+    if (!attempt->has_place)
         return;
-    link->has_place = false;
+    attempt->has_place = false;
     link->worker->free_places++;
-    px_shared_connect_give(link->worker->shared, link->slot);
+    px_shared_connect_give(link->worker->shared, attempt->slot);
+}
+
+/* What this worker has seen itself is newer than any probe. */
+static void note_result(struct px_link *link, enum px_dial_result result)
+{
+    struct px_worker *worker = link->worker;
+    struct px_attempt *attempt = link->attempt;
+    bool is_answer = result == PX_DIAL_OK || result == PX_DIAL_EXPIRED;
+
+    atomic_fetch_add_explicit(&worker->shared->slots[attempt->slot].dials[result], 1, memory_order_relaxed);
+    *(is_answer ? &worker->slot_ok_ms : &worker->slot_failed_ms)[attempt->slot] = worker->now_ms;
+    attempt->was_heard = attempt->was_heard || result != PX_DIAL_REFUSED;
+    if (is_answer || px_link_is_dead(link))
+        return;
+    px_metric_add(worker->metrics, PX_METRIC_CONNECT_RETRIED, 1);
+    px_log(PX_LOG_DEBUG, "dial.failed", "server=%d result=%s",
+           (int)worker->directive->servers[attempt->slot].id, px_dial_result_name(result));
+}
+
+void px_link_dial_answered(struct px_link *link)
+{
+    note_result(link, PX_DIAL_OK);
+    place_give(link);
+    link->attempt->is_answered = true;
 }
 
 void px_link_dial_end(struct px_link *link, enum px_dial_result result)
 {
-    struct px_shared_slot *slot;
+    struct px_attempt *attempt = link->attempt;
 
-    if (!link->has_place)
+    if (attempt == NULL || attempt->slot == PX_SLOT_NONE || attempt->is_adopted)
         return;
-    slot = &link->worker->shared->slots[link->slot];
-    atomic_fetch_add_explicit(&slot->dials[result], 1, memory_order_relaxed);
-    px_link_place_give(link);
+    if (!attempt->is_answered || result != PX_DIAL_OK)
+        note_result(link, result);
+    place_give(link);
     if (result == PX_DIAL_OK)
         return;
-    px_conn_close(&link->server);
-    if (result != PX_DIAL_EXPIRED && !px_link_is_dead(link)) {
-        px_metric_add(link->worker->metrics, PX_METRIC_CONNECT_RETRIED, 1);
-        px_log(PX_LOG_DEBUG, "dial.failed", "server=%d result=%s",
-               (int)link->worker->directive->servers[link->slot].id, px_dial_result_name(result));
-    }
-    link->slot = PX_SLOT_NONE;
+    px_conn_close(&attempt->next);
+    attempt->slot = PX_SLOT_NONE;
 }
 
 enum px_dial_result px_link_dial_closed(const struct px_link *link)
 {
-    const struct px_shared_slot *slot = &link->worker->shared->slots[link->slot];
+    const struct px_shared_slot *slot = &link->worker->shared->slots[link->attempt->slot];
     int64_t replied_ms = atomic_load_explicit(&slot->last_reply_ms, memory_order_relaxed);
 
     if (atomic_load_explicit(&slot->session_count, memory_order_relaxed) > 0 &&
@@ -100,37 +124,53 @@ static enum px_dial_result dial_open(struct px_worker *worker, uint32_t slot, in
     return PX_DIAL_OK;
 }
 
+/* A session that is attached already must not wait for one hung server until its time is over. */
 static int64_t dial_deadline(const struct px_link *link)
 {
+    int64_t try_ms = link->worker->now_ms + (link->is_established ? JOIN_MS : DIAL_MS);
     int64_t all_ms = px_session_deadline_ms(link->core);
-    int64_t try_ms = link->worker->now_ms + DIAL_MS;
 
-    return try_ms < all_ms ? try_ms : all_ms;
+    return link->is_established || try_ms < all_ms ? try_ms : all_ms;
+}
+
+static void step_routed(struct px_link *link, uint32_t slot)
+{
+    struct px_event event = px_link_event(link, PX_EVENT_ROUTED);
+
+    event.known_zxid = px_shared_zxid(link->worker->shared, link->worker->directive, slot);
+    px_link_step(link, &event);
+}
+
+static bool take_place(struct px_worker *worker, uint32_t slot)
+{
+    return px_shared_connect_take(worker->shared, slot, worker->skips_pacing ? UINT32_MAX : PX_CONNECTS_MAX);
 }
 
 /* True when a connect is under way. */
 static bool link_dial(struct px_link *link, uint32_t slot)
 {
     struct px_worker *worker = link->worker;
+    struct px_attempt *attempt = link->attempt;
     enum px_dial_result result;
     int fd;
 
-    if (!px_shared_connect_take(worker->shared, slot))
+    if (!take_place(worker, slot))
         return true; /* another worker was faster; px_link_route looks again */
-    link->has_place = true;
-    link->slot = slot;
-    link->tried |= 1ull << slot;
-    link->is_dialled = false;
-    px_link_step_kind(link, PX_EVENT_ROUTED);
+    attempt->has_place = true;
+    attempt->slot = slot;
+    attempt->tried |= 1ull << slot;
+    attempt->is_dialled = attempt->is_answered = false;
+    worker->slot_dialled_ms[slot] = worker->now_ms;
+    step_routed(link, slot);
     result = dial_open(worker, slot, &fd);
     if (result != PX_DIAL_OK) {
         px_link_dial_end(link, result);
-        px_link_step_kind(link, PX_EVENT_SERVER_GONE);
+        px_link_step_kind(link, PX_EVENT_NEXT_GONE);
         return false;
     }
-    px_conn_open(&link->server, fd);
-    link->server.is_connecting = true;
-    link->dial_deadline_ms = dial_deadline(link);
+    px_conn_open(&attempt->next, fd);
+    attempt->next.is_connecting = true;
+    attempt->dial_deadline_ms = dial_deadline(link);
     return true;
 }
 
@@ -152,32 +192,39 @@ static const char *why_waits(const struct px_link *link, enum px_route route)
 
 static void link_wait(struct px_link *link, enum px_route route, int64_t pause_ms)
 {
-    link->retry_ms = link->worker->now_ms + pause_ms;
-    if (link->has_waited)
+    struct px_attempt *attempt = link->attempt;
+
+    attempt->retry_ms = link->worker->now_ms + pause_ms;
+    if (attempt->has_waited || link->is_established)
         return;
-    link->has_waited = true;
+    attempt->has_waited = true;
     px_metric_add(link->worker->metrics, PX_METRIC_CONNECT_WAITED, 1);
     px_log(PX_LOG_INFO, "connect.waits", "why=%s", why_waits(link, route));
 }
 
+/* --- a first connection --- */
+
 /* Whether the zxid may be ignored by now. */
 static bool behind_long_enough(struct px_link *link)
 {
-    if (link->behind_since_ms == 0)
-        link->behind_since_ms = link->worker->now_ms;
-    return link->worker->ignores_zxid || link->worker->now_ms - link->behind_since_ms >= BEHIND_WAIT_MS;
+    struct px_attempt *attempt = link->attempt;
+
+    if (attempt->behind_since_ms == 0)
+        attempt->behind_since_ms = link->worker->now_ms;
+    return link->worker->ignores_zxid || link->worker->now_ms - attempt->behind_since_ms >= BEHIND_WAIT_MS;
 }
 
 static enum px_route link_pick(struct px_link *link, uint32_t *ret_slot)
 {
     struct px_worker *worker = link->worker;
     struct px_route_ask ask = {.zxid = worker->ignores_zxid ? 0 : px_session_last_zxid(link->core),
-                               .tried = link->tried};
+                               .tried = link->attempt->tried,
+                               .home = PX_SLOT_NONE};
     enum px_route route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
 
     if (route != PX_ROUTE_BEHIND)
         return route;
-    px_worker_kick_probe(worker);
+    px_worker_kick_probe(worker, PX_KICK_MS);
     if (!behind_long_enough(link))
         return route;
     ask.ignores_zxid = true;
@@ -187,16 +234,16 @@ static enum px_route link_pick(struct px_link *link, uint32_t *ret_slot)
 static void link_pause(struct px_link *link, enum px_route route)
 {
     if (route == PX_ROUTE_EXHAUSTED) {
-        link->tried = 0;
+        link->attempt->tried = 0;
         link_wait(link, route, RETRY_MS);
         return;
     }
     if (route == PX_ROUTE_NONE)
-        px_worker_kick_probe(link->worker);
+        px_worker_kick_probe(link->worker, PX_KICK_MS);
     link_wait(link, route, WAIT_MS);
 }
 
-void px_link_route(struct px_link *link)
+static void route_first(struct px_link *link)
 {
     while (px_session_state(link->core) == PX_SESSION_WAITING) {
         uint32_t slot;
@@ -210,6 +257,113 @@ void px_link_route(struct px_link *link)
             break;
         }
     }
+}
+
+/* --- another server for a session that has, or had, one --- */
+
+/* Probes may be older than a crash or an election: what a worker has seen itself counts first, and where
+ * nothing is known one connect at a time finds out. */
+static uint64_t slots_worth_a_try(const struct px_worker *worker)
+{
+    uint64_t mask = 0;
+
+    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++) {
+        int64_t ok_ms = worker->slot_ok_ms[slot];
+        int64_t failed_ms = worker->slot_failed_ms[slot];
+        bool is_newly_ok = ok_ms > failed_ms && worker->now_ms - ok_ms < BELIEF_MS;
+        bool is_newly_bad = failed_ms > ok_ms && worker->now_ms - failed_ms < BELIEF_MS;
+        bool is_good = is_newly_ok || (worker->directive->servers[slot].is_serving && !is_newly_bad);
+        if (is_good || worker->now_ms - worker->slot_dialled_ms[slot] >= WAIT_MS)
+            mask |= 1ull << slot;
+    }
+    return mask;
+}
+
+static struct px_route_ask seek_ask(const struct px_link *link)
+{
+    const struct px_attempt *attempt = link->attempt;
+    struct px_route_ask ask = {.zxid = px_session_last_zxid(link->core),
+                               .is_attached = true,
+                               .serving = slots_worth_a_try(link->worker),
+                               .ignores_places = link->worker->skips_pacing,
+                               .home = PX_SLOT_NONE};
+
+    ask.tried = 1ull << link->slot;
+    if (attempt == NULL)
+        return ask;
+    ask.tried = attempt->tried;
+    if (attempt->may_go_home)
+        ask.home = link->slot;
+    return ask;
+}
+
+bool px_link_has_taker(const struct px_link *link)
+{
+    struct px_route_ask ask = seek_ask(link);
+    uint32_t slot;
+
+    return px_route_pick(link->worker->directive, link->worker->shared, &ask, &slot) == PX_ROUTE_FOUND;
+}
+
+/* All were tried. A session that was cut off goes on trying, its last server included. */
+static void step_unrouted(struct px_link *link)
+{
+    struct px_attempt *attempt = link->attempt;
+    struct px_event event = px_link_event(link, PX_EVENT_UNROUTED);
+
+    event.is_hopeless = attempt->may_go_home && attempt->tried != 0 && !attempt->was_heard;
+    attempt->tried = 0;
+    attempt->was_heard = false;
+    attempt->may_go_home = true;
+    px_link_step(link, &event);
+    if (px_session_state(link->core) == PX_SESSION_SEEKING)
+        link_wait(link, PX_ROUTE_EXHAUSTED, WAIT_MS);
+}
+
+static void route_next(struct px_link *link)
+{
+    while (px_session_state(link->core) == PX_SESSION_SEEKING) {
+        struct px_route_ask ask = seek_ask(link);
+        uint32_t slot;
+        enum px_route route = px_route_pick(link->worker->directive, link->worker->shared, &ask, &slot);
+        bool is_cut_off = px_session_is_detached(link->core);
+        if (route == PX_ROUTE_FOUND && !link_dial(link, slot))
+            continue;
+        if (px_session_state(link->core) != PX_SESSION_SEEKING)
+            return;
+        if (route == PX_ROUTE_EXHAUSTED || (route == PX_ROUTE_NONE && !is_cut_off))
+            step_unrouted(link);
+        else
+            link_wait(link, PX_ROUTE_BUSY, WAIT_MS);
+        return;
+    }
+}
+
+void px_link_want_server(struct px_link *link)
+{
+    struct px_attempt *attempt = link->attempt;
+
+    if (attempt == NULL) {
+        attempt = calloc(1, sizeof(*attempt));
+        if (attempt == NULL) {
+            link->client.is_broken = true; /* the end of the turn closes it */
+            return;
+        }
+        px_conn_init(&attempt->next, link, PX_CONN_NEXT);
+        attempt->slot = PX_SLOT_NONE;
+        attempt->tried = link->is_established ? 1ull << link->slot : 0;
+        link->attempt = attempt;
+    }
+    attempt->retry_ms = 0;
+    link->worker->free_places++;
+}
+
+void px_link_route(struct px_link *link)
+{
+    if (link->attempt != NULL && px_session_state(link->core) == PX_SESSION_WAITING)
+        route_first(link);
+    else if (link->attempt != NULL && px_session_state(link->core) == PX_SESSION_SEEKING)
+        route_next(link);
     px_link_settle(link);
 }
 
@@ -218,7 +372,7 @@ static enum px_dial_result dial_error(const struct px_link *link)
     int error = 0;
     socklen_t length = sizeof(error);
 
-    if (getsockopt(link->server.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+    if (getsockopt(link->attempt->next.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
         return PX_DIAL_LOCAL;
     switch (error) {
     case 0:
@@ -238,12 +392,12 @@ void px_link_dial_ready(struct px_link *link)
 {
     enum px_dial_result result = dial_error(link);
 
-    link->server.is_connecting = false;
+    link->attempt->next.is_connecting = false;
     if (result == PX_DIAL_OK) {
-        link->is_dialled = true;
+        link->attempt->is_dialled = true;
         px_link_step_kind(link, PX_EVENT_DIALLED);
         return;
     }
     px_link_dial_end(link, result);
-    px_link_step_kind(link, PX_EVENT_SERVER_GONE);
+    px_link_step_kind(link, PX_EVENT_NEXT_GONE);
 }

@@ -8,6 +8,8 @@
 #include "proxy/net/worker_int.h"
 #include "zkproto/assert.h"
 #include "zkproto/frame.h"
+#include "zkproto/header.h"
+#include "zkproto/opcode.h"
 #include "zkproto/request.h"
 #include "zkproto/word.h"
 
@@ -22,6 +24,7 @@ struct px_walk {
     uint32_t run_length;
     struct zkp_slice frame; /* the present one, prefix included, as far as it is there */
     uint32_t frame_left;    /* what of it is still to come */
+    bool was_dropped;       /* it, or a ping that was looked at out of turn */
 };
 
 void px_walk_flush(struct px_link *link)
@@ -59,6 +62,7 @@ void px_walk_forward(struct px_link *link)
 
 void px_walk_drop(struct px_link *link)
 {
+    link->walk->was_dropped = true;
     walk_stream_rest(link, true);
 }
 
@@ -89,20 +93,32 @@ void px_walk_hide_multi(struct px_link *link, uint64_t mask)
     free(hidden);
 }
 
+static enum px_event_kind kind_of(const struct px_conn *conn, enum px_event_kind client,
+                                  enum px_event_kind server, enum px_event_kind next)
+{
+    switch (conn->role) {
+    case PX_CONN_CLIENT:
+        return client;
+    case PX_CONN_SERVER:
+        return server;
+    case PX_CONN_NEXT:
+        break;
+    }
+    return next;
+}
+
 static void step_bad(struct px_conn *conn, enum px_close_reason reason)
 {
     struct px_event event =
-        px_link_event(conn->link, conn->is_client ? PX_EVENT_CLIENT_BAD : PX_EVENT_SERVER_BAD);
+        px_link_event(conn->link, kind_of(conn, PX_EVENT_CLIENT_BAD, PX_EVENT_SERVER_BAD, PX_EVENT_NEXT_BAD));
 
     event.reason = reason;
-    if (!conn->is_client && px_session_state(conn->link->core) == PX_SESSION_DIALING)
-        px_link_dial_end(conn->link, PX_DIAL_MALFORMED);
     px_link_step(conn->link, &event);
 }
 
 static enum px_close_reason bad_length(const struct px_conn *conn, enum rc rc)
 {
-    if (!conn->is_client)
+    if (conn->role != PX_CONN_CLIENT)
         return PX_CLOSE_SERVER_PROTOCOL;
     return rc == RC_TOO_BIG ? PX_CLOSE_FRAME_TOO_BIG : PX_CLOSE_FRAME_LENGTH;
 }
@@ -129,7 +145,8 @@ static bool took_word(struct px_conn *conn, struct zkp_slice in)
 {
     enum zkp_word word;
 
-    if (!conn->is_client || px_session_state(conn->link->core) != PX_SESSION_GREETING || in.len < 4)
+    if (conn->role != PX_CONN_CLIENT || px_session_state(conn->link->core) != PX_SESSION_GREETING ||
+        in.len < 4)
         return false;
     word = zkp_word_detect(in.ptr);
     if (word == ZKP_WORD_NONE)
@@ -140,31 +157,67 @@ static bool took_word(struct px_conn *conn, struct zkp_slice in)
 
 static uint32_t frame_need(const struct px_conn *conn, const struct zkp_frame *frame)
 {
-    return conn->is_client ? px_session_client_need(conn->link->core, frame->length, frame->body)
-                           : px_session_server_need(conn->link->core, frame->length, frame->body);
+    switch (conn->role) {
+    case PX_CONN_CLIENT:
+        return px_session_client_need(conn->link->core, frame->length, frame->body);
+    case PX_CONN_SERVER:
+        return px_session_server_need(conn->link->core, frame->length, frame->body);
+    case PX_CONN_NEXT:
+        break;
+    }
+    return frame->length;
 }
 
 static uint32_t frame_max(const struct px_conn *conn)
 {
-    if (conn->is_client)
+    switch (conn->role) {
+    case PX_CONN_CLIENT:
         return ZKP_CLIENT_FRAME_MAX;
-    return px_session_state(conn->link->core) == PX_SESSION_DIALING ? PX_CONNECT_FRAME_MAX
-                                                                    : ZKP_SERVER_FRAME_MAX;
+    case PX_CONN_SERVER:
+        return ZKP_SERVER_FRAME_MAX;
+    case PX_CONN_NEXT:
+        break;
+    }
+    return px_session_state(conn->link->core) == PX_SESSION_RESTORING ? PX_WHOLE_FRAME_MAX
+                                                                      : PX_CONNECT_FRAME_MAX;
+}
+
+/* What a frame's event says beyond the hot path's needs. */
+static void fill_transfer(const struct px_link *link, struct px_event *event)
+{
+    struct px_event full = px_link_event(link, event->kind);
+
+    event->nobody_expires_ms = full.nobody_expires_ms;
+    event->own_zxid = full.own_zxid;
+    event->old_leads = full.old_leads;
+    event->skips_drain = link->worker->skips_move_drain;
+    event->skips_auth = link->worker->skips_auth;
+}
+
+static void fill_server(const struct px_link *link, uint32_t slot, struct px_event *event)
+{
+    const struct px_server_directive *server;
+
+    if (slot == PX_SLOT_NONE)
+        return;
+    server = &link->worker->directive->servers[slot];
+    event->check_is_harmful = server->check_is_harmful;
+    event->watch_rule = server->has_watch_modes ? PX_WATCH_ALL_MODES : PX_WATCH_ONE_MODE;
 }
 
 static void step_frame(struct px_conn *conn, const struct zkp_frame *frame)
 {
     struct px_link *link = conn->link;
-    struct px_event event =
-        px_link_event(link, conn->is_client ? PX_EVENT_CLIENT_FRAME : PX_EVENT_SERVER_FRAME);
+    struct px_event event = {
+        .kind = kind_of(conn, PX_EVENT_CLIENT_FRAME, PX_EVENT_SERVER_FRAME, PX_EVENT_NEXT_FRAME),
+        .now_ms = link->worker->now_ms,
+        .now_us = link->worker->now_us,
+        .length = frame->length,
+        .body = frame->body};
 
-    event.length = frame->length;
-    event.body = frame->body;
-    if (link->slot != PX_SLOT_NONE) {
-        const struct px_server_directive *server = &link->worker->directive->servers[link->slot];
-        event.check_is_harmful = server->check_is_harmful;
-        event.watch_rule = server->has_watch_modes ? PX_WATCH_ALL_MODES : PX_WATCH_ONE_MODE;
-    }
+    fill_server(link, conn->role == PX_CONN_NEXT ? link->attempt->slot : link->slot, &event);
+    if (link->attempt != NULL)
+        fill_transfer(link, &event);
     link->walk->frame_left = frame->length - frame->body.len;
     link->walk->frame = zkp_slice_of(frame->body.ptr - ZKP_FRAME_PREFIX, ZKP_FRAME_PREFIX + frame->body.len);
     px_link_step(link, &event);
@@ -213,6 +266,8 @@ static bool stops_here(const struct px_conn *conn)
 {
     if (conn->fd < 0 || px_link_is_dead(conn->link))
         return true;
+    if (conn->role == PX_CONN_NEXT && conn->link->attempt->is_adopted)
+        return true; /* the rest is looked at in its new place */
     return (conn->pauses & PX_PAUSE_SESSION) != 0 && conn->stream_left == 0;
 }
 
@@ -220,7 +275,8 @@ static bool stops_here(const struct px_conn *conn)
 static uint32_t link_walk(struct px_conn *conn, struct zkp_slice in)
 {
     struct px_link *link = conn->link;
-    struct px_walk walk = {.from = conn, .to = conn->is_client ? &link->server : &link->client};
+    struct px_walk walk = {.from = conn,
+                           .to = conn->role == PX_CONN_CLIENT ? px_link_server(link) : &link->client};
     uint32_t done = 0;
 
     ASSERT(link->walk == NULL);
@@ -256,6 +312,7 @@ static void note_server(struct px_link *link)
 
     if (!link->is_established || px_link_is_dead(link))
         return;
+    worker->slot_pinged_ms[link->slot] = 0;
     if (zxid > worker->slot_zxid[link->slot]) {
         worker->slot_zxid[link->slot] = zxid;
         px_shared_zxid_raise(worker->shared, link->slot, zxid);
@@ -305,30 +362,88 @@ static enum rc fill(struct px_conn *conn, uint32_t *ret_got)
         return RC_CLOSED;
     if (got < 0)
         return errno == EAGAIN ? RC_AGAIN : RC_CLOSED;
-    if (conn->is_client)
+    if (conn->role == PX_CONN_CLIENT)
         px_metric_add(worker->metrics, PX_METRIC_CLIENT_BYTES_IN, (uint64_t)got);
     *ret_got = (uint32_t)got;
     return (uint32_t)got < room ? RC_AGAIN : RC_OK; /* less than asked for: the socket is dry */
 }
 
+/* --- a client whose requests wait --- */
+
+static bool is_ping(struct zkp_slice body)
+{
+    return body.len == ZKP_REQUEST_HEADER_LEN && zkp_load_i32(body.ptr + 4) == ZKP_OP_PING;
+}
+
+/* True when the core has answered it. */
+static bool step_ping(struct px_link *link)
+{
+    struct px_walk walk = {.from = &link->client, .to = px_link_server(link)};
+    struct px_event event = px_link_event(link, PX_EVENT_CLIENT_PING);
+
+    ASSERT(link->walk == NULL);
+    link->walk = &walk; /* the action that drops the frame finds nothing left to drop */
+    px_link_step(link, &event);
+    link->walk = NULL;
+    if (walk.was_dropped)
+        px_metric_add(link->worker->metrics, PX_METRIC_PINGS_ANSWERED, 1);
+    return walk.was_dropped;
+}
+
+/* Pings among what waits are answered where that is honest, and taken out; the rest stays in order. */
+static void scan_pings(struct px_conn *conn)
+{
+    struct zkp_frame frame;
+
+    while (px_conn_keeps(conn) && conn->stream_left == 0 && conn->scanned < conn->in.length) {
+        struct zkp_slice all = px_buffer_slice(&conn->in);
+        struct zkp_slice rest = zkp_slice_of(all.ptr + conn->scanned, all.len - conn->scanned);
+        if (zkp_frame_peek(rest, ZKP_CLIENT_FRAME_MAX, &frame) != RC_OK || frame.body.len < frame.length)
+            return; /* not all there; a bad length is dealt with when its turn comes */
+        if (is_ping(frame.body) && step_ping(conn->link))
+            px_buffer_cut(&conn->in, conn->scanned, ZKP_FRAME_PREFIX + frame.length);
+        else
+            conn->scanned += ZKP_FRAME_PREFIX + frame.length;
+    }
+}
+
+/* --- reading --- */
+
 static void step_gone(struct px_conn *conn)
 {
     struct px_link *link = conn->link;
 
-    if (!conn->is_client && px_session_state(link->core) == PX_SESSION_DIALING)
+    if (conn->role == PX_CONN_CLIENT && px_conn_keeps(conn) && conn->in.length > 0) {
+        conn->is_ended = true; /* what it sent before, closeSession perhaps, comes first */
+        return;
+    }
+    if (conn->role == PX_CONN_NEXT && px_session_state(link->core) != PX_SESSION_RESTORING)
         px_link_dial_end(link, px_link_dial_closed(link));
+    else if (conn->role == PX_CONN_NEXT)
+        px_link_dial_end(link, PX_DIAL_CLOSED);
     else
         px_conn_close(conn);
-    px_link_step_kind(link, conn->is_client ? PX_EVENT_CLIENT_GONE : PX_EVENT_SERVER_GONE);
+    px_link_step_kind(link, kind_of(conn, PX_EVENT_CLIENT_GONE, PX_EVENT_SERVER_GONE, PX_EVENT_NEXT_GONE));
+}
+
+/* Adopted in the middle of its own batch: what is left is read in its new place. */
+static bool has_moved_in(const struct px_conn *conn)
+{
+    return conn->role == PX_CONN_NEXT && conn->link->attempt->is_adopted;
 }
 
 static void pump(struct px_conn *conn)
 {
-    for (int turn = 0; turn < TURNS_MAX && px_conn_may_read(conn) && !px_link_is_dead(conn->link); turn++) {
+    struct px_link *link = conn->link;
+
+    for (int turn = 0; turn < TURNS_MAX && px_conn_may_read(conn) && !px_link_is_dead(link); turn++) {
         uint32_t got = 0;
         enum rc filled = fill(conn, &got);
         if (got > 0 && deliver(conn, got) != RC_OK)
             step_bad(conn, PX_CLOSE_NO_MEMORY);
+        scan_pings(conn);
+        if (has_moved_in(conn))
+            return;
         if (filled == RC_CLOSED && conn->fd >= 0) {
             step_gone(conn);
             return;
@@ -338,8 +453,8 @@ static void pump(struct px_conn *conn)
         if (filled != RC_OK)
             break;
     }
-    if (!conn->is_client)
-        note_server(conn->link);
+    if (conn->role == PX_CONN_SERVER)
+        note_server(link);
 }
 
 void px_link_on_event(evutil_socket_t fd, short what, void *arg)

@@ -1,6 +1,7 @@
-/* A link: one client connection, its session core and its server connection, on one worker. This is the
- * shell around the core: bytes and time become events, actions become bytes (style.md, "The one idea").
- * Inside proxy/net only; worker thread. */
+/* A link: one client connection, its session core and its server connection, on one worker; while a server is
+ * looked for, an attempt with the connection to the next one. This is the shell around the core: bytes and
+ * time become events, actions become bytes (style.md, "The one idea"). Inside proxy/net only; worker thread.
+ */
 #ifndef PROXY_NET_LINK_INT_H
 #define PROXY_NET_LINK_INT_H
 
@@ -20,6 +21,24 @@
 struct px_worker;
 struct px_walk;
 
+/* Looking for a server: the first one, another one, or a new one after a crash. Owned by its link, from the
+ * core's ROUTE until the server is adopted; an idle session has none. */
+struct px_attempt {
+    struct px_conn next;
+    uint32_t slot;    /* being dialled; PX_SLOT_NONE = none */
+    uint64_t tried;   /* bit per slot, since the last pause */
+    bool has_place;   /* one of the slot's PX_CONNECTS_MAX */
+    bool is_dialled;  /* TCP was up */
+    bool is_answered; /* the ConnectResponse was good */
+    bool is_adopted;  /* `next` becomes the link's server as soon as nobody walks its frames */
+    bool may_go_home; /* the server it came from is as good as any */
+    bool was_heard;   /* somebody listened, since `tried` was cleared */
+    bool has_waited;
+    int64_t retry_ms;        /* not before; 0 = at the end of this loop turn */
+    int64_t behind_since_ms; /* only its zxid stands against the servers left; 0 = not so */
+    int64_t dial_deadline_ms;
+};
+
 /* Owned by worker->links[its state]; freed by the sweep at the end of the loop turn in which it died. */
 struct px_link {
     TAILQ_ENTRY(px_link) entry;
@@ -27,24 +46,18 @@ struct px_link {
     struct px_worker *worker;
     struct px_session *core;
     struct px_walk *walk; /* the frames being walked, NULL outside */
-    uint64_t token;       /* its number on this worker, never used twice */
-    int64_t claimed_id;   /* held in the owner map; 0 = none */
+    struct px_attempt *attempt;
+    uint64_t token;     /* its number on this worker, never used twice */
+    int64_t claimed_id; /* held in the owner map; 0 = none */
     struct sockaddr_in6
         peer; /* or a sockaddr_in in it: a sockaddr_storage per session would cost 100 bytes */
     socklen_t peer_length;
     uint32_t listener;
     enum px_event_kind deferred; /* an event that an action caused; PX_EVENT_COUNT = none */
-    /* routing */
-    uint32_t slot;   /* PX_SLOT_NONE = no server */
-    uint64_t tried;  /* bit per slot, since the last pause */
-    bool has_place;  /* one of the slot's PX_CONNECTS_MAX */
-    bool is_dialled; /* TCP was up */
+    uint32_t slot;               /* of its server; PX_SLOT_NONE = none yet */
     bool is_established;
-    bool has_waited;
-    int64_t retry_ms;        /* WAITING: not before */
-    int64_t behind_since_ms; /* only its zxid stands against the servers left; 0 = not so */
-    int64_t dial_deadline_ms;
-    int64_t return_after_ms; /* a return that found it busy is tried again then */
+    int64_t leave_after_ms; /* a move or return that came to nothing is tried again then */
+    int64_t awaited_zxid;   /* the core waits until `slot` has applied it; 0 = it does not */
     struct px_conn client;
     struct px_conn server;
 };
@@ -54,6 +67,7 @@ TAILQ_HEAD(px_link_list, px_link);
 /* link.c */
 /* Takes the descriptor also when it fails (no memory). */
 void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt);
+/* An event with what the worker knows at this moment; frames are stepped with less (link_frames.c). */
 struct px_event px_link_event(const struct px_link *link, enum px_event_kind kind);
 /* One event through the core, its actions carried out, and what they caused likewise. */
 void px_link_step(struct px_link *link, const struct px_event *event);
@@ -70,6 +84,8 @@ void px_link_row(const struct px_link *link, struct px_session_row *ret_row);
 void px_link_on_event(evutil_socket_t fd, short what, void *conn);
 /* Looks at what was left in conn->in. */
 void px_link_walk_held(struct px_conn *conn);
+/* Where bytes for the server go: an adopted one is not in its place before the walk is over. */
+struct px_conn *px_link_server(struct px_link *link);
 /* The present frame to the other side / swallowed / rewritten. Only while walking. */
 void px_walk_forward(struct px_link *link);
 void px_walk_drop(struct px_link *link);
@@ -78,14 +94,27 @@ void px_walk_hide_multi(struct px_link *link, uint64_t mask);
 void px_walk_flush(struct px_link *link);
 
 /* link_dial.c */
+/* The core wants a server: at the end of the loop turn, because a dial may fail at once, and then again. */
+void px_link_want_server(struct px_link *link);
 /* Chooses a server and dials, until a dial is under way or nothing can be done now. */
 void px_link_route(struct px_link *link);
+/* Would another server take it now? */
+bool px_link_has_taker(const struct px_link *link);
 void px_link_dial_ready(struct px_link *link); /* the socket is writable or failed */
-/* Ends a dial that has no ConnectResponse: counts, closes the server connection; the core is not told. */
+/* The ConnectResponse came: the place goes to another one, whatever is still to do. */
+void px_link_dial_answered(struct px_link *link);
+/* Ends a dial: counts, gives its place back and, unless it is OK, closes the next connection; the core is not
+ * told. */
 void px_link_dial_end(struct px_link *link, enum px_dial_result result);
-/* The server's FIN or RST while DIALING. */
+/* FIN or RST of a server that has not answered yet. */
 enum px_dial_result px_link_dial_closed(const struct px_link *link);
-void px_link_place_give(struct px_link *link);
+
+/* link_adopt.c */
+/* The core's ADOPT: the next server is the server; its connection moves in with px_link_move_in. */
+void px_link_adopt_next(struct px_link *link, int64_t session_id);
+/* Outside of walks: puts an adopted connection in its place. */
+void px_link_move_in(struct px_link *link);
+void px_link_attempt_free(struct px_link *link);
 
 /* link_owner.c */
 void px_link_claim(struct px_link *link, int64_t session_id);

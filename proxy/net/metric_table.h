@@ -29,6 +29,10 @@
     X(STATE_RETURNING, "zkferry_sessions", GAUGE, "state=\"returning\"", "Sessions by state.")               \
     X(STATE_HOLDING, "zkferry_sessions", GAUGE, "state=\"holding\"", "Sessions by state.")                   \
     X(STATE_HELD, "zkferry_sessions", GAUGE, "state=\"held\"", "Sessions by state.")                         \
+    X(STATE_LEAVING, "zkferry_sessions", GAUGE, "state=\"leaving\"", "Sessions by state.")                   \
+    X(STATE_SEEKING, "zkferry_sessions", GAUGE, "state=\"seeking\"", "Sessions by state.")                   \
+    X(STATE_JOINING, "zkferry_sessions", GAUGE, "state=\"joining\"", "Sessions by state.")                   \
+    X(STATE_RESTORING, "zkferry_sessions", GAUGE, "state=\"restoring\"", "Sessions by state.")               \
     X(STATE_ENDING, "zkferry_sessions", GAUGE, "state=\"ending\"", "Sessions by state.")                     \
     X(STATE_DEAD, "zkferry_sessions", GAUGE, "state=\"dead\"", "Sessions by state.")                         \
     X(RETURN_DONE, "zkferry_returns_total", COUNTER, "result=\"done\"",                                      \
@@ -55,6 +59,7 @@
     X(HOLD_BEGUN, "zkferry_holds_total", COUNTER, "event=\"begun\"", "Holds, counted per worker.")           \
     X(HOLD_RELEASED, "zkferry_holds_total", COUNTER, "event=\"released\"", "Holds, counted per worker.")     \
     X(HOLD_TIMED_OUT, "zkferry_holds_total", COUNTER, "event=\"timed_out\"", "Holds, counted per worker.")   \
+    X(HOLD_MET, "zkferry_holds_total", COUNTER, "event=\"met\"", "Holds, counted per worker.")               \
     X(CONNECT_WAITED, "zkferry_connects_waited_total", COUNTER, "",                                          \
       "Client connects that had to wait for a server.")                                                      \
     X(CONNECT_RETRIED, "zkferry_connects_retried_total", COUNTER, "",                                        \

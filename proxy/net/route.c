@@ -9,14 +9,19 @@ static uint32_t load_of(const struct px_shared *shared, uint32_t slot)
            atomic_load_explicit(&row->connect_count, memory_order_relaxed);
 }
 
-static bool has_place(const struct px_shared *shared, uint32_t slot)
+static bool has_place(const struct px_shared *shared, const struct px_route_ask *ask, uint32_t slot)
 {
+    if (ask->ignores_places)
+        return true;
     return atomic_load_explicit(&shared->slots[slot].connect_count, memory_order_relaxed) < PX_CONNECTS_MAX;
 }
 
-static bool is_candidate(const struct px_server_directive *server)
+static bool is_candidate(const struct px_directive *directive, const struct px_route_ask *ask, uint32_t slot)
 {
-    return server->in_use && server->admit && server->is_serving && server->address_count > 0;
+    const struct px_server_directive *server = &directive->servers[slot];
+    bool is_serving = ask->is_attached ? (ask->serving >> slot & 1) != 0 : server->is_serving;
+
+    return server->in_use && (server->admit || slot == ask->home) && is_serving && server->address_count > 0;
 }
 
 struct route_scan {
@@ -35,6 +40,20 @@ static void consider(struct route_scan *scan, uint32_t slot, int64_t rank)
     }
 }
 
+/* Less is better. A session that is attached can wait for a server that is behind; one of an older epoch may
+ * take long (protocol.md §3.6). */
+static int64_t rank_of(const struct px_shared *shared, const struct px_route_ask *ask, uint32_t slot,
+                       int64_t zxid)
+{
+    int64_t load = (int64_t)load_of(shared, slot);
+
+    if (ask->ignores_zxid)
+        return -zxid;
+    if (zxid >= ask->zxid)
+        return load;
+    return load + (zxid >> 32 < ask->zxid >> 32 ? 2 : 1) * (INT64_C(1) << 40);
+}
+
 static void scan_slot(struct route_scan *scan, const struct px_directive *directive,
                       const struct px_shared *shared, const struct px_route_ask *ask, uint32_t slot)
 {
@@ -42,12 +61,12 @@ static void scan_slot(struct route_scan *scan, const struct px_directive *direct
 
     if ((ask->tried >> slot & 1) != 0)
         scan->has_tried = true;
-    else if (!ask->ignores_zxid && zxid < ask->zxid)
+    else if (!ask->ignores_zxid && !ask->is_attached && zxid < ask->zxid)
         scan->has_behind = true;
-    else if (!has_place(shared, slot))
+    else if (!has_place(shared, ask, slot))
         scan->has_busy = true;
     else
-        consider(scan, slot, ask->ignores_zxid ? -zxid : (int64_t)load_of(shared, slot));
+        consider(scan, slot, rank_of(shared, ask, slot, zxid));
 }
 
 enum px_route px_route_pick(const struct px_directive *directive, const struct px_shared *shared,
@@ -55,10 +74,10 @@ enum px_route px_route_pick(const struct px_directive *directive, const struct p
 {
     struct route_scan scan = {.best = PX_SLOT_NONE};
 
-    if (!directive->has_leader)
+    if (!directive->has_leader && !ask->is_attached)
         return PX_ROUTE_NONE;
     for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
-        if (is_candidate(&directive->servers[slot]))
+        if (is_candidate(directive, ask, slot))
             scan_slot(&scan, directive, shared, ask, slot);
     if (scan.best != PX_SLOT_NONE) {
         *ret_slot = scan.best;

@@ -19,6 +19,11 @@ struct px_route_ask {
     int64_t zxid;      /* the highest the client has seen */
     uint64_t tried;    /* bit per slot */
     bool ignores_zxid; /* take the one with the highest zxid; it will judge itself */
+    bool is_attached;  /* a session that has, or had, a server: `serving` decides instead of the probes, and a
+                          server that is behind is let catch up: it comes last, not never */
+    uint64_t serving;  /* is_attached: bit per slot */
+    uint32_t home;     /* also a candidate, admitted or not; PX_SLOT_NONE = none */
+    bool ignores_places; /* test switch */
 };
 
 /* FOUND: *ret_slot is set. */

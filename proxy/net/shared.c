@@ -42,12 +42,12 @@ void px_shared_free(struct px_shared *shared)
     free(shared);
 }
 
-bool px_shared_connect_take(struct px_shared *shared, uint32_t slot)
+bool px_shared_connect_take(struct px_shared *shared, uint32_t slot, uint32_t max)
 {
     _Atomic(uint32_t) *count = &shared->slots[slot].connect_count;
     uint32_t now = atomic_load_explicit(count, memory_order_relaxed);
 
-    while (now < PX_CONNECTS_MAX)
+    while (now < max)
         if (atomic_compare_exchange_weak_explicit(count, &now, now + 1, memory_order_relaxed,
                                                   memory_order_relaxed))
             return true;

@@ -56,6 +56,7 @@ struct px_shared_worker {
     _Atomic(uint32_t) waiting_count;                 /* connects that wait for a server */
     _Atomic(uint32_t) moving_count;   /* sessions on their way to another server, or returning */
     _Atomic(uint32_t) detached_count; /* established sessions that have no server now */
+    _Atomic(uint32_t) lost_count;     /* sessions that lost their server in the hold in force */
 };
 
 struct px_shared {
@@ -71,8 +72,9 @@ struct px_shared *px_shared_new(uint32_t worker_count);
 /* After all workers are freed. NULL is fine. */
 void px_shared_free(struct px_shared *shared);
 
-/* Takes one of the PX_CONNECTS_MAX places of a server; false when all are taken. Any thread. */
-bool px_shared_connect_take(struct px_shared *shared, uint32_t slot);
+/* Takes one of `max` places of a server, PX_CONNECTS_MAX but in tests; false when all are taken. Any thread.
+ */
+bool px_shared_connect_take(struct px_shared *shared, uint32_t slot, uint32_t max);
 void px_shared_connect_give(struct px_shared *shared, uint32_t slot);
 /* Raises the slot's zxid; lower values are ignored. Any thread. */
 void px_shared_zxid_raise(struct px_shared *shared, uint32_t slot, int64_t zxid);

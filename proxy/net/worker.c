@@ -14,9 +14,6 @@
 #include "proxy/net/worker_int.h"
 #include "zkproto/assert.h"
 
-/* A probe round takes longer than this, and all waiting connects want the same one. */
-#define KICK_PAUSE_MS 200
-
 void px_worker_clock(struct px_worker *worker)
 {
     struct timespec now;
@@ -29,11 +26,11 @@ void px_worker_clock(struct px_worker *worker)
     worker->is_clock_stale = false;
 }
 
-void px_worker_kick_probe(struct px_worker *worker)
+void px_worker_kick_probe(struct px_worker *worker, int64_t pause_ms)
 {
     struct px_msg *msg;
 
-    if (worker->now_ms - worker->kick_ms < KICK_PAUSE_MS)
+    if (worker->now_ms - worker->kick_ms < pause_ms)
         return;
     worker->kick_ms = worker->now_ms;
     msg = px_msg_new(PX_MSG_KICK_PROBE);
@@ -147,22 +144,23 @@ static void publish_watches(struct px_worker *worker)
     px_metric_set(worker->metrics, PX_METRIC_WATCH_OVERFLOW, worker->watch_space.overflow_count);
 }
 
+static uint32_t established_count(const struct px_worker *worker)
+{
+    uint32_t count = 0;
+
+    for (uint32_t state = PX_SESSION_ACTIVE; state < PX_SESSION_DEAD; state++)
+        count += worker->link_counts[state];
+    return count;
+}
+
 static void publish_counts(struct px_worker *worker)
 {
     struct px_shared_worker *row = &worker->shared->workers[worker->options.index];
-    const uint32_t *counts = worker->link_counts;
-    uint32_t restless = counts[PX_SESSION_ACTIVE] + counts[PX_SESSION_RETURNING] +
-                        counts[PX_SESSION_HOLDING] + counts[PX_SESSION_ENDING];
 
-    atomic_store_explicit(&row->session_count, restless + counts[PX_SESSION_HELD], memory_order_relaxed);
+    atomic_store_explicit(&row->session_count, established_count(worker), memory_order_relaxed);
     atomic_store_explicit(&row->client_count, worker_link_count(worker), memory_order_relaxed);
-    atomic_store_explicit(&row->waiting_count, counts[PX_SESSION_WAITING], memory_order_relaxed);
-    atomic_store_explicit(&row->moving_count, counts[PX_SESSION_RETURNING], memory_order_relaxed);
-    atomic_store_explicit(&row->unquiesced_count,
-                          worker->hold_id == 0 ? 0 : restless + counts[PX_SESSION_DIALING],
-                          memory_order_relaxed);
-    /* Last, and in order: who sees the hold also sees how many are not quiet in it. */
-    atomic_store_explicit(&row->hold_id, worker->hold_id, memory_order_release);
+    atomic_store_explicit(&row->waiting_count, worker->link_counts[PX_SESSION_WAITING], memory_order_relaxed);
+    px_worker_publish_hold(worker);
 }
 
 static void set_tick(struct px_worker *worker)
@@ -230,6 +228,9 @@ static enum rc worker_init(struct px_worker *worker, struct err *err)
         (worker->options.slow_threshold_ms == 0 ? 100 : worker->options.slow_threshold_ms) * 1000;
     worker->skips_drain = px_switch("no_drain");
     worker->ignores_zxid = px_switch("no_zxid_routing");
+    worker->skips_move_drain = px_switch("no_move_drain");
+    worker->skips_auth = px_switch("no_auth_replay");
+    worker->skips_pacing = px_switch("no_pacing");
     worker->scratch = malloc(PX_SCRATCH_SIZE);
     worker->metrics = aligned_alloc(alignof(struct px_metrics), sizeof(*worker->metrics));
     worker->base = event_base_new();

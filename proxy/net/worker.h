@@ -22,6 +22,7 @@ struct px_worker_options {
     int32_t handshake_timeout_ms; /* a client that connects and says nothing */
     uint32_t client_buffer_max;   /* bytes queued for one slow peer before its source is no longer read */
     uint32_t slow_threshold_ms;   /* replies slower than this count as slow; 0 = 100 */
+    uint32_t pulse_ms; /* a server that says nothing for so long is asked for a sign of life; 0 = 400 */
 };
 
 /* Starts the thread. Start all workers before the first px_worker_adopt: they talk to each other through

@@ -16,8 +16,10 @@
 /* A frame that must be seen whole: requests end at 1 MiB, replies to them may be somewhat larger. */
 #define PX_WHOLE_FRAME_MAX   (4u * 1024u * 1024u)
 #define PX_CONNECT_FRAME_MAX 1024u /* a ConnectResponse has 37 bytes */
+#define PX_KICK_MS           200   /* a new client can wait for a probe round … */
+#define PX_KICK_SOON_MS      10    /* … a session in the middle of a move should not */
 #define PX_TICK_MS           10    /* while something waits for a deadline that clients feel */
-#define PX_SLOW_TICK_MS      1000  /* timeouts of sessions are in seconds */
+#define PX_SLOW_TICK_MS      500   /* timeouts of sessions are in seconds */
 
 struct px_linger;
 TAILQ_HEAD(px_linger_list, px_linger);
@@ -45,32 +47,55 @@ struct px_worker {
     struct px_link *by_token;
     uint64_t last_token;
     struct px_linger_list lingers;
-    /* routing */
-    uint32_t turn;        /* over addresses and local addresses */
+    /* routing; times are CLOCK_MONOTONIC, 0 = never */
+    int64_t slot_ok_ms[PX_SLOTS_MAX];      /* a ConnectResponse came */
+    int64_t slot_failed_ms[PX_SLOTS_MAX];  /* a dial failed */
+    int64_t slot_dialled_ms[PX_SLOTS_MAX]; /* a dial began */
+    int64_t slot_pinged_ms[PX_SLOTS_MAX];  /* our ping is out and nothing has come since */
+    int64_t pulse_ms;                      /* when slots were last looked at */
+    uint32_t turn;                         /* over addresses and local addresses */
     uint32_t free_places; /* connects that ended in this loop turn: so many waiting ones go on */
     int64_t kick_ms;      /* when control was last asked for a probe round */
     int64_t slot_reply_ms[PX_SLOTS_MAX];
     int64_t slot_zxid[PX_SLOTS_MAX];
     /* orders */
-    uint64_t hold_id;       /* in force, 0 = none */
-    uint64_t hold_ended_id; /* the last one that is over, so that it does not begin again */
-    int64_t hold_deadline_ms;
-    int64_t return_credit_us; /* token bucket: each return costs a second divided by the rate */
-    int64_t return_filled_ms;
+    struct px_hold hold;     /* in force; id 0 = none */
+    uint64_t hold_ended_id;  /* the last one that is over, so that it does not begin again */
+    uint32_t lost_in_hold;   /* sessions whose server was lost in it */
+    int64_t own_zxid;        /* for px_event.own_zxid */
+    int64_t leave_credit_us; /* token bucket: each move or return costs a second divided by the rate */
+    int64_t leave_filled_ms;
     bool skips_drain; /* test switches */
     bool ignores_zxid;
+    bool skips_move_drain;
+    bool skips_auth;
+    bool skips_pacing;
 };
 
 /* worker.c */
 void px_worker_clock(struct px_worker *worker); /* refreshes now_ms, now_us if they are of another turn */
-void px_worker_kick_probe(struct px_worker *worker);
+/* Asks control for a probe round unless that was done less than pause_ms ago: all who wait want the same. */
+void px_worker_kick_probe(struct px_worker *worker, int64_t pause_ms);
 /* worker_orders.c */
 void px_worker_apply(struct px_worker *worker, struct px_directive *take_directive);
 void px_worker_tick(struct px_worker *worker);
 bool px_worker_is_busy(const struct px_worker *worker); /* the fast tick is needed */
 void px_worker_stop_all(struct px_worker *worker);
-bool px_worker_may_route(const struct px_worker *worker);
-/* Waiting connects go on when places became free, or when their time has come. */
+/* Steps every link that is in a state now. A step may move a link to another list, not free it. */
+void px_worker_step_state(struct px_worker *worker, enum px_session_state state, enum px_event_kind kind,
+                          int64_t deadline_ms);
+/* Links that look for a server go on: those that are new, and as many as places became free; or all. */
 void px_worker_route_waiting(struct px_worker *worker, bool all);
+/* worker_hold.c */
+bool px_worker_holds(const struct px_worker *worker, const struct px_link *link);
+void px_worker_apply_hold(struct px_worker *worker, const struct px_hold *hold);
+void px_worker_tick_hold(struct px_worker *worker);
+void px_worker_publish_hold(struct px_worker *worker);
+/* worker_leave.c: sessions leave servers that empty. */
+bool px_worker_wants_leave(const struct px_worker *worker);
+void px_worker_tick_leave(struct px_worker *worker);
+void px_worker_tick_stop(struct px_worker *worker);
+/* worker_pulse.c: servers that hang are found. */
+void px_worker_tick_pulse(struct px_worker *worker);
 
 #endif

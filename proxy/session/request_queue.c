@@ -61,6 +61,14 @@ const struct px_request *px_request_queue_head(const struct px_request_queue *qu
     return queue->count == 0 ? NULL : &slots[queue->head];
 }
 
+const struct px_request *px_request_queue_at(const struct px_request_queue *queue, uint32_t n)
+{
+    const struct px_request *slots = queue->ring != NULL ? queue->ring : queue->own;
+
+    ASSERT(n < queue->count);
+    return &slots[(queue->head + n) & (queue->capacity - 1)];
+}
+
 void px_request_queue_pop(struct px_request_queue *queue)
 {
     ASSERT(queue->count > 0);

@@ -16,6 +16,7 @@ enum px_request_kind {
     PX_REQUEST_HIDE_STAT,  /* exists of the config node */
     PX_REQUEST_HIDE_MULTI, /* multiRead with the config node among its paths; detail = bit per result */
     PX_REQUEST_LOCAL,      /* never sent to the server; detail = the error we answer */
+    PX_REQUEST_OURS,       /* a ping of the proxy: the client never hears of it */
 };
 
 /* What the reply means to the session's watches. */
@@ -29,10 +30,10 @@ struct px_request {
     int32_t xid;      /* what the reply will carry */
     uint32_t sent_us; /* low 32 bits of the loop's clock */
     uint32_t detail;
-    uint8_t op;    /* enum zkp_op_index */
-    uint8_t kind;  /* enum px_request_kind */
-    uint8_t watch; /* enum px_request_watch */
-    uint8_t unused;
+    uint8_t op;      /* enum zkp_op_index */
+    uint8_t kind;    /* enum px_request_kind */
+    uint8_t watch;   /* enum px_request_watch */
+    uint8_t is_kept; /* a read whose bytes are in kept.h */
 };
 
 #define PX_REQUESTS_INLINE 2u /* one request and one ping: most clients */
@@ -56,6 +57,8 @@ enum rc px_request_queue_push(struct px_request_queue *queue, struct px_request 
 /* The oldest one, NULL when empty; valid until the next push or pop. */
 const struct px_request *px_request_queue_head(const struct px_request_queue *queue);
 void px_request_queue_pop(struct px_request_queue *queue); /* must not be empty */
+/* The n-th oldest; n < count. */
+const struct px_request *px_request_queue_at(const struct px_request_queue *queue, uint32_t n);
 /* Frees the ring of an empty queue. */
 void px_request_queue_trim(struct px_request_queue *queue);
 

@@ -6,6 +6,9 @@
 
 #include "proxy/session/session_int.h"
 #include "zkproto/assert.h"
+#include "zkproto/cursor.h"
+#include "zkproto/frame.h"
+#include "zkproto/header.h"
 
 struct px_session {
     enum px_session_state state;
@@ -23,23 +26,6 @@ static const struct {
     PX_SESSION_STATES(STATE_ROW)
 #undef STATE_ROW
 #undef TO
-};
-
-static enum px_session_state session_dead(struct session_data *data, const struct px_event *event,
-                                          struct px_actions *actions)
-{
-    (void)data;
-    (void)event;
-    (void)actions;
-    return PX_SESSION_DEAD; /* late events of a loop turn: nothing is left to act on */
-}
-
-static px_handler *const handlers[PX_SESSION_STATE_COUNT] = {
-    [PX_SESSION_GREETING] = session_greeting, [PX_SESSION_CLAIMING] = session_claiming,
-    [PX_SESSION_WAITING] = session_waiting,   [PX_SESSION_DIALING] = session_dialing,
-    [PX_SESSION_ACTIVE] = session_active,     [PX_SESSION_RETURNING] = session_returning,
-    [PX_SESSION_HOLDING] = session_holding,   [PX_SESSION_HELD] = session_held,
-    [PX_SESSION_ENDING] = session_ending,     [PX_SESSION_DEAD] = session_dead,
 };
 
 const char *px_session_state_name(enum px_session_state state)
@@ -96,6 +82,39 @@ uint8_t *session_send(struct px_actions *actions, enum px_action_kind kind, uint
     return bytes;
 }
 
+/* sync of "/"; auth with the scheme every server has and that changes nothing (protocol.md §3.4). */
+static struct zkp_slice own_body(int32_t type)
+{
+    static const uint8_t sync[] = {0, 0, 0, 1, '/'};
+    static const uint8_t auth[] = {0, 0, 0, 0, 0, 0, 0, 2, 'i', 'p', 0, 0, 0, 0};
+
+    if (type == ZKP_OP_SYNC)
+        return zkp_slice_of(sync, sizeof(sync));
+    if (type == ZKP_OP_AUTH)
+        return zkp_slice_of(auth, sizeof(auth));
+    return (struct zkp_slice){0};
+}
+
+void session_send_own(struct px_actions *actions, enum px_action_kind kind, int32_t xid, int32_t type)
+{
+    struct zkp_request_header header = {.xid = xid, .type = type};
+    const uint32_t head = ZKP_FRAME_PREFIX + ZKP_REQUEST_HEADER_LEN;
+    struct zkp_slice body = own_body(type);
+    uint8_t *bytes = session_send(actions, kind, head + body.len);
+
+    ASSERT(bytes != NULL);
+    ASSERT(zkp_request_header_frame(header, bytes, head) == head);
+    zkp_store_i32(bytes, (int32_t)(ZKP_REQUEST_HEADER_LEN + body.len));
+    if (body.len > 0)
+        memcpy(bytes + head, body.ptr, body.len);
+}
+
+void session_put(struct px_actions *actions, enum px_action_kind kind, struct zkp_slice slice)
+{
+    if (slice.len > 0)
+        session_act(actions, kind)->slice = slice;
+}
+
 enum px_session_state session_close(struct px_actions *actions, enum px_close_reason reason)
 {
     session_act(actions, PX_ACTION_CLOSE)->reason = reason;
@@ -115,13 +134,20 @@ static void session_goto(struct px_session *session, enum px_session_state next,
 
 void px_session_step(struct px_session *session, const struct px_event *event, struct px_actions *ret_actions)
 {
+    px_handler *handler = session_handler(session->state, event->kind);
     enum px_session_state next;
 
     ret_actions->count = 0;
     ret_actions->bytes_length = 0;
     ret_actions->has_more = false;
     ret_actions->note = PX_NOTE_NONE;
-    next = handlers[session->state](&session->data, event, ret_actions);
+    ret_actions->outcome = PX_OUTCOME_NONE;
+    ret_actions->dropped_events = 0;
+    if (session->data.transfer != NULL && session->data.transfer->is_over)
+        session_transfer_free(&session->data);
+    if (handler == NULL)
+        return;
+    next = handler(&session->data, event, ret_actions, session->state);
     if (next != session->state)
         session_goto(session, next, ret_actions);
 }
@@ -147,6 +173,11 @@ void px_session_free(struct px_session *session)
         return;
     px_request_queue_done(&session->data.pipeline);
     px_request_queue_done(&session->data.out_of_band);
+    px_buffer_done(&session->data.kept);
+    if (session->data.auths.bytes != NULL)
+        explicit_bzero(session->data.auths.bytes, session->data.auths.capacity);
+    px_buffer_done(&session->data.auths);
+    session_transfer_free(&session->data);
     px_watch_queue_done(&session->data.wishes, session->data.watches.space->paths);
     px_watch_set_done(&session->data.watches);
     explicit_bzero(session->data.password, sizeof(session->data.password));
@@ -173,10 +204,31 @@ int64_t px_session_deadline_ms(const struct px_session *session)
     return session->data.deadline_ms;
 }
 
-bool px_session_may_return(const struct px_session *session, int64_t now_ms)
+bool px_session_may_leave(const struct px_session *session, int64_t now_ms)
 {
     return session->state == PX_SESSION_ACTIVE &&
            now_ms - session->data.heard_ms < session->data.timeout_ms / 2;
+}
+
+bool px_session_is_detached(const struct px_session *session)
+{
+    return session->data.transfer != NULL && !session->data.transfer->is_over &&
+           !session->data.transfer->has_old;
+}
+
+enum px_obstacle px_session_obstacle(const struct px_session *session)
+{
+    const struct session_data *data = &session->data;
+
+    if (data->has_sasl)
+        return PX_OBSTACLE_SASL;
+    if (data->has_lost_auth)
+        return PX_OBSTACLE_AUTH;
+    if (data->is_attached_read_only)
+        return PX_OBSTACLE_READ_ONLY;
+    if (data->is_local)
+        return PX_OBSTACLE_LOCAL;
+    return data->watches.is_unknown ? PX_OBSTACLE_WATCHES : PX_OBSTACLE_NONE;
 }
 
 bool px_session_password_fits(const struct px_session *session, struct zkp_slice password)
@@ -230,7 +282,5 @@ uint32_t px_session_client_need(const struct px_session *session, uint32_t lengt
 
 uint32_t px_session_server_need(const struct px_session *session, uint32_t length, struct zkp_slice body)
 {
-    if (session->state == PX_SESSION_DIALING)
-        return length;
     return session_reply_need(&session->data, length, body);
 }

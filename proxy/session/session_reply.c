@@ -7,6 +7,7 @@
 #include "zkproto/cursor.h"
 #include "zkproto/header.h"
 #include "zkproto/request.h"
+#include "zkproto/zkerr.h"
 
 #define LOCAL_REPLY_LEN (ZKP_REPLY_HEADER_LEN + 4u)
 
@@ -46,7 +47,8 @@ uint32_t session_reply_need(const struct session_data *data, uint32_t length, st
 
     if (zkp_reply_header_decode(body, &header) != RC_OK)
         return need < length ? need : length;
-    if (is_event(data, &header) && px_watch_set_paths(&data->watches) > 0)
+    if (is_event(data, &header) &&
+        (px_watch_set_paths(&data->watches) > 0 || data->filters_events || data->transfer != NULL))
         return length;
     if (data->hides_config && header.err == 0) {
         const struct px_request *request = request_answered(data, &header);
@@ -130,11 +132,61 @@ static bool pass_reply(const struct px_event *event, const struct px_request *re
                                                  : hide_data(header, rest, actions);
 }
 
-static bool is_write(const struct px_request *request)
+/* Request and reply prove that the server saw the session in between; nothing is claimed beyond the sending.
+ */
+static void note_proof(struct session_data *data, const struct px_event *event,
+                       const struct px_request *request)
+{
+    int64_t sent_ms = event->now_ms - (uint32_t)(event->now_us - request->sent_us) / 1000;
+
+    if (sent_ms > data->proof_ms)
+        data->proof_ms = sent_ms;
+}
+
+/* What an answered request was, taken off all books. */
+static void settle_request(struct session_data *data, const struct px_event *event,
+                           const struct px_request *request, const struct zkp_reply_header *header)
 {
     enum zkp_op_class class = zkp_op_row((enum zkp_op_index)request->op)->class;
 
-    return class == ZKP_CLASS_WRITE || class == ZKP_CLASS_SESSION || class == ZKP_CLASS_UNKNOWN;
+    if (class == ZKP_CLASS_OUT_OF_BAND) {
+        session_auth_answered(data, request->op, header->err);
+        return;
+    }
+    note_proof(data, event, request);
+    data->was_sent_again = false;
+    if (header->zxid > 0)
+        data->marker = header->zxid;
+    if (request->watch != PX_REQUEST_WATCH_NONE)
+        session_watch_reply(data, event, request, header->err);
+    if (class == ZKP_CLASS_READ || class == ZKP_CLASS_ORDERED) {
+        session_unkeep(data, request);
+        return;
+    }
+    ASSERT(data->write_count > 0);
+    data->write_count--;
+}
+
+/* After these errors the server closes the connection, and the client has to see that (protocol.md §1.3). */
+static bool is_last_word(int32_t err)
+{
+    return err == ZKP_ERR_UNIMPLEMENTED || err == ZKP_ERR_AUTH_FAILED ||
+           err == ZKP_ERR_SESSION_CLOSED_REQUIRE_SASL_AUTH;
+}
+
+static enum px_session_state answer_ours(struct session_data *data, const struct px_event *event,
+                                         const struct zkp_reply_header *header, struct px_actions *actions,
+                                         enum px_session_state here)
+{
+    struct px_request request = *px_request_queue_head(&data->pipeline);
+
+    session_act(actions, PX_ACTION_DROP);
+    px_request_queue_pop(&data->pipeline);
+    note_proof(data, event, &request);
+    if (header->zxid > 0)
+        data->marker = header->zxid;
+    session_answer_local(data, actions);
+    return here;
 }
 
 static enum px_session_state answer_head(struct session_data *data, const struct px_event *event,
@@ -147,40 +199,51 @@ static enum px_session_state answer_head(struct session_data *data, const struct
     if (queue == NULL)
         return session_close(actions, PX_CLOSE_SERVER_PROTOCOL);
     request = *px_request_queue_head(queue);
+    if (request.kind == PX_REQUEST_OURS)
+        return answer_ours(data, event, header, actions, here);
     if (!pass_reply(event, &request, header->err, actions))
         return session_close(actions, PX_CLOSE_SERVER_PROTOCOL);
     px_request_queue_pop(queue);
-    if (request.watch != PX_REQUEST_WATCH_NONE)
-        session_watch_reply(data, event, &request, header->err);
-    if (is_write(&request)) {
-        ASSERT(data->write_count > 0);
-        data->write_count--;
-    }
+    settle_request(data, event, &request, header);
+    /* 0 and -1 tell nothing (auth, refusals: protocol.md §4.2). */
+    if (header->zxid > data->last_zxid)
+        data->last_zxid = header->zxid;
+    data->ends_with_server = data->ends_with_server || is_last_word(header->err);
     actions->note = PX_NOTE_REPLY;
     actions->op = (enum zkp_op_index)request.op;
     actions->sent_us = request.sent_us;
+    data->sent_count++;
     session_answer_local(data, actions);
     return here;
 }
 
-enum px_session_state session_reply(struct session_data *data, const struct px_event *event,
-                                    struct px_actions *actions, enum px_session_state here)
+static enum px_session_state pass_event(struct session_data *data, const struct px_event *event,
+                                        const struct zkp_reply_header *header, struct px_actions *actions,
+                                        enum px_session_state here)
+{
+    bool is_awaited = session_watch_event(data, event->body);
+
+    if (!is_awaited && data->filters_events) {
+        session_act(actions, PX_ACTION_DROP);
+        actions->dropped_events++;
+        return here;
+    }
+    if (header->zxid > data->last_zxid) /* from 3.9 */
+        data->last_zxid = header->zxid;
+    session_act(actions, PX_ACTION_FORWARD);
+    actions->note = PX_NOTE_EVENT;
+    data->sent_count++;
+    return here;
+}
+
+enum px_session_state on_reply(struct session_data *data, const struct px_event *event,
+                               struct px_actions *actions, enum px_session_state here)
 {
     struct zkp_reply_header header;
-    enum px_session_state next = here;
 
     if (zkp_reply_header_decode(event->body, &header) != RC_OK)
         return session_close(actions, PX_CLOSE_SERVER_PROTOCOL);
-    /* 0 and -1 tell nothing (auth, events up to 3.8, refusals: protocol.md §4.2). */
-    if (header.zxid > data->last_zxid)
-        data->last_zxid = header.zxid;
-    if (is_event(data, &header)) {
-        session_act(actions, PX_ACTION_FORWARD);
-        session_watch_event(data, event);
-        actions->note = PX_NOTE_EVENT;
-    } else {
-        next = answer_head(data, event, &header, actions, here);
-    }
-    data->sent_count++;
-    return next;
+    if (is_event(data, &header))
+        return pass_event(data, event, &header, actions, here);
+    return answer_head(data, event, &header, actions, here);
 }

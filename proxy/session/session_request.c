@@ -9,45 +9,41 @@
 
 #define CONFIG_NODE     "/zookeeper/config"
 #define CONFIG_NODE_LEN ((uint32_t)sizeof(CONFIG_NODE) - 1)
-/* Header, the path's length, the path: enough to tell whether a read is about the config node. */
-#define CONFIG_PEEK_LEN (ZKP_REQUEST_HEADER_LEN + 4u + CONFIG_NODE_LEN)
 
 static bool is_config_node(struct zkp_slice path)
 {
     return zkp_slice_eq(path, zkp_slice_of(CONFIG_NODE, CONFIG_NODE_LEN));
 }
 
-/* Watches: the flag stands behind the path. The guard: see CONFIG_PEEK_LEN. */
-static uint32_t body_need(const struct session_data *data, uint32_t length, int32_t type)
+static enum zkp_op_class class_of(uint8_t op)
 {
-    bool tracks = !data->watches.is_unknown;
+    return zkp_op_row((enum zkp_op_index)op)->class;
+}
 
-    switch (type) {
-    case ZKP_OP_GET_DATA:
-    case ZKP_OP_EXISTS:
-        if (tracks)
-            return length;
-        return data->hides_config ? CONFIG_PEEK_LEN : ZKP_REQUEST_HEADER_LEN;
-    case ZKP_OP_GET_CHILDREN:
-    case ZKP_OP_GET_CHILDREN2:
-    case ZKP_OP_ADD_WATCH:
-    case ZKP_OP_REMOVE_WATCHES:
-    case ZKP_OP_SET_WATCHES:
-    case ZKP_OP_SET_WATCHES2:
-        return tracks ? length : ZKP_REQUEST_HEADER_LEN;
-    case ZKP_OP_MULTI_READ:
-        return data->hides_config ? length : ZKP_REQUEST_HEADER_LEN;
-    default:
-        return ZKP_REQUEST_HEADER_LEN;
+/* What changes nothing is kept whole until it is answered, and auth until the session ends (session_again.c);
+ * guard and watches look at some of these, too. Only writes stream. */
+static uint32_t body_need(uint32_t length, int32_t type)
+{
+    switch (class_of((uint8_t)zkp_op_index(type))) {
+    case ZKP_CLASS_READ:
+    case ZKP_CLASS_ORDERED:
+    case ZKP_CLASS_OUT_OF_BAND:
+        return length;
+    case ZKP_CLASS_WRITE:
+    case ZKP_CLASS_SESSION:
+    case ZKP_CLASS_UNKNOWN:
+        break;
     }
+    return ZKP_REQUEST_HEADER_LEN;
 }
 
 uint32_t session_request_need(const struct session_data *data, uint32_t length, struct zkp_slice body)
 {
     uint32_t need = ZKP_REQUEST_HEADER_LEN;
 
+    (void)data;
     if (body.len >= ZKP_REQUEST_HEADER_LEN)
-        need = body_need(data, length, zkp_load_i32(body.ptr + 4));
+        need = body_need(length, zkp_load_i32(body.ptr + 4));
     return need < length ? need : length;
 }
 
@@ -124,7 +120,7 @@ static bool touches_watches(const struct px_request *request)
 /* Its loss without an answer leaves the client in doubt. */
 static bool may_change_state(uint8_t op)
 {
-    switch (zkp_op_row((enum zkp_op_index)op)->class) {
+    switch (class_of(op)) {
     case ZKP_CLASS_WRITE:
     case ZKP_CLASS_SESSION:
     case ZKP_CLASS_UNKNOWN:
@@ -137,18 +133,34 @@ static bool may_change_state(uint8_t op)
     return false;
 }
 
-static enum rc enqueue(struct session_data *data, struct px_request request)
+static enum rc enqueue(struct session_data *data, const struct px_event *event, struct px_request *request)
 {
-    bool is_out_of_band = zkp_op_row((enum zkp_op_index)request.op)->class == ZKP_CLASS_OUT_OF_BAND;
-    enum rc rc = px_request_queue_push(is_out_of_band ? &data->out_of_band : &data->pipeline, request);
+    bool is_out_of_band = class_of(request->op) == ZKP_CLASS_OUT_OF_BAND;
+    enum rc rc;
 
-    if (rc == RC_OK && request.kind != PX_REQUEST_LOCAL && may_change_state(request.op))
+    if (request->kind != PX_REQUEST_LOCAL && is_out_of_band)
+        session_auth_sent(data, event, request->op);
+    else if (request->kind != PX_REQUEST_LOCAL && may_change_state(request->op))
         data->write_count++;
+    else if (request->kind != PX_REQUEST_LOCAL)
+        session_keep(data, event, request);
+    rc = px_request_queue_push(is_out_of_band ? &data->out_of_band : &data->pipeline, *request);
     return rc;
 }
 
-enum px_session_state session_request(struct session_data *data, const struct px_event *event,
-                                      struct px_actions *actions, enum px_session_state here)
+static void note(struct session_data *data, const struct px_event *event, const struct px_request *request,
+                 struct px_actions *actions)
+{
+    data->heard_ms = event->now_ms;
+    data->last_op = request->op;
+    data->received_count++;
+    actions->note = PX_NOTE_REQUEST;
+    actions->op = (enum zkp_op_index)request->op;
+    actions->request_kind = request->kind;
+}
+
+enum px_session_state on_request(struct session_data *data, const struct px_event *event,
+                                 struct px_actions *actions, enum px_session_state here)
 {
     struct zkp_request_header header;
     struct px_request request = {.sent_us = event->now_us, .kind = PX_REQUEST_FORWARDED};
@@ -162,16 +174,11 @@ enum px_session_state session_request(struct session_data *data, const struct px
     guard_request(data, event, &request);
     if (touches_watches(&request))
         session_watch_request(data, event, &request);
-    rc = enqueue(data, request);
+    rc = enqueue(data, event, &request);
     if (rc != RC_OK)
         return session_close(actions, rc == RC_NOMEM ? PX_CLOSE_NO_MEMORY : PX_CLOSE_LIMIT);
-    data->heard_ms = event->now_ms;
+    note(data, event, &request, actions);
     data->last_xid = header.xid;
-    data->last_op = request.op;
-    data->received_count++;
-    actions->note = PX_NOTE_REQUEST;
-    actions->op = (enum zkp_op_index)request.op;
-    actions->request_kind = request.kind;
     if (request.kind == PX_REQUEST_LOCAL) {
         session_act(actions, PX_ACTION_DROP);
         session_answer_local(data, actions);

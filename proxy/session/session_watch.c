@@ -149,14 +149,19 @@ void session_watch_reply(struct session_data *data, const struct px_event *event
     }
 }
 
-void session_watch_event(struct session_data *data, const struct px_event *event)
+bool session_watch_event(struct session_data *data, struct zkp_slice body)
 {
     struct zkp_watcher_event fired;
+    bool is_awaited;
 
-    if (px_watch_set_paths(&data->watches) == 0)
-        return;
-    if (zkp_watcher_event_decode(behind(event->body, ZKP_REPLY_HEADER_LEN), &fired) == RC_OK)
-        px_watch_set_event(&data->watches, &fired);
-    else
+    if (data->watches.is_unknown)
+        return true;
+    if (body.len < ZKP_REPLY_HEADER_LEN ||
+        zkp_watcher_event_decode(behind(body, ZKP_REPLY_HEADER_LEN), &fired) != RC_OK) {
         px_watch_set_give_up(&data->watches);
+        return true;
+    }
+    is_awaited = px_watch_set_awaits(&data->watches, &fired);
+    px_watch_set_event(&data->watches, &fired);
+    return is_awaited;
 }

@@ -156,6 +156,59 @@ static uint32_t bits_fired(int32_t type)
     }
 }
 
+static uint32_t bits_at(const struct px_watch_set *set, struct zkp_slice bytes)
+{
+    const struct px_path *path = px_path_pool_find(set->space->paths, bytes);
+    const struct px_path_slot *slot =
+        path == NULL ? NULL : px_path_table_find(&set->table, path, px_path_hash(path));
+
+    return slot == NULL ? 0 : slot->bits;
+}
+
+/* Which watches on the event's own path give it. */
+static uint32_t bits_awaiting(int32_t type)
+{
+    switch (type) {
+    case ZKP_EVENT_CREATED:
+    case ZKP_EVENT_DATA_CHANGED:
+        return DATA_TABLE;
+    case ZKP_EVENT_DELETED:
+        return DATA_TABLE | CHILD_TABLE;
+    case ZKP_EVENT_CHILDREN_CHANGED:
+        return CHILD_ONCE | CHILD_PERSISTENT;
+    default:
+        return 0;
+    }
+}
+
+/* The parent's path; false when it was "/". */
+static bool go_up(struct zkp_slice *ref_path)
+{
+    if (ref_path->len <= 1)
+        return false;
+    while (ref_path->len > 1 && ref_path->ptr[ref_path->len - 1] != '/')
+        ref_path->len--;
+    if (ref_path->len > 1)
+        ref_path->len--; /* "/a/" to "/a"; "/" stays */
+    return true;
+}
+
+bool px_watch_set_awaits(const struct px_watch_set *set, const struct zkp_watcher_event *event)
+{
+    struct zkp_slice path = event->path;
+
+    if (set->table.count == 0)
+        return false;
+    if ((bits_at(set, path) & bits_awaiting(event->type)) != 0)
+        return true;
+    if (event->type == ZKP_EVENT_CHILDREN_CHANGED || set->counts[ZKP_LIST_RECURSIVE] == 0)
+        return false;
+    while (go_up(&path))
+        if ((bits_at(set, path) & RECURSIVE) != 0)
+            return true;
+    return false;
+}
+
 void px_watch_set_event(struct px_watch_set *set, const struct zkp_watcher_event *event)
 {
     const struct px_path *path;
@@ -220,9 +273,5 @@ bool px_watch_set_next(const struct px_watch_set *set, enum zkp_watch_list list,
 
 bool px_watch_set_has(const struct px_watch_set *set, enum zkp_watch_list list, struct zkp_slice path)
 {
-    const struct px_path *known = px_path_pool_find(set->space->paths, path);
-    const struct px_path_slot *slot =
-        known == NULL ? NULL : px_path_table_find(&set->table, known, px_path_hash(known));
-
-    return slot != NULL && (slot->bits & list_bits[list]) != 0;
+    return (bits_at(set, path) & list_bits[list]) != 0;
 }

@@ -9,6 +9,7 @@
 #include "zkproto/assert.h"
 #include "zkproto/connect.h"
 #include "zkproto/cursor.h"
+#include "zkproto/header.h"
 
 #define BENCH_SID 0x100000000000001ll
 
@@ -61,6 +62,17 @@ static inline const struct px_actions *bench_reply(struct bench *b, int32_t xid,
     return bench_frame(b, PX_EVENT_SERVER_FRAME, body, sizeof(body));
 }
 
+static inline const struct px_actions *bench_next_reply(struct bench *b, int32_t xid, int64_t zxid,
+                                                        int32_t err)
+{
+    uint8_t body[16];
+
+    zkp_store_i32(body, xid);
+    zkp_store_i64(body + 4, zxid);
+    zkp_store_i32(body + 12, err);
+    return bench_frame(b, PX_EVENT_NEXT_FRAME, body, sizeof(body));
+}
+
 static inline const struct px_actions *bench_connect(struct bench *b, int64_t session_id, bool has_read_only)
 {
     static const uint8_t password[ZKP_PASSWORD_LEN] = {1, 2, 3};
@@ -85,7 +97,7 @@ static inline const struct px_actions *bench_answer(struct bench *b, int32_t tim
     uint8_t frame[ZKP_CONNECT_FRAME_MAX];
     uint32_t length = zkp_connect_response_frame(&response, frame, sizeof(frame));
 
-    return bench_frame(b, PX_EVENT_SERVER_FRAME, frame + 4, length - 4);
+    return bench_frame(b, PX_EVENT_NEXT_FRAME, frame + 4, length - 4);
 }
 
 static inline void bench_begin(struct bench *b)
@@ -100,6 +112,29 @@ static inline void bench_end(struct bench *b)
     px_session_free(b->session);
     b->session = NULL;
     px_watch_space_done(&b->space); /* asserts that no path is held any more */
+}
+
+/* One that becomes quiet: its marker went out and came back. */
+static inline void bench_mark(struct bench *b, enum px_event_kind kind)
+{
+    bench_kind(b, kind);
+    bench_kind(b, PX_EVENT_SETTLE);
+    bench_reply(b, ZKP_XID_PING, 50, 0);
+}
+
+/* From ACTIVE, by a move. */
+static inline void bench_transfer(struct bench *b, enum px_session_state state)
+{
+    bench_mark(b, PX_EVENT_MOVE);
+    if (state == PX_SESSION_LEAVING)
+        return;
+    bench_kind(b, PX_EVENT_SETTLE);
+    if (state == PX_SESSION_SEEKING)
+        return;
+    bench_kind(b, PX_EVENT_ROUTED); /* known_zxid 0: behind */
+    bench_kind(b, PX_EVENT_DIALLED);
+    if (state == PX_SESSION_RESTORING)
+        bench_answer(b, 6000, BENCH_SID, true);
 }
 
 /* Leads a fresh session to a state by the shortest way. */
@@ -124,9 +159,11 @@ static inline void bench_reach(struct bench *b, enum px_session_state state)
     if (state == PX_SESSION_RETURNING)
         bench_kind(b, PX_EVENT_RETURN);
     if (state == PX_SESSION_HOLDING || state == PX_SESSION_HELD)
-        bench_kind(b, PX_EVENT_HOLD);
+        bench_mark(b, PX_EVENT_HOLD);
     if (state == PX_SESSION_HELD)
         bench_kind(b, PX_EVENT_SETTLE);
+    if (state >= PX_SESSION_LEAVING && state <= PX_SESSION_RESTORING)
+        bench_transfer(b, state);
 }
 
 static inline const struct px_action *bench_find(const struct bench *b, enum px_action_kind kind)
@@ -135,6 +172,14 @@ static inline const struct px_action *bench_find(const struct bench *b, enum px_
         if (b->actions.list[i].kind == kind)
             return &b->actions.list[i];
     return NULL;
+}
+
+/* What a PUT action points to; a null slice when there is none. */
+static inline struct zkp_slice bench_put(const struct bench *b, enum px_action_kind kind)
+{
+    const struct px_action *action = bench_find(b, kind);
+
+    return action == NULL ? (struct zkp_slice){0} : action->slice;
 }
 
 /* The bytes of the n-th SEND_CLIENT or SEND_SERVER; a null slice when there is none. */

@@ -94,8 +94,8 @@ static void waits_for_a_place_or_a_leader(void **state)
 
     for (slot = 0; slot < 3; slot++)
         for (uint32_t i = 0; i < PX_CONNECTS_MAX; i++)
-            assert_true(px_shared_connect_take(f->shared, slot));
-    assert_false(px_shared_connect_take(f->shared, 0));
+            assert_true(px_shared_connect_take(f->shared, slot, PX_CONNECTS_MAX));
+    assert_false(px_shared_connect_take(f->shared, 0, PX_CONNECTS_MAX));
     assert_int_equal(pick(f, (struct px_route_ask){0}, &slot), PX_ROUTE_BUSY);
     px_shared_connect_give(f->shared, 1);
     assert_int_equal(pick(f, (struct px_route_ask){0}, &slot), PX_ROUTE_FOUND);

@@ -10,6 +10,8 @@
 
 #include "tests/unit/session_bench.h"
 
+#define VARIANTS 7
+
 /* How an event may come: bodies and flags that make a difference somewhere. */
 static struct px_event variant_of(enum px_event_kind kind, int variant, uint8_t *body)
 {
@@ -29,6 +31,10 @@ static struct px_event variant_of(enum px_event_kind kind, int variant, uint8_t 
     }
     if (variant == 3) /* an event frame; as a request: opcode 0 */
         zkp_store_i32(body, -1);
+    if (variant == 6) { /* the answer to our sync */
+        zkp_store_i32(body, INT32_MIN);
+        zkp_store_i64(body + 4, 100);
+    }
     event.body = zkp_slice_of(body, event.length);
     return event;
 }
@@ -42,9 +48,9 @@ static void step_variant(struct bench *b, enum px_event_kind kind, int variant)
         bench_connect(b, BENCH_SID, true);
     else if (variant == 5 && kind == PX_EVENT_CLIENT_FRAME)
         bench_connect(b, 0, false);
-    else if (variant == 4 && kind == PX_EVENT_SERVER_FRAME)
+    else if (variant == 4 && kind == PX_EVENT_NEXT_FRAME)
         bench_answer(b, 6000, BENCH_SID, true);
-    else if (variant == 5 && kind == PX_EVENT_SERVER_FRAME)
+    else if (variant == 5 && kind == PX_EVENT_NEXT_FRAME)
         bench_answer(b, 0, 0, true);
     else
         px_session_step(b->session, &event, &b->actions);
@@ -57,7 +63,7 @@ static void transitions_are_the_table(void **state)
     (void)state;
     for (enum px_session_state from = 0; from < PX_SESSION_STATE_COUNT; from++)
         for (enum px_event_kind kind = 0; kind < PX_EVENT_COUNT; kind++)
-            for (int variant = 0; variant < 6; variant++) {
+            for (int variant = 0; variant < VARIANTS; variant++) {
                 struct bench b;
                 bench_begin(&b);
                 bench_reach(&b, from);
@@ -79,7 +85,7 @@ static void death_is_one_close(void **state)
     (void)state;
     for (enum px_session_state from = 0; from < PX_SESSION_STATE_COUNT; from++)
         for (enum px_event_kind kind = 0; kind < PX_EVENT_COUNT; kind++)
-            for (int variant = 0; variant < 6; variant++) {
+            for (int variant = 0; variant < VARIANTS; variant++) {
                 struct bench b;
                 bench_begin(&b);
                 bench_reach(&b, from);

@@ -252,25 +252,176 @@ static void a_wrong_password_takes_nothing(void **state)
     close_pair(held);
 }
 
+/* A second server, as good as the first, that all sessions of the first are to leave for. */
+static void empty_the_first(struct bench *b)
+{
+    struct px_directive *next = bench_next(b);
+
+    next->servers[1] = next->servers[0];
+    next->servers[0].admit = false;
+    next->servers[0].empties = true;
+    bench_publish(b);
+}
+
+/* The server's side of our marker. */
+static void answer_ping(int server, int64_t zxid)
+{
+    uint8_t frame[64];
+
+    bench_get(server, frame, 12);
+    assert_int_equal(zkp_load_i32(frame + 8), ZKP_OP_PING);
+    bench_put(server, frame, bench_reply_frame(-2, zxid, 0, frame));
+}
+
 static void a_return_waits_for_the_reply(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    uint8_t frame[64];
+
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_SASL, frame)); /* can't be moved */
+    bench_get(pair.server, frame, 12);
+    bench_put(pair.server, frame, bench_reply_frame(1, 0, 0, frame));
+    bench_get(pair.client, frame, 20);
+    bench_put(pair.client, frame, bench_request_frame(2, ZKP_OP_CREATE, frame));
+    bench_get(pair.server, frame, 12);
+    empty_the_first(b);
+    BENCH_WAIT(atomic_load(&b->shared->workers[0].moving_count) == 1);
+    assert_false(bench_readable(pair.client, 0));
+    bench_put(pair.server, frame, bench_reply_frame(2, 10, 0, frame));
+    bench_get(pair.client, frame, 20);
+    bench_expect_end(pair.client);
+    bench_expect_end(pair.server);
+    assert_int_equal(metric(b, PX_METRIC_RETURN_DONE), 1);
+    assert_int_equal(metric(b, PX_METRIC_INSTEAD_SASL), 1);
+    close_pair(pair);
+}
+
+/* Quiet, marker, ConnectRequest with the session's id: then its requests go to the other server. */
+static void a_move_keeps_the_clients_socket(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+    int next;
+
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
+    bench_get(pair.server, frame, 12);
+    empty_the_first(b);
+    BENCH_WAIT(atomic_load(&b->shared->workers[0].moving_count) == 1);
+    bench_put(pair.client, frame, bench_request_frame(2, ZKP_OP_CREATE, frame)); /* has to wait */
+    bench_put(pair.server, frame, bench_reply_frame(1, 10, 0, frame));
+    bench_get(pair.client, frame, 20);
+    answer_ping(pair.server, 11);
+    next = bench_accept(b);
+    bench_put(next, frame, bench_answer_frame(SID, frame));
+    bench_expect_end(pair.server);
+    bench_get(next, frame, 12);
+    assert_int_equal(zkp_load_i32(frame + 4), 2);
+    bench_put(next, frame, bench_reply_frame(2, 12, 0, frame));
+    bench_get(pair.client, frame, 20);
+    assert_int_equal(metric(b, PX_METRIC_MOVE_DONE), 1);
+    assert_int_equal(atomic_load(&b->shared->slots[0].session_count), 0);
+    assert_int_equal(atomic_load(&b->shared->slots[1].session_count), 1);
+    close(next);
+    close_pair(pair);
+}
+
+/* The target closes: nobody else takes it, the session goes back to its server, which is asked again. */
+static void a_refused_move_takes_the_session_back(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+    int back;
+
+    empty_the_first(b);
+    answer_ping(pair.server, 11);
+    close(bench_accept(b)); /* it has read the ConnectRequest: who owns the session now? */
+    bench_expect_end(pair.server);
+    back = bench_accept(b);
+    bench_put(back, frame, bench_answer_frame(SID, frame));
+    bench_get(back, frame, 17); /* sync */
+    assert_int_equal(zkp_load_i32(frame + 8), ZKP_OP_SYNC);
+    bench_put(back, frame, bench_reply_frame(INT32_MIN, 12, 0, frame));
+    bench_put(pair.client, frame, bench_request_frame(2, ZKP_OP_CREATE, frame));
+    bench_get(back, frame, 12);
+    assert_int_equal(metric(b, PX_METRIC_CLOSED_SERVER_GONE), 0);
+    close(back);
+    close_pair(pair);
+}
+
+/* A ping of the client while its requests wait is answered here; what stands around it keeps its order. */
+static void pings_are_answered_in_a_hold(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    struct px_directive *next = bench_next(b);
+    uint8_t frames[64];
+    uint32_t length = bench_request_frame(1, ZKP_OP_CREATE, frames);
+
+    next->hold = (struct px_hold){.id = 9, .deadline_ms = bench_now_ms() + 60000};
+    bench_publish(b);
+    answer_ping(pair.server, 11);
+    BENCH_WAIT(atomic_load(&b->shared->workers[0].unquiesced_count) == 0);
+    length += bench_request_frame(-2, ZKP_OP_PING, frames + length);
+    length += bench_request_frame(2, ZKP_OP_CREATE, frames + length);
+    bench_put_split(pair.client, frames, length, 20);
+    bench_get(pair.client, frames, 20);
+    assert_int_equal(zkp_load_i32(frames + 4), -2);
+    assert_int_equal(metric(b, PX_METRIC_PINGS_ANSWERED), 1);
+    bench_next(b)->hold.id = 0;
+    bench_publish(b);
+    bench_get(pair.server, frames, 24);
+    assert_int_equal(zkp_load_i32(frames + 4), 1);
+    assert_int_equal(zkp_load_i32(frames + 16), 2);
+    close_pair(pair);
+}
+
+/* closeSession and FIN in one packet, in a hold: the session ends when the hold does, not by its timeout. */
+static void the_last_request_survives_the_fin(void **state)
 {
     struct bench *b = *state;
     struct bench_pair pair = bench_open(b, 0, SID);
     struct px_directive *next = bench_next(b);
     uint8_t frame[64];
 
-    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
-    bench_get(pair.server, frame, 12);
-    next->servers[0].empties = true;
+    next->hold = (struct px_hold){.id = 9, .deadline_ms = bench_now_ms() + 60000};
     bench_publish(b);
-    BENCH_WAIT(atomic_load(&b->shared->workers[0].moving_count) == 1);
-    assert_false(bench_readable(pair.client, 0));
-    bench_put(pair.server, frame, bench_reply_frame(1, 10, 0, frame));
-    bench_get(pair.client, frame, 20);
-    bench_expect_end(pair.client);
-    bench_expect_end(pair.server);
-    assert_int_equal(metric(b, PX_METRIC_RETURN_DONE), 1);
+    answer_ping(pair.server, 11);
+    BENCH_WAIT(atomic_load(&b->shared->workers[0].unquiesced_count) == 0);
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CLOSE_SESSION, frame));
+    assert_int_equal(shutdown(pair.client, SHUT_WR), 0);
+    BENCH_WAIT(bench_unread(pair.client) == 0);
+    bench_next(b)->hold.id = 0;
+    bench_publish(b);
+    bench_get(pair.server, frame, 12);
+    assert_int_equal(zkp_load_i32(frame + 8), ZKP_OP_CLOSE_SESSION);
     close_pair(pair);
+}
+
+/* The server's end is masked: a read goes on elsewhere, with a sync before it. */
+static void a_lost_servers_read_goes_on(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+    int next;
+
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_GET_ACL, frame));
+    bench_get(pair.server, frame, 12);
+    close(pair.server);
+    next = bench_accept(b); /* the only server there is */
+    bench_put(next, frame, bench_answer_frame(SID, frame));
+    bench_get(next, frame, 17);
+    bench_put(next, frame, bench_reply_frame(INT32_MIN, 12, 0, frame));
+    bench_get(next, frame, 12);
+    assert_int_equal(zkp_load_i32(frame + 4), 1);
+    bench_put(next, frame, bench_reply_frame(1, 12, 0, frame));
+    bench_get(pair.client, frame, 20);
+    assert_int_equal(metric(b, PX_METRIC_REATTACH_DONE), 1);
+    close(next);
+    close(pair.client);
 }
 
 static void a_hold_lets_requests_wait(void **state)
@@ -282,12 +433,14 @@ static void a_hold_lets_requests_wait(void **state)
 
     next->hold = (struct px_hold){.id = 9, .deadline_ms = bench_now_ms() + 60000};
     bench_publish(b);
+    answer_ping(pair.server, 11);
     BENCH_WAIT(atomic_load(&b->shared->workers[0].hold_id) == 9 &&
                atomic_load(&b->shared->workers[0].unquiesced_count) == 0);
     bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
+    BENCH_WAIT(bench_unread(pair.client) == 0);
     bench_put(pair.server, frame, bench_reply_frame(-1, -1, 0, frame));
-    bench_get(pair.client, frame, 20);          /* events still come: the worker has been at work … */
-    assert_true(bench_unread(pair.client) > 0); /* … and has not read the request */
+    bench_get(pair.client, frame, 20);            /* events still come: the worker has been at work … */
+    assert_false(bench_readable(pair.server, 0)); /* … and has not passed the request on */
     bench_next(b)->hold.id = 0;
     bench_publish(b);
     bench_get(pair.server, frame, 12);
@@ -303,6 +456,7 @@ static void a_hold_ends_by_itself(void **state)
 
     bench_next(b)->hold = (struct px_hold){.id = 9, .deadline_ms = bench_now_ms() + 300};
     bench_publish(b);
+    answer_ping(pair.server, 11);
     bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
     bench_get(pair.server, frame, 12);
     assert_true(metric(b, PX_METRIC_HOLD_TIMED_OUT) >= 1);
@@ -462,6 +616,11 @@ int main(void)
         CASE(a_successor_waits_for_the_holder),
         CASE(a_wrong_password_takes_nothing),
         CASE(a_return_waits_for_the_reply),
+        CASE(a_move_keeps_the_clients_socket),
+        CASE(a_refused_move_takes_the_session_back),
+        CASE(pings_are_answered_in_a_hold),
+        CASE(the_last_request_survives_the_fin),
+        CASE(a_lost_servers_read_goes_on),
         CASE(a_hold_lets_requests_wait),
         CASE(a_hold_ends_by_itself),
         CASE(a_refused_dial_is_tried_elsewhere),

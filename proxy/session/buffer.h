@@ -1,7 +1,7 @@
-/* Bytes that have to wait: a growing array, given back as soon as it is empty, so that an idle connection
- * owns none. Pure. */
-#ifndef PROXY_NET_BUFFER_H
-#define PROXY_NET_BUFFER_H
+/* Bytes that have to wait: a growing array. px_buffer_consume gives it back as soon as it is empty, so that
+ * an idle connection owns none; px_buffer_skip keeps it for what comes next. Pure. */
+#ifndef PROXY_SESSION_BUFFER_H
+#define PROXY_SESSION_BUFFER_H
 
 #include <stdint.h>
 
@@ -22,6 +22,12 @@ enum rc px_buffer_reserve(struct px_buffer *buffer, uint32_t more) RC_MUST_CHECK
 enum rc px_buffer_append(struct px_buffer *buffer, const void *bytes, uint32_t length) RC_MUST_CHECK;
 /* Drops from the front; frees the array when nothing is left. */
 void px_buffer_consume(struct px_buffer *buffer, uint32_t length);
+/* Drops from the front and keeps the array. */
+void px_buffer_skip(struct px_buffer *buffer, uint32_t length);
+/* Frees the array of an empty buffer. */
+void px_buffer_trim(struct px_buffer *buffer);
+/* Takes `length` bytes at `offset` out of the content. */
+void px_buffer_cut(struct px_buffer *buffer, uint32_t offset, uint32_t length);
 
 static inline struct zkp_slice px_buffer_slice(const struct px_buffer *buffer)
 {

@@ -1,5 +1,5 @@
 /* See buffer.h. */
-#include "proxy/net/buffer.h"
+#include "proxy/session/buffer.h"
 
 #include <stdlib.h>
 
@@ -56,9 +56,30 @@ enum rc px_buffer_append(struct px_buffer *buffer, const void *bytes, uint32_t l
 
 void px_buffer_consume(struct px_buffer *buffer, uint32_t length)
 {
+    px_buffer_skip(buffer, length);
+    px_buffer_trim(buffer);
+}
+
+void px_buffer_skip(struct px_buffer *buffer, uint32_t length)
+{
     ASSERT(length <= buffer->length);
     buffer->start += length;
     buffer->length -= length;
     if (buffer->length == 0)
+        buffer->start = 0;
+}
+
+void px_buffer_trim(struct px_buffer *buffer)
+{
+    if (buffer->length == 0)
         px_buffer_done(buffer);
+}
+
+void px_buffer_cut(struct px_buffer *buffer, uint32_t offset, uint32_t length)
+{
+    uint8_t *at = buffer->bytes + buffer->start + offset;
+
+    ASSERT(length <= buffer->length && offset <= buffer->length - length);
+    memmove(at, at + length, buffer->length - offset - length);
+    buffer->length -= length;
 }

@@ -1,0 +1,88 @@
+/* The next server becomes the server (the core's ADOPT). Worker thread.
+ * The core decides while frames of one of the two connections are being walked, so that the sockets change
+ * places only after the walk: until then px_link_server says where bytes go. */
+#include <stdlib.h>
+
+#include "proxy/log.h"
+#include "proxy/net/link_int.h"
+#include "proxy/net/worker_int.h"
+
+struct px_conn *px_link_server(struct px_link *link)
+{
+    return link->attempt != NULL && link->attempt->is_adopted ? &link->attempt->next : &link->server;
+}
+
+static void count_session(struct px_link *link, uint32_t slot, bool is_more)
+{
+    _Atomic(uint32_t) *count = &link->worker->shared->slots[slot].session_count;
+
+    if (is_more)
+        atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
+}
+
+void px_link_adopt_next(struct px_link *link, int64_t session_id)
+{
+    struct px_attempt *attempt = link->attempt;
+    uint32_t old_slot = link->slot;
+
+    px_link_dial_end(link, PX_DIAL_OK);
+    px_conn_close(&link->server);
+    if (link->is_established)
+        count_session(link, old_slot, false);
+    link->slot = attempt->slot;
+    link->awaited_zxid = 0;
+    link->is_established = true;
+    count_session(link, link->slot, true);
+    attempt->is_adopted = true;
+    px_link_claim_established(link, session_id);
+    px_log(PX_LOG_DEBUG, "session.established", "sid=0x%llx slot=%u from=%d", (unsigned long long)session_id,
+           link->slot, (int)old_slot);
+}
+
+static bool wants_attempt(const struct px_link *link)
+{
+    switch (px_session_state(link->core)) {
+    case PX_SESSION_WAITING:
+    case PX_SESSION_DIALING:
+    case PX_SESSION_SEEKING:
+    case PX_SESSION_JOINING:
+    case PX_SESSION_RESTORING:
+        return true;
+    case PX_SESSION_GREETING:
+    case PX_SESSION_CLAIMING:
+    case PX_SESSION_ACTIVE:
+    case PX_SESSION_RETURNING:
+    case PX_SESSION_HOLDING:
+    case PX_SESSION_HELD:
+    case PX_SESSION_LEAVING:
+    case PX_SESSION_ENDING:
+    case PX_SESSION_DEAD:
+    case PX_SESSION_STATE_COUNT:
+        break;
+    }
+    return false;
+}
+
+void px_link_move_in(struct px_link *link)
+{
+    struct px_attempt *attempt = link->attempt;
+
+    if (attempt == NULL || link->walk != NULL)
+        return;
+    if (attempt->is_adopted && !px_link_is_dead(link))
+        px_conn_take_over(&link->server, &attempt->next);
+    else if (wants_attempt(link))
+        return;
+    px_link_attempt_free(link); /* the session has moved, or stays where it is */
+}
+
+void px_link_attempt_free(struct px_link *link)
+{
+    if (link->attempt == NULL)
+        return;
+    px_conn_done(&link->attempt->next);
+    free(link->attempt);
+    link->attempt = NULL;
+}
