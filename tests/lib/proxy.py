@@ -162,6 +162,10 @@ class Proxy:
         self.killed = True
         return code
 
+    def signal_end(self):
+        """SIGTERM, without waiting for what it does."""
+        self._process.terminate()
+
     def terminate(self, deadline=EXIT_DEADLINE):
         """SIGTERM must end it cleanly, within the deadline."""
         self._process.terminate()
