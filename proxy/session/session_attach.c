@@ -54,6 +54,13 @@ enum px_session_state session_seek(struct session_data *data, const struct px_ev
     return PX_SESSION_SEEKING;
 }
 
+bool session_has_lasting_watches(const struct session_data *data)
+{
+    return px_watch_set_count(&data->watches, ZKP_LIST_PERSISTENT) +
+               px_watch_set_count(&data->watches, ZKP_LIST_RECURSIVE) >
+           0;
+}
+
 int64_t session_seen_zxid(const struct session_data *data)
 {
     int64_t zxid = data->marker > data->last_zxid ? data->marker : data->last_zxid;

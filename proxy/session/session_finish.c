@@ -62,10 +62,7 @@ static enum verdict judge(const struct session_data *data, const struct px_event
     int64_t from = transfer->old_zxid;
     int64_t to = transfer->settled_zxid;
 
-    if (px_watch_set_count(&data->watches, ZKP_LIST_PERSISTENT) +
-                px_watch_set_count(&data->watches, ZKP_LIST_RECURSIVE) ==
-            0 ||
-        transfer->has_old || to <= from)
+    if (!session_has_lasting_watches(data) || transfer->has_old || to <= from)
         return NOTHING_MISSED;
     if (to == from + 1 && event->own_zxid == to)
         return NOTHING_MISSED;

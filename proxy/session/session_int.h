@@ -23,6 +23,10 @@
 /* What the next server may send before the move is over: a flood of watch events. */
 #define SESSION_EVENTS_MAX (16u * 1024u * 1024u)
 
+/* Markers are asked for at once this often, then once per tick: a server that is far behind is not drummed.
+ */
+#define SESSION_ROUNDS_AT_ONCE 32u
+
 /* xids of our own requests. On the next connection there are no others; auth on the old one is told by it. */
 #define SESSION_XID_OURS INT32_MIN
 
@@ -128,9 +132,9 @@ px_handler on_return, on_hold, on_hold_again, on_move, on_release, on_returning_
 /* session_attach.c */
 px_handler on_server_lost, on_server_silent, on_seek_routed, on_seek_unrouted, on_seek_tick, on_old_frame,
     on_old_gone, on_join_dialled, on_join_answer, on_join_failed, on_client_ping;
-/* session_restore.c */
-px_handler on_restore_frame, on_restore_failed, on_restore_old_frame, on_restore_old_gone, on_restore_applied,
-    on_restore_tick;
+/* session_restore.c, session_drain.c */
+px_handler on_restore_frame, on_restore_failed, on_restore_tick;
+px_handler on_restore_old_frame, on_restore_old_gone, on_restore_applied;
 
 /* session_attach.c */
 /* Begins a transfer (SEEKING), or returns `otherwise` when memory is out. */
@@ -144,12 +148,34 @@ void session_transfer_end(struct session_data *data, struct px_actions *actions,
 void session_transfer_free(struct session_data *data);
 /* Another try elsewhere; nothing of this attempt is kept. */
 enum px_session_state session_seek_again(struct session_data *data, struct px_actions *actions);
+/* Persistent and recursive ones: SetWatches catches up with nothing for them. */
+bool session_has_lasting_watches(const struct session_data *data);
 /* The highest zxid the client may have seen something of. */
 int64_t session_seen_zxid(const struct session_data *data);
 
 /* session_restore.c: the ConnectResponse was taken. */
 enum px_session_state session_restore(struct session_data *data, const struct px_event *event,
                                       struct px_actions *actions);
+void session_enter_stage(struct session_transfer *transfer, const struct px_event *event,
+                         enum session_stage stage);
+/* Asks the next server for a marker, now or with the next tick; with a sync. */
+enum px_session_state session_ask_next(struct session_data *data, struct px_actions *actions);
+void session_sync_next(struct session_data *data, struct px_actions *actions);
+/* Who answered owns the session: it is attached elsewhere, or there again. */
+enum px_session_state session_fail_attempt(struct session_data *data, struct px_actions *actions);
+/* The event's frame with its prefix. RC_FULL, RC_NOMEM. */
+enum rc session_append_event(struct px_buffer *to, const struct px_event *event) RC_MUST_CHECK;
+
+/* session_drain.c: the watches are set on the next server. */
+enum px_session_state session_enter_old(struct session_data *data, const struct px_event *event,
+                                        struct px_actions *actions);
+void session_ask_old(struct session_data *data, const struct px_event *event, struct px_actions *actions);
+/* Both servers have a marker: are they at the same transaction? */
+enum px_session_state session_compare(struct session_data *data, const struct px_event *event,
+                                      struct px_actions *actions);
+/* What the old server has sent up to now is the client's. RC_NOMEM. */
+enum rc session_pass_old_events(struct session_data *data, struct px_actions *actions) RC_MUST_CHECK;
+
 /* session_finish.c: everything is there: the next server becomes the server. */
 enum px_session_state session_finish(struct session_data *data, const struct px_event *event,
                                      struct px_actions *actions);
@@ -157,9 +183,6 @@ enum px_session_state session_finish(struct session_data *data, const struct px_
  * takes their watches off the set. RC_NOMEM. */
 enum rc session_deliver(struct session_data *data, bool is_old, struct zkp_slice frames,
                         struct px_buffer *out, struct px_actions *actions) RC_MUST_CHECK;
-/* session_restore.c: what the old server has sent up to now is the client's. RC_NOMEM. */
-enum rc session_pass_old_events(struct session_data *data, struct px_actions *actions) RC_MUST_CHECK;
-
 /* session_again.c: what is kept in order to be sent again. */
 void session_keep(struct session_data *data, const struct px_event *event, struct px_request *request);
 void session_unkeep(struct session_data *data, const struct px_request *request);
