@@ -93,6 +93,8 @@ enum rc session_pass_old_events(struct session_data *data, struct px_actions *ac
     struct session_transfer *transfer = data->transfer;
     enum rc rc;
 
+    if (transfer->old_events.length == 0)
+        return RC_OK; /* an action of this very step may point to what was passed before */
     px_buffer_done(&transfer->out);
     rc = session_deliver(data, true, px_buffer_slice(&transfer->old_events), &transfer->out, actions);
     px_buffer_done(&transfer->old_events);
