@@ -1,6 +1,8 @@
 /* Questions to the facts that several rules ask: see facts.h. */
 #include "migrate/facts.h"
 
+#define ONE_ROUND_MS 1000 /* answers this close together tell of the same moment */
+
 const char *mig_health_name(enum mig_health health)
 {
     static const char *const names[MIG_HEALTH_COUNT] = {
@@ -75,4 +77,48 @@ struct mig_leader mig_facts_leader_in(const struct mig_facts *facts, const struc
 struct mig_leader mig_facts_leader(const struct mig_facts *facts, int64_t max_age_ms)
 {
     return mig_facts_leader_in(facts, facts->config, max_age_ms);
+}
+
+static bool is_voter(const struct mig_facts *facts, const struct mig_server_facts *server)
+{
+    if (facts->config == NULL)
+        return server->side == MIG_SIDE_SOURCE;
+    const struct zkp_server *member = zkp_config_find(facts->config, server->id);
+    return member != NULL && member->role == ZKP_ROLE_PARTICIPANT;
+}
+
+bool mig_facts_nobody_serves(const struct mig_facts *facts)
+{
+    for (uint32_t i = 0; i < facts->server_count; i++)
+        if (facts->servers[i].shows_service && is_voter(facts, &facts->servers[i]))
+            return false;
+    return true;
+}
+
+/* Also those that are not in the file. */
+static uint32_t voter_count(const struct mig_facts *facts)
+{
+    uint32_t count = 0;
+    if (facts->config != NULL)
+        return zkp_config_voters(facts->config);
+    for (uint32_t i = 0; i < facts->server_count; i++)
+        count += is_voter(facts, &facts->servers[i]);
+    return count;
+}
+
+int64_t mig_facts_no_quorum_ms(const struct mig_facts *facts)
+{
+    int64_t asked_ms[MIG_SERVERS_MAX]; /* newest first */
+    uint32_t count = 0;
+    uint32_t majority = voter_count(facts) / 2 + 1;
+    for (uint32_t i = 0; i < facts->server_count; i++) {
+        int64_t at_ms = facts->servers[i].not_serving_at_ms;
+        if (at_ms == 0 || facts->now_ms - at_ms > ONE_ROUND_MS || !is_voter(facts, &facts->servers[i]))
+            continue;
+        uint32_t place = count++;
+        for (; place > 0 && asked_ms[place - 1] < at_ms; place--)
+            asked_ms[place] = asked_ms[place - 1];
+        asked_ms[place] = at_ms;
+    }
+    return count >= majority ? asked_ms[majority - 1] : 0;
 }

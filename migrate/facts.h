@@ -57,6 +57,9 @@ struct mig_server_facts {
     char health_reason[128];       /* "connection refused", "" when serving */
     int64_t health_since_ms;
     int64_t probed_at_ms; /* the last probe round of this server ended, whatever it gave */
+    /* srvr: the last answer, by itself and without hysteresis; silence is none */
+    bool shows_service;        /* data of a server that takes writes */
+    int64_t not_serving_at_ms; /* it said "not serving": when the question was sent; else 0 */
     /* srvr: the last answer with data; it may be older than health says */
     int64_t srvr_at_ms; /* when the question was sent; 0 = never answered */
     struct zkp_srvr srvr;
@@ -125,6 +128,13 @@ struct mig_leader mig_facts_leader(const struct mig_facts *facts, int64_t max_ag
 /* The same with a config that the caller knows to be newer; NULL = none. */
 struct mig_leader mig_facts_leader_in(const struct mig_facts *facts, const struct zkp_config *config,
                                       int64_t max_age_ms);
+
+/* No voter shows that it serves: no quorum, or nobody can be reached. */
+bool mig_facts_nobody_serves(const struct mig_facts *facts);
+/* A moment at which there was no quorum: within the last second a majority of the voters (of the sources,
+ * while no config is known) said themselves that they do not serve, none has said otherwise since. The oldest
+ * of these answers counts, by when it was asked. 0 = no such majority. */
+int64_t mig_facts_no_quorum_ms(const struct mig_facts *facts);
 
 static inline int64_t mig_zxid_epoch(int64_t zxid)
 {

@@ -266,3 +266,8 @@ enum mig_health mig_prober_health(const struct mig_prober *prober)
 {
     return prober->health;
 }
+
+bool mig_prober_is_asking(const struct mig_prober *prober)
+{
+    return prober->question.word != ZKP_WORD_NONE;
+}

@@ -84,5 +84,7 @@ void mig_prober_kick(struct mig_prober *prober, uint32_t words);
 void mig_prober_set_address(struct mig_prober *prober, const struct mig_address *address);
 
 enum mig_health mig_prober_health(const struct mig_prober *prober);
+/* A question is on its way: one connection to the server. */
+bool mig_prober_is_asking(const struct mig_prober *prober);
 
 #endif

@@ -335,7 +335,7 @@ void px_links_facts(const struct px_links *links, struct mig_facts *facts)
     facts->has_credentials = links->super[0] != '\0';
     for (uint32_t i = 0; i < facts->server_count; i++) {
         struct mig_server_facts *server = &facts->servers[i];
-        server->our_other_connections = links->lock.zk && links->lock.id == server->id;
+        server->our_other_connections += links->lock.zk && links->lock.id == server->id;
         for (uint32_t l = 0; l < LINKS_MAX; l++)
             server->our_other_connections += links->links[l].zk && links->links[l].id == server->id;
     }

@@ -143,6 +143,7 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
                                   : &sim->conf.target.servers[server->id - 4];
     facts->health = health;
     facts->probed_at_ms = now_ms;
+    facts->shows_service = server->is_up;
     facts->our_sessions = server->sessions;
     strcpy(facts->health_reason, server->is_up ? "" : "connection refused");
     if (!server->is_up)

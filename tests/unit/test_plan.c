@@ -137,11 +137,76 @@ static void test_tolerance_of_facts(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Server id said "not serving" to a question sent age_ms ago. */
+static void refuses(struct sim *sim, int32_t id, int64_t age_ms)
+{
+    sim->facts.servers[id - 1].shows_service = false;
+    sim->facts.servers[id - 1].not_serving_at_ms = sim->facts.now_ms - age_ms;
+}
+
+static void test_no_quorum(void **state)
+{
+    struct sim *sim = *state;
+    sim_tick(sim);
+    sim->facts.now_ms += 5000;
+    int64_t now_ms = sim->facts.now_ms;
+    refuses(sim, 1, 10);
+    assert_int_equal(mig_facts_no_quorum_ms(&sim->facts), 0); /* one of three */
+    refuses(sim, 5, 10);                                      /* no voter */
+    assert_int_equal(mig_facts_no_quorum_ms(&sim->facts), 0);
+    refuses(sim, 2, 400);
+    assert_int_equal(mig_facts_no_quorum_ms(&sim->facts), now_ms - 400); /* the older of the two */
+    refuses(sim, 3, 100);
+    assert_int_equal(mig_facts_no_quorum_ms(&sim->facts), now_ms - 100); /* two are enough */
+    refuses(sim, 2, 1100);
+    refuses(sim, 3, 1001); /* too long ago to tell of the same moment */
+    assert_int_equal(mig_facts_no_quorum_ms(&sim->facts), 0);
+    refuses(sim, 3, 100);
+    sim->facts.config = NULL; /* the sources, then */
+    assert_int_equal(mig_facts_no_quorum_ms(&sim->facts), now_ms - 100);
+}
+
+/* A voter that is not in the file counts all the same. */
+static void test_no_quorum_with_strangers(void **state)
+{
+    struct sim *sim = *state;
+    sim_tick(sim);
+    struct zkp_server stranger = sim->conf.target.servers[0];
+    stranger.id = 9;
+    assert_int_equal(mig_config_add(&sim->config, &stranger), RC_OK);
+    refuses(sim, 1, 10);
+    refuses(sim, 2, 10);
+    assert_int_equal(mig_facts_no_quorum_ms(&sim->facts), 0); /* two of four */
+    refuses(sim, 3, 10);
+    assert_true(mig_facts_no_quorum_ms(&sim->facts) > 0);
+}
+
+static void test_nobody_serves(void **state)
+{
+    struct sim *sim = *state;
+    sim_tick(sim);
+    assert_false(mig_facts_nobody_serves(&sim->facts));
+    for (int32_t id = 1; id <= 3; id++)
+        refuses(sim, id, 0);
+    assert_true(mig_facts_nobody_serves(&sim->facts));
+    sim->facts.servers[4].shows_service = true; /* a server that is no member says nothing about ours */
+    assert_true(mig_facts_nobody_serves(&sim->facts));
+    sim->facts.servers[1].shows_service = true;
+    assert_false(mig_facts_nobody_serves(&sim->facts));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_steps),          TEST(test_refused_plans),    TEST(test_same_server),
-        TEST(test_config_changes), TEST(test_leader_is_proven), TEST(test_tolerance_of_facts),
+        TEST(test_steps),
+        TEST(test_refused_plans),
+        TEST(test_same_server),
+        TEST(test_config_changes),
+        TEST(test_leader_is_proven),
+        TEST(test_tolerance_of_facts),
+        TEST(test_no_quorum),
+        TEST(test_no_quorum_with_strangers),
+        TEST(test_nobody_serves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
