@@ -86,6 +86,10 @@ const char *mig_effect_name(enum mig_effect_kind kind);
 
 #define MIG_PROBE_WORDS 4u
 
+/* ALL: every session's requests wait in the proxy. MOVES: no session begins to change servers; clients notice
+ * nothing. */
+enum mig_hold_scope { MIG_HOLD_ALL, MIG_HOLD_MOVES };
+
 struct mig_effect {
     enum mig_effect_kind kind;
     uint64_t seq;
@@ -96,10 +100,14 @@ struct mig_effect {
     int64_t from_version;               /* RECONFIG */
     uint64_t hold_id;                   /* HOLD, RELEASE */
     int64_t deadline_ms;                /* HOLD: monotonic; workers end the hold by themselves then */
-    int64_t exit_epoch;                 /* HOLD: workers may end it once a server of an epoch above accepts */
-    uint32_t words;                     /* REPROBE */
-    char event[48];                     /* LOG: greppable, "plan.step.done" */
-    char text[MIG_TEXT_MAX];            /* LOG, TAKE_LOCK (plan id) */
+    enum mig_hold_scope scope;          /* HOLD; the same for all renewals of one id */
+    int64_t exit_epoch;      /* HOLD ALL: != 0: the leader of this epoch has been, or is being, told to leave;
+                                workers may end the hold once a server of an epoch above accepts */
+    int32_t server;          /* HOLD ALL with an exit_epoch: who leaves; else -1 */
+    int64_t own_zxid;        /* HOLD ALL: the reconfig's own transaction; 0 = not known yet */
+    uint32_t words;          /* REPROBE */
+    char event[48];          /* LOG: greppable, "plan.step.done" */
+    char text[MIG_TEXT_MAX]; /* LOG, TAKE_LOCK (plan id) */
 };
 
 /* Caller's fixed room for one call's effects. */

@@ -285,6 +285,7 @@ void engine_run(struct run *r)
 {
     struct mig_engine *e = r->e;
     advance_clock(r);
+    hold_keep(r);
     if (e->journal_seq != 0 || e->op.is_pending || background_barrier(r))
         return;
     if (!mig_phase_is_running(e->phase)) {

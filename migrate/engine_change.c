@@ -1,5 +1,5 @@
-/* The change of one member: gate, intent, hold (leader only), reconfig, outcome, barrier, activation. One
- * stage, one handler, which returns the next stage. What is known to be true comes from observation: a lost
+/* The change of one member: gate, intent, hold, reconfig, outcome, barrier, activation. One stage, one
+ * handler, which returns the next stage. What is known to be true comes from observation: a lost
  * reply is decided by a config read behind a later barrier (design.md §5, "Outcome of a reconfig"). */
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +78,7 @@ static void journal_intent(struct run *r)
     c->via = r->leader.id;
     c->is_undecided = true;
     c->hold_deadline_ms = 0;
+    c->own_zxid = 0;
     r->e->has_changed = true;
     struct mig_record *record = journal_for_step(r, MIG_RECORD_INTENT);
     describe(r, record->joining, sizeof(record->joining), record->leaving, sizeof(record->leaving));
@@ -127,28 +128,16 @@ static enum change_stage stage_gate(struct run *r)
 
 static enum change_stage stage_hold(struct run *r)
 {
-    struct change *c = &r->e->change;
-    if (!c->takes_leader)
-        return CHANGE_SEND;
-    if (r->e->hold_id == 0) {
-        c->hold_deadline_ms = r->f->now_ms + r->e->plan.hold_ms;
-        run_hold(r, c->hold_deadline_ms);
+    char why[128];
+    switch (hold_take(r, why, sizeof(why))) {
+    case HOLD_WAITING:
         return CHANGE_HOLD;
-    }
-    const struct mig_hold_facts *hold = &r->f->hold;
-    bool is_quiet = hold->id == r->e->hold_id && hold->is_held && hold->unquiesced == 0;
-    bool is_in_time = r->f->now_ms < c->hold_deadline_ms; /* workers end the hold by themselves then */
-    if (is_quiet && is_in_time)
+    case HOLD_QUIET:
         return CHANGE_SEND;
-    if (is_in_time) {
-        run_wait(r, "", "%lld sessions to finish what is outstanding, before the leader leaves",
-                 (long long)hold->unquiesced);
-        return CHANGE_HOLD;
+    case HOLD_GIVEN_UP:
+        break;
     }
-    char text[128];
-    mig_text_set(text, sizeof(text), "%lld sessions were not quiesced within %d ms, the hold was released",
-                 (long long)hold->unquiesced, r->e->plan.hold_ms);
-    return not_applied(r, HOLD_RETRY_MS, text);
+    return not_applied(r, HOLD_RETRY_MS, why);
 }
 
 static enum change_stage stage_send(struct run *r)
@@ -156,8 +145,8 @@ static enum change_stage stage_send(struct run *r)
     struct change *c = &r->e->change;
     if (r->leader.id != c->via || r->leader.epoch != c->from_epoch)
         return not_applied(r, RETRY_MS, "the leader changed before the request was sent");
-    if (c->takes_leader)
-        run_hold(r, r->f->now_ms + HOLD_LEASE_MS);
+    if (c->takes_leader && r->e->hold_id != 0)
+        run_hold(r, MIG_HOLD_ALL, r->f->now_ms + HOLD_LEASE_MS);
     struct mig_effect *effect = run_ask(r, MIG_EFFECT_RECONFIG, c->via);
     describe(r, effect->joining, sizeof(effect->joining), effect->leaving, sizeof(effect->leaving));
     effect->from_version = c->from_version;
@@ -183,7 +172,12 @@ static bool is_wanted(const struct run *r, const struct zkp_config *config)
 
 static enum change_stage applied(struct run *r, const struct zkp_config *config)
 {
+    struct change *c = &r->e->change;
     engine_adopt(r->e, config);
+    c->leader_since_ms = 0;
+    c->own_zxid = config->version; /* a config's version is the zxid of the reconfig that made it */
+    if (c->takes_leader && r->e->hold_id != 0)
+        run_hold(r, r->e->hold_scope, r->f->now_ms + HOLD_LEASE_MS);
     return CHANGE_LEADER;
 }
 
@@ -240,6 +234,8 @@ static enum change_stage stage_decide(struct run *r)
     const struct engine_op *op = run_take(r, MIG_EFFECT_READ_CONFIG);
     if (op != NULL && op->rc == RC_OK && op->has_config)
         return decide(r, &op->config);
+    if (r->e->hold_id == 0) /* after a restart */
+        run_hold(r, MIG_HOLD_MOVES, r->f->now_ms + HOLD_LEASE_MS);
     if (op != NULL)
         c->retry_at_ms = r->f->now_ms + RETRY_MS;
     run_wait(r, "see that the members form a quorum",
@@ -252,10 +248,11 @@ static enum change_stage stage_decide(struct run *r)
 
 static enum change_stage stage_leader(struct run *r)
 {
-    const struct change *c = &r->e->change;
+    struct change *c = &r->e->change;
     bool is_new = !c->takes_leader || (r->leader.id != c->server && r->leader.epoch > c->from_epoch);
     if (r->leader.id >= 0 && is_new && r->f->now_ms >= c->retry_at_ms)
-        return CHANGE_BARRIER;
+        return hold_waits_for_sessions(r) ? CHANGE_LEADER : CHANGE_BARRIER;
+    c->leader_since_ms = 0;
     run_wait(r, "see why the members elect no leader",
              c->takes_leader ? "the new leader; the old one has left" : "a leader that is proven to lead");
     run_reprobe(r, MIG_PROBE_SRVR);

@@ -115,14 +115,25 @@ void run_log(struct run *r, const char *event, const char *format, ...)
     va_end(args);
 }
 
-void run_hold(struct run *r, int64_t deadline_ms)
+void run_hold(struct run *r, enum mig_hold_scope scope, int64_t deadline_ms)
 {
-    if (r->e->hold_id == 0)
-        r->e->hold_id = ++r->e->last_hold_id;
+    struct mig_engine *e = r->e;
+    struct change *c = &e->change;
+    if (e->hold_id == 0) {
+        e->hold_id = ++e->last_hold_id;
+        e->hold_scope = scope;
+    }
+    c->hold_deadline_ms = deadline_ms;
     struct mig_effect *effect = effect_add(r, MIG_EFFECT_HOLD);
-    effect->hold_id = r->e->hold_id;
+    effect->hold_id = e->hold_id;
+    effect->scope = e->hold_scope;
     effect->deadline_ms = deadline_ms;
-    effect->exit_epoch = r->e->change.from_epoch;
+    effect->server = -1;
+    if (e->hold_scope == MIG_HOLD_MOVES || c->stage < CHANGE_SEND)
+        return;
+    effect->exit_epoch = c->from_epoch;
+    effect->server = c->server;
+    effect->own_zxid = c->own_zxid;
 }
 
 void run_release(struct run *r)

@@ -16,18 +16,19 @@
 #define PREFLIGHT_WAIT_MS 10000 /* servers that do not answer by then are findings */
 #define HOLD_RETRY_MS     3000  /* clients get their turn between two tries of a hold */
 #define HOLD_LEASE_MS     15000 /* after the reconfig is sent; workers end it earlier by their own rule */
-#define JOIN_BARRIER_MS   2000  /* an idle ensemble shows a joiner's zxid only after a transaction */
-#define FINDING_STEADY_MS 3000  /* a block on a joiner must persist: it may just be starting */
+#define ATTACH_WAIT_MS    300 /* persistent watches of sessions that need longer are lost (protocol.md §4.4) */
+#define JOIN_BARRIER_MS   2000 /* an idle ensemble shows a joiner's zxid only after a transaction */
+#define FINDING_STEADY_MS 3000 /* a block on a joiner must persist: it may just be starting */
 
 /* The change of one member. Only stages HOLD..SETTLE_LEADER are "in flight": then a pause must wait. */
 #define CHANGE_STAGES(X)                                                                                     \
     X(NONE)       /* no change under way */                                                                  \
     X(GATE)       /* conditions before it; nothing has happened yet */                                       \
-    X(HOLD)       /* intent is on disk; removing the leader: all sessions hold and quiesce */                \
+    X(HOLD)       /* intent is on disk; no moves; removing the leader: all sessions hold and quiesce */      \
     X(SEND)       /* last look at the leader, then the request */                                            \
     X(SENT)       /* waiting for the reply */                                                                \
     X(DECIDE)     /* reply lost or contradicting: barrier, then read the config */                           \
-    X(LEADER)     /* applied: wait for a proven leader of the new config */                                  \
+    X(LEADER)     /* applied: wait for a proven leader of the new config, and for who attaches to it */      \
     X(BARRIER)    /* commit one transaction on it, release the hold */                                       \
     X(ACTIVATION) /* every live member uses the new config and has the leader's epoch */                     \
     X(DONE)
@@ -52,6 +53,8 @@ struct change {
     int64_t stage_since_ms; /* probes must be newer than this */
     int64_t retry_at_ms;
     int64_t hold_deadline_ms;
+    int64_t own_zxid;        /* the applied reconfig's; 0 = not applied, or not seen */
+    int64_t leader_since_ms; /* stage LEADER: when the new one was proven; 0 = not yet */
 };
 
 /* The one effect with a result that is under way, or its result until a handler takes it. */
@@ -112,6 +115,7 @@ struct mig_engine {
     bool wants_findings;  /* the same, since the last plan ended */
 
     uint64_t hold_id; /* 0 = none open */
+    enum mig_hold_scope hold_scope;
     uint64_t last_hold_id;
     struct engine_op op;
     uint64_t last_seq;
@@ -159,8 +163,9 @@ const struct engine_op *run_take(struct run *r, enum mig_effect_kind kind);
 struct mig_effect *run_tell(struct run *r, enum mig_effect_kind kind); /* without a result */
 void run_reprobe(struct run *r, uint32_t words);                       /* at most every REPROBE_MS */
 void run_log(struct run *r, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
-void run_hold(struct run *r, int64_t deadline_ms); /* opens one, or renews it */
-void run_release(struct run *r);                   /* no-op without a hold */
+/* Opens one, or renews the one that is open: that keeps its scope. */
+void run_hold(struct run *r, enum mig_hold_scope scope, int64_t deadline_ms);
+void run_release(struct run *r); /* no-op without a hold */
 /* What the plan waits for now, and what a person could do ("" = nothing). */
 void run_wait(struct run *r, const char *todo, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void run_step_start(struct run *r, enum mig_step_kind kind, int32_t server);
@@ -189,6 +194,13 @@ bool engine_has_all_targets(const struct mig_engine *e); /* in the expected conf
 void change_begin(struct run *r, bool is_add, int32_t server);
 enum change_stage change_run(struct run *r); /* DONE, FAILED, or the stage it waits in */
 bool change_in_flight(const struct change *c);
+
+/* engine_hold.c */
+enum hold_result { HOLD_WAITING, HOLD_QUIET, HOLD_GIVEN_UP };
+/* Opens the hold that the change needs; then waits for it, until its deadline. GIVEN_UP: why is filled. */
+enum hold_result hold_take(struct run *r, char *why, uint32_t capacity);
+void hold_keep(struct run *r); /* at every call: the lease lasts as long as the outcome is open */
+bool hold_waits_for_sessions(struct run *r); /* a new leader is proven; before its first transaction */
 
 /* engine_lock.c */
 bool engine_lock(struct run *r, bool *ret_is_foreign);

@@ -87,7 +87,8 @@ struct mig_session_facts {
 struct mig_hold_facts {
     uint64_t id;
     bool is_held;       /* every worker has acknowledged the hold and takes no new requests */
-    int64_t unquiesced; /* sessions with something outstanding; -1 = not all workers have reported */
+    int64_t unquiesced; /* sessions that are not quiet, or still move; -1 = not all workers have reported */
+    int64_t detached;   /* established sessions that have no server now */
 };
 
 struct mig_facts {

@@ -43,6 +43,7 @@ struct mig_probes {
 /* Test-only switches that take a safety rule away (control runs). All false in production. */
 struct mig_switches {
     bool no_activation_check;
+    bool no_hold; /* the leader is removed while its clients go on */
 };
 
 /* All rules over all servers of the plan. ret_findings is filled from scratch, blocks first. */

@@ -153,7 +153,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     px_fleet_set_interval(control->fleet, interval_ms);
     px_fleet_tick(control->fleet, now_ms);
     px_control_drive(control, &tick);
-    px_links_tick(control->links, &control->facts, interval_ms);
+    if (!px_director_leader_leaves(control->director)) /* a session of ours would be a transaction */
+        px_links_tick(control->links, &control->facts, interval_ms);
     px_crew_tick(control->crew, now_ms);
     report_waiting(control);
     reload_if_wanted(control);

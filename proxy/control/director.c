@@ -38,9 +38,9 @@ void px_director_free(struct px_director *director)
     free(director);
 }
 
-void px_director_hold(struct px_director *director, uint64_t hold_id, int64_t deadline_ms)
+void px_director_hold(struct px_director *director, const struct px_hold *hold)
 {
-    director->hold = (struct px_hold){.id = hold_id, .deadline_ms = deadline_ms};
+    director->hold = *hold;
 }
 
 void px_director_release(struct px_director *director, uint64_t hold_id)
@@ -52,6 +52,11 @@ void px_director_release(struct px_director *director, uint64_t hold_id)
 uint64_t px_director_hold_id(const struct px_director *director)
 {
     return director->hold.id;
+}
+
+bool px_director_leader_leaves(const struct px_director *director)
+{
+    return director->hold.exit_epoch != 0;
 }
 
 void px_director_stop(struct px_director *director, int64_t deadline_ms)

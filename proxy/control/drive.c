@@ -25,17 +25,39 @@ static void publish(struct px_control *control)
         px_log(PX_LOG_ERROR, "directive.failed", "why=%s", rc_text(RC_NOMEM));
 }
 
+static struct px_hold hold_of(const struct px_control *control, const struct mig_effect *effect)
+{
+    bool is_told = effect->exit_epoch != 0;
+    return (struct px_hold){
+        .id = effect->hold_id,
+        .deadline_ms = effect->deadline_ms,
+        .scope = effect->scope == MIG_HOLD_ALL ? PX_HOLD_ALL : PX_HOLD_MOVES,
+        .slot = PX_SLOT_NONE,
+        .exit_epoch = effect->exit_epoch,
+        .leaving_slot = is_told ? px_fleet_slot(control->fleet, effect->server) : PX_SLOT_NONE,
+        .own_zxid = effect->own_zxid,
+    };
+}
+
+/* Workers learn of it at once; the facts may be of an earlier moment. */
+static void change_hold(struct px_control *control, const struct mig_effect *effect)
+{
+    const struct px_hold hold = hold_of(control, effect);
+    if (effect->kind == MIG_EFFECT_HOLD)
+        px_director_hold(control->director, &hold);
+    else
+        px_director_release(control->director, effect->hold_id);
+    px_control_observe(control);
+    publish(control);
+}
+
 static void run_effect(void *context, const struct mig_effect *effect)
 {
     struct px_control *control = context;
     switch (effect->kind) {
     case MIG_EFFECT_HOLD:
-        px_director_hold(control->director, effect->hold_id, effect->deadline_ms);
-        publish(control);
-        return;
     case MIG_EFFECT_RELEASE:
-        px_director_release(control->director, effect->hold_id);
-        publish(control);
+        change_hold(control, effect);
         return;
     case MIG_EFFECT_REPROBE:
         reprobe(control, effect->words);
@@ -169,7 +191,8 @@ static enum rc open_journal(struct px_control *control, struct err *err)
 
 enum rc px_control_open_engine(struct px_control *control, struct err *err)
 {
-    const struct mig_switches switches = {.no_activation_check = mig_switch("no_activation_check")};
+    const struct mig_switches switches = {.no_activation_check = mig_switch("no_activation_check"),
+                                          .no_hold = mig_switch("no_hold")};
     control->engine = mig_engine_new(control->conf, &switches);
     control->runner = px_runner_new(run_effect, write_record, control);
     if (!control->engine || !control->runner)

@@ -22,8 +22,10 @@ static void observe_hold(struct px_control *control)
     struct px_crew_hold hold = {.is_held = false, .unquiesced = -1};
     if (id != 0)
         hold = px_crew_hold(control->crew, id);
-    control->facts.hold =
-        (struct mig_hold_facts){.id = id, .is_held = hold.is_held, .unquiesced = hold.unquiesced};
+    control->facts.hold = (struct mig_hold_facts){.id = id,
+                                                  .is_held = hold.is_held,
+                                                  .unquiesced = hold.unquiesced,
+                                                  .detached = px_crew_totals(control->crew).detached};
 }
 
 void px_control_observe(struct px_control *control)

@@ -51,6 +51,7 @@ struct sim *sim_new(void)
     sim->facts.has_credentials = true;
     sim->facts.target_binds = 1;
     sim->is_super = true;
+    sim->detached_at_commit = -1;
     sim->probe_err = ZKP_ERR_BAD_VERSION;
     sim->epoch = 1;
     sim->counter = 7;
@@ -111,6 +112,7 @@ static void commit(struct sim *sim)
 void sim_elect(struct sim *sim, int32_t leader)
 {
     sim->leader = leader;
+    sim->elected_ms = sim->facts.now_ms;
     sim->epoch++;
     sim->counter = 0;
     sim_server(sim, leader)->zxid = sim->epoch << 32; /* the followers only with the next transaction */
@@ -120,8 +122,11 @@ static void apply_config(struct sim *sim)
 {
     commit(sim);
     sim->config.version = sim->epoch << 32 | sim->counter;
-    if (zkp_config_find(&sim->config, sim->leader) == NULL)
-        sim_elect(sim, sim->config.servers[0].id);
+    if (zkp_config_find(&sim->config, sim->leader) != NULL)
+        return;
+    sim->detached = sim->loses;
+    sim->detached_at_commit = -1;
+    sim_elect(sim, sim->config.servers[0].id);
 }
 
 void sim_foreign_config(struct sim *sim, int32_t removed)
@@ -181,10 +186,14 @@ static void observe(struct sim *sim)
         sim->lock_free_at_ms = 0;
     }
     f->lock = sim->has_lock ? MIG_LOCK_OURS : MIG_LOCK_NONE;
-    if (sim->hold_id != 0 && f->now_ms >= sim->hold_deadline_ms)
+    if (sim->hold_id != 0 && f->now_ms >= sim->hold.deadline_ms)
         sim->hold_id = 0;
     f->hold = (struct mig_hold_facts){
-        .id = sim->hold_id, .is_held = sim->hold_id != 0, .unquiesced = sim->unquiesced};
+        .id = sim->hold_id,
+        .is_held = sim->hold_id != 0,
+        .unquiesced = sim->hold.scope == MIG_HOLD_ALL ? sim->unquiesced : sim->moving,
+        .detached = sim->detached,
+    };
 }
 
 /* Workers: sessions leave where they must, and go where they are admitted. */
@@ -192,6 +201,7 @@ static void move_sessions(struct sim *sim)
 {
     struct mig_routes routes;
     mig_route(mig_engine_traffic(sim->engine), &sim->facts, &routes);
+    sim->detached -= sim->detached > 0;
     int32_t to = 0;
     for (uint32_t i = 0; i < routes.count; i++)
         if (routes.routes[i].is_admitted &&
@@ -209,6 +219,17 @@ static void move_sessions(struct sim *sim)
 
 /* ---- invariants: whatever the fault, these hold ---- */
 
+/* No reconfig while sessions move; the leader leaves only with everybody quiet, and told who it is. */
+static void check_hold(const struct sim *sim, bool takes_leader)
+{
+    assert_true(sim->hold_id != 0);
+    assert_int_equal(sim->hold.scope, takes_leader ? MIG_HOLD_ALL : MIG_HOLD_MOVES);
+    assert_int_equal(takes_leader ? sim->unquiesced : sim->moving, 0);
+    assert_int_equal(sim->hold.exit_epoch, takes_leader ? sim->epoch : 0);
+    assert_int_equal(sim->hold.server, takes_leader ? sim->leader : -1);
+    assert_int_equal(sim->hold.own_zxid, 0); /* not known before it has happened */
+}
+
 static void check_reconfig(const struct sim *sim, const struct mig_effect *effect)
 {
     const struct mig_record *last = &sim->records[sim->record_count - 1];
@@ -219,12 +240,11 @@ static void check_reconfig(const struct sim *sim, const struct mig_effect *effec
     assert_true(sim->has_lock);
     if (effect->joining[0] == '\0')
         assert_int_equal(sim->facts.sessions.source, 0); /* nobody is on a side that leaves */
-    if (effect->joining[0] == '\0' && atoi(effect->leaving) == sim->leader) {
-        assert_true(sim->hold_id != 0); /* the leader leaves only with everybody quiet, and last */
-        assert_int_equal(sim->unquiesced, 0);
-        for (int32_t id = 1; id <= 3; id++)
-            assert_true(id == sim->leader || zkp_config_find(&sim->config, id) == NULL);
-    }
+    bool takes_leader = effect->joining[0] == '\0' && atoi(effect->leaving) == sim->leader;
+    if (!takes_leader || !sim->switches.no_hold)
+        check_hold(sim, takes_leader);
+    for (int32_t id = 1; takes_leader && id <= 3; id++) /* the leader leaves last */
+        assert_true(id == sim->leader || zkp_config_find(&sim->config, id) == NULL);
 }
 
 /* Alive voters that really count with the committed config must keep a majority after every change. */
@@ -318,6 +338,30 @@ static void do_journal(struct sim *sim, const struct mig_effect *effect, struct 
     }
 }
 
+static void take_hold(struct sim *sim, const struct mig_effect *effect)
+{
+    bool is_all = effect->scope == MIG_HOLD_ALL;
+    if (sim->hold.hold_id == effect->hold_id) {
+        assert_int_equal(sim->hold.scope, effect->scope);
+        assert_true(effect->deadline_ms >= sim->hold.deadline_ms);
+        if (sim->hold_id == 0) /* workers do not begin again what they have ended */
+            return;
+    } else {
+        *(is_all ? &sim->holds : &sim->move_holds) += 1;
+    }
+    sim->hold_id = effect->hold_id;
+    sim->hold = *effect;
+}
+
+static void do_barrier(struct sim *sim)
+{
+    commit(sim);
+    if (sim->detached_at_commit >= 0)
+        return;
+    sim->detached_at_commit = sim->detached;
+    sim->commit_ms = sim->facts.now_ms;
+}
+
 /* Returns false when the effect has no result. */
 static bool carry_out(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
 {
@@ -346,15 +390,13 @@ static bool carry_out(struct sim *sim, const struct mig_effect *effect, struct m
     case MIG_EFFECT_BARRIER:
     case MIG_EFFECT_READ_CONFIG:
         event->kind = effect->kind == MIG_EFFECT_BARRIER ? MIG_EVENT_BARRIER_RESULT : MIG_EVENT_CONFIG_RESULT;
-        event->rc = effect->via == sim->leader ? RC_OK : RC_IO;
+        event->rc = effect->via == sim->leader && !sim->is_deaf ? RC_OK : RC_IO;
         if (event->rc == RC_OK)
-            commit(sim);
+            do_barrier(sim);
         event->config = effect->kind == MIG_EFFECT_READ_CONFIG && event->rc == RC_OK ? &sim->config : NULL;
         return true;
     case MIG_EFFECT_HOLD:
-        sim->holds += sim->hold_id != effect->hold_id;
-        sim->hold_id = effect->hold_id;
-        sim->hold_deadline_ms = effect->deadline_ms;
+        take_hold(sim, effect);
         return false;
     case MIG_EFFECT_RELEASE:
         if (sim->hold_id == effect->hold_id)
@@ -496,6 +538,7 @@ void sim_restart(struct sim *sim)
     sim->crash_after = 0;
     sim->queued = 0;
     sim->hold_id = 0; /* workers died too */
+    sim->hold = (struct mig_effect){0};
     if (sim->has_lock)
         sim->lock_free_at_ms = sim->facts.now_ms + DEAD_LOCK_MS;
     sim->has_lock = false;

@@ -43,10 +43,17 @@ struct sim {
     int32_t leader;
     int64_t epoch;
     int64_t counter;
-    int64_t unquiesced; /* what a hold reports */
-    uint64_t hold_id;
-    int64_t hold_deadline_ms;
-    uint32_t holds; /* opened in all */
+    int64_t unquiesced;         /* what a hold of all sessions reports */
+    int64_t moving;             /* what a hold of moves reports */
+    uint64_t hold_id;           /* as the workers have it */
+    struct mig_effect hold;     /* the newest HOLD effect */
+    uint32_t holds;             /* of all sessions, opened in all */
+    uint32_t move_holds;        /* of moves */
+    int64_t detached;           /* sessions without a server; one of them attaches per tick */
+    int64_t loses;              /* how many the leader's removal detaches */
+    int64_t detached_at_commit; /* how many were when the first barrier after that committed; -1 = not yet */
+    int64_t elected_ms;         /* when the last leader was elected */
+    int64_t commit_ms;          /* when that barrier committed */
     bool is_super;
     int32_t probe_err;       /* answer of the leader to the reconfig probe */
     char lock[64];           /* content of the lock node, "" = none */
@@ -56,6 +63,7 @@ struct sim {
     int32_t fault_err;
     int32_t fault_at; /* server the reconfig must be about; 0 = the next one */
     bool journal_fails;
+    bool is_deaf;  /* barriers and reads of the config get no answer */
     bool confirms; /* confirm every gate at once */
     uint32_t record_count;
     struct mig_record records[SIM_RECORDS_MAX];
