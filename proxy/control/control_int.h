@@ -95,6 +95,7 @@ struct px_control {
 
 /* picture.c: facts, view and routes from what was observed. */
 void px_control_observe(struct px_control *control);
+void px_control_judge(struct px_control *control); /* view and routes only, from the facts there are */
 struct px_session_counts px_control_counts(const struct px_control *control);
 
 /* drive.c: the engine and its effects. */

@@ -19,7 +19,6 @@ static void reprobe(struct px_control *control, uint32_t words)
 
 static void publish(struct px_control *control)
 {
-    px_control_observe(control);
     if (px_director_update(control->director, control->conf, &control->facts, &control->routes,
                            &control->view) != RC_OK)
         px_log(PX_LOG_ERROR, "directive.failed", "why=%s", rc_text(RC_NOMEM));
@@ -145,13 +144,15 @@ void px_control_carry_out(struct px_control *control)
         px_log(PX_LOG_ERROR, "engine.effects_lost", "count=%u", control->effects.count);
 }
 
-/* Effects first: a HOLD must be in the directive that is published afterwards. */
+/* Effects first: a HOLD must be in the directive that is published afterwards. The step may have changed the
+ * plan, so what follows from facts and plan is made anew; the facts are still those of this moment. */
 void px_control_drive(struct px_control *control, const struct mig_event *event)
 {
     px_control_observe(control);
     if (control->ending < PX_QUIESCING) {
         mig_engine_step(control->engine, &control->facts, event, &control->effects);
         px_control_carry_out(control);
+        px_control_judge(control);
     }
     publish(control);
     px_control_answer_preflights(control);

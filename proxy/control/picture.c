@@ -28,6 +28,12 @@ static void observe_hold(struct px_control *control)
                                                   .detached = px_crew_totals(control->crew).detached};
 }
 
+void px_control_judge(struct px_control *control)
+{
+    mig_engine_view(control->engine, &control->facts, &control->view);
+    mig_route(mig_engine_traffic(control->engine), &control->facts, &control->routes);
+}
+
 void px_control_observe(struct px_control *control)
 {
     struct mig_facts *facts = &control->facts;
@@ -38,8 +44,7 @@ void px_control_observe(struct px_control *control)
     observe_sessions(control);
     observe_hold(control);
     facts->target_binds = control->conf->bind_target.count ? control->conf->bind_target.count : 1;
-    mig_engine_view(control->engine, facts, &control->view);
-    mig_route(mig_engine_traffic(control->engine), facts, &control->routes);
+    px_control_judge(control);
 }
 
 struct px_session_counts px_control_counts(const struct px_control *control)
