@@ -25,7 +25,9 @@
     X(RESUMED, "resumed")                                                                                    \
     X(FAILED, "failed") /* phase: the one that failed; text: why */                                          \
     X(RETRY, "retry")   /* phase gone back to */                                                             \
-    X(FINISHED, "finished")
+    X(FINISHED, "finished")                                                                                  \
+    X(DRAINED, "drained") /* server; outside of plans, like the next */                                      \
+    X(UNDRAINED, "undrained")
 
 enum mig_record_kind {
 #define MIG_RECORD_ENUM(name, text) MIG_RECORD_##name,
@@ -48,6 +50,7 @@ struct mig_record {
     int64_t from_version;
     int32_t via; /* server id of the leader it was sent to */
     int64_t version;
+    int32_t server;
     char text[MIG_TEXT_MAX];
 };
 const char *mig_record_name(enum mig_record_kind kind);

@@ -98,6 +98,11 @@ enum mig_traffic mig_engine_traffic(const struct mig_engine *engine)
     return is_failed || engine->is_paused ? MIG_TRAFFIC_TARGETS_STILL : MIG_TRAFFIC_TARGETS;
 }
 
+const struct mig_drained *mig_engine_drained(const struct mig_engine *engine)
+{
+    return &engine->drained;
+}
+
 int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f)
 {
     if (e->phase == MIG_PHASE_JOINING)
@@ -213,7 +218,7 @@ static void run_idle(struct run *r)
             e->wants_probes = !is_seen;
     }
     if (is_fresh && e->draft_rc == RC_OK)
-        mig_preflight(&e->draft, r->f, &e->probes, &e->switches, &e->findings);
+        mig_preflight(&e->draft, r->f, &e->probes, &e->drained, &e->switches, &e->findings);
 }
 
 /* After a retry: what the ensemble is now, read behind a barrier, replaces what we expected. */
@@ -336,6 +341,7 @@ static void absorb_result(struct mig_engine *e, const struct mig_facts *f, const
 static void absorb_journaled(struct run *r, const struct mig_event *event)
 {
     struct mig_engine *e = r->e;
+    engine_drain_journaled(e, event);
     if (event->rc == RC_OK && event->seq == e->journal_seq)
         e->journal_seq = 0;
     if (event->rc == RC_OK || e->journal_seq == 0)

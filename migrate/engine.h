@@ -9,6 +9,7 @@
 #define MIGRATE_ENGINE_H
 
 #include "conf/conf.h"
+#include "migrate/drained.h"
 #include "migrate/effects.h"
 #include "migrate/facts.h"
 #include "migrate/plan.h"
@@ -42,19 +43,21 @@ struct mig_command {
     const char *accept[MIG_ACCEPT_MAX];
     const char *plan_id; /* CONFIRM: must be this plan's; others: "" or NULL = any, else must match */
     const char *gate;    /* CONFIRM: "switch" | "remove" | "finish" */
+    int32_t server;      /* DRAIN, UNDRAIN */
 };
 
 /* The synchronous answer to an admin call. */
 struct mig_answer {
     enum rc rc;
-    int http_status;  /* 200; 400 bad request, 409 not allowed in this state, 501 not in this version */
+    int http_status;  /* 200; 400 bad request, 404 no such server, 409 not allowed in this state,
+                         501 not in this version */
     const char *code; /* constant, "" when OK: not_allowed_now, wrong_plan, not_waiting, no_plan, … */
-    char message[MIG_TEXT_MAX];
+    char message[MIG_TEXT_MAX]; /* why not; when OK what follows, or "" */
     char hint[MIG_TEXT_MAX];
 };
 
-/* Does what is asked or answers why not; effects as above. CONFIRM is idempotent: one for a gate that is
- * already open answers OK and does nothing. */
+/* Does what is asked or answers why not; effects as above. CONFIRM, DRAIN and UNDRAIN are idempotent: one for
+ * a gate that is already open, or a server that is so already, answers OK and does nothing. */
 void mig_engine_command(struct mig_engine *engine, const struct mig_facts *facts,
                         const struct mig_command *command, struct mig_answer *ret_answer,
                         struct mig_effects *ret_effects);
@@ -63,10 +66,12 @@ void mig_engine_command(struct mig_engine *engine, const struct mig_facts *facts
 enum mig_traffic {
     MIG_TRAFFIC_MEMBERS,       /* no plan: every serving member */
     MIG_TRAFFIC_SOURCES,       /* plan before the switch */
-    MIG_TRAFFIC_TARGETS,       /* switched; sources return their sessions */
+    MIG_TRAFFIC_TARGETS,       /* switched; sources empty */
     MIG_TRAFFIC_TARGETS_STILL, /* switched, but paused or failed: sessions stay where they are */
 };
 enum mig_traffic mig_engine_traffic(const struct mig_engine *engine);
+/* Whom operators have drained; nobody while a plan runs. The engine's: valid until its next call. */
+const struct mig_drained *mig_engine_drained(const struct mig_engine *engine);
 
 struct mig_quorum {
     int32_t voters;

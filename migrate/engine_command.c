@@ -11,7 +11,7 @@
 static bool can_start(const struct mig_engine *e)
 {
     bool is_free = e->phase != MIG_PHASE_FAILED || !e->has_changed;
-    return is_free && e->draft_rc == RC_OK;
+    return is_free && e->draft_rc == RC_OK && !engine_is_draining(e);
 }
 
 bool engine_can(const struct mig_engine *e, enum mig_command_kind kind)
@@ -27,8 +27,12 @@ bool engine_can(const struct mig_engine *e, enum mig_command_kind kind)
         return !e->is_paused;
     case MIG_COMMAND_RESUME:
         return e->is_paused;
-    case MIG_COMMAND_PREFLIGHT:
     case MIG_COMMAND_RETRY:
+        return !engine_is_draining(e);
+    case MIG_COMMAND_DRAIN:
+    case MIG_COMMAND_UNDRAIN:
+        return !mig_engine_plan_runs(e);
+    case MIG_COMMAND_PREFLIGHT:
     case MIG_COMMAND_ROLLBACK:
     case MIG_COMMAND_COUNT:
         break;
@@ -44,10 +48,7 @@ static void answer_ok(struct mig_answer *answer)
     answer->code = "";
 }
 
-static void refuse(struct mig_answer *answer, int http_status, const char *code, const char *hint,
-                   const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-static void refuse(struct mig_answer *answer, int http_status, const char *code, const char *hint,
+void engine_refuse(struct mig_answer *answer, int http_status, const char *code, const char *hint,
                    const char *format, ...)
 {
     memset(answer, 0, sizeof(*answer));
@@ -61,21 +62,46 @@ static void refuse(struct mig_answer *answer, int http_status, const char *code,
     va_end(args);
 }
 
+static void refuse_draining(const struct mig_engine *e, struct mig_answer *answer)
+{
+    char ids[128];
+    mig_drained_ids(&e->drained, ids, sizeof(ids));
+    if (ids[0] == '\0')
+        mig_text_set(ids, sizeof(ids), "%d", e->drain.server); /* its record is being written */
+    engine_refuse(answer, 409, "servers_drained", "`zkferry undrain ID`, then start again",
+                  "servers are drained: %s; a plan moves sessions by rules of its own", ids);
+}
+
+static void refuse_begin(const struct mig_engine *e, enum mig_command_kind kind, struct mig_answer *answer)
+{
+    if (kind == MIG_COMMAND_START && e->draft_rc != RC_OK)
+        engine_refuse(answer, 409, "no_plan", "correct the configuration file and reload", "%s",
+                      e->draft_err.text);
+    else if (kind == MIG_COMMAND_START && e->phase == MIG_PHASE_FAILED && e->has_changed)
+        engine_refuse(answer, 409, "plan_changed_members", "`zkferry retry` goes on with it",
+                      "plan %s has failed, but it has changed the ensemble", e->plan.id);
+    else
+        refuse_draining(e, answer);
+}
+
 static void refuse_now(const struct mig_engine *e, enum mig_command_kind kind, struct mig_answer *answer)
 {
-    if (kind == MIG_COMMAND_START && mig_phase_allows(e->phase, kind) && e->draft_rc != RC_OK)
-        refuse(answer, 409, "no_plan", "correct the configuration file and reload", "%s", e->draft_err.text);
-    else if (kind == MIG_COMMAND_START && e->phase == MIG_PHASE_FAILED)
-        refuse(answer, 409, "plan_changed_members", "`zkferry retry` goes on with it",
-               "plan %s has failed, but it has changed the ensemble", e->plan.id);
+    bool is_begin = kind == MIG_COMMAND_START || kind == MIG_COMMAND_RETRY;
+    bool is_drain = kind == MIG_COMMAND_DRAIN || kind == MIG_COMMAND_UNDRAIN;
+    if (is_begin && mig_phase_allows(e->phase, kind))
+        refuse_begin(e, kind, answer);
+    else if (is_drain)
+        engine_refuse(answer, 409, "plan_runs", "wait until the plan has ended; it moves sessions by itself",
+                      "plan %s is %s: servers are drained outside of plans only", e->plan.id,
+                      mig_phase_name(e->phase));
     else if (kind == MIG_COMMAND_PAUSE && e->is_paused)
-        refuse(answer, 409, "already_paused", "`zkferry resume` goes on", "plan %s is paused already",
-               e->plan.id);
+        engine_refuse(answer, 409, "already_paused", "`zkferry resume` goes on", "plan %s is paused already",
+                      e->plan.id);
     else if (kind == MIG_COMMAND_RESUME && mig_phase_is_running(e->phase))
-        refuse(answer, 409, "not_paused", "", "plan %s is not paused", e->plan.id);
+        engine_refuse(answer, 409, "not_paused", "", "plan %s is not paused", e->plan.id);
     else
-        refuse(answer, 409, "not_allowed_now", "`zkferry status` lists what can be called now",
-               "%s is not allowed in phase %s", mig_command_name(kind), mig_phase_name(e->phase));
+        engine_refuse(answer, 409, "not_allowed_now", "`zkferry status` lists what can be called now",
+                      "%s is not allowed in phase %s", mig_command_name(kind), mig_phase_name(e->phase));
 }
 
 void engine_take_plan(struct mig_engine *e, const struct mig_plan *plan)
@@ -108,8 +134,9 @@ static void do_start(struct run *r, const struct mig_command *command, struct mi
 {
     struct mig_engine *e = r->e;
     if (!take_accepted(&e->draft, command)) {
-        refuse(answer, 400, "bad_accept", "name the findings as preflight prints them",
-               "at most %u accepted findings of %u characters", MIG_ACCEPT_MAX, MIG_FINDING_ID_MAX - 1);
+        engine_refuse(answer, 400, "bad_accept", "name the findings as preflight prints them",
+                      "at most %u accepted findings of %u characters", MIG_ACCEPT_MAX,
+                      MIG_FINDING_ID_MAX - 1);
         return;
     }
     mig_plan_name(&e->draft, r->f->wall_ms, command->nonce);
@@ -160,15 +187,15 @@ static void do_confirm(struct run *r, const struct mig_command *command, struct 
     struct mig_engine *e = r->e;
     enum mig_gate gate = mig_gate_named(command->gate);
     if (gate == MIG_GATE_NONE) {
-        refuse(answer, 400, "bad_phase", "switch, remove and finish can be confirmed",
-               "\"%s\" cannot be confirmed", command->gate != NULL ? command->gate : "");
+        engine_refuse(answer, 400, "bad_phase", "switch, remove and finish can be confirmed",
+                      "\"%s\" cannot be confirmed", command->gate != NULL ? command->gate : "");
         return;
     }
     if (e->confirmed[gate])
         return;
     if (engine_waiting_gate(e) != gate) {
-        refuse(answer, 409, "not_waiting", "`zkferry status` says what it waits for",
-               "plan %s does not wait for confirmation of %s", e->plan.id, mig_gate_name(gate));
+        engine_refuse(answer, 409, "not_waiting", "`zkferry status` says what it waits for",
+                      "plan %s does not wait for confirmation of %s", e->plan.id, mig_gate_name(gate));
         return;
     }
     e->confirmed[gate] = true;
@@ -207,9 +234,14 @@ static void carry_out(struct run *r, const struct mig_command *command, struct m
     case MIG_COMMAND_RETRY:
         do_retry(r);
         break;
+    case MIG_COMMAND_DRAIN:
+    case MIG_COMMAND_UNDRAIN:
+        engine_drain(r, command, answer);
+        break;
     case MIG_COMMAND_ROLLBACK:
     case MIG_COMMAND_COUNT:
-        ASSERT(command->kind < MIG_COMMAND_ROLLBACK); /* refused before */
+        ASSERT(command->kind != MIG_COMMAND_ROLLBACK &&
+               command->kind < MIG_COMMAND_COUNT); /* refused before */
     }
 }
 
@@ -224,16 +256,16 @@ static bool is_admissible(const struct mig_engine *e, const struct mig_command *
 {
     bool is_confirm = command->kind == MIG_COMMAND_CONFIRM;
     if (command->kind == MIG_COMMAND_ROLLBACK) {
-        refuse(answer, 501, "rollback_not_available",
-               "`zkferry pause` stops the plan where it is; clients keep working on both sides",
-               "rollback is not available in this version");
+        engine_refuse(answer, 501, "rollback_not_available",
+                      "`zkferry pause` stops the plan where it is; clients keep working on both sides",
+                      "rollback is not available in this version");
     } else if (names_other_plan(e, command)) {
-        refuse(answer, 409, "wrong_plan", "`zkferry status` shows the plan's id", "the plan is %s, not %s",
-               engine_has_plan(e) ? e->plan.id : "none", command->plan_id);
+        engine_refuse(answer, 409, "wrong_plan", "`zkferry status` shows the plan's id",
+                      "the plan is %s, not %s", engine_has_plan(e) ? e->plan.id : "none", command->plan_id);
     } else if (is_confirm && mig_phase_allows(e->phase, command->kind) &&
                (command->plan_id == NULL || command->plan_id[0] == '\0')) {
-        refuse(answer, 400, "plan_id_missing", "`zkferry status` shows the plan's id",
-               "a confirmation must name the plan");
+        engine_refuse(answer, 400, "plan_id_missing", "`zkferry status` shows the plan's id",
+                      "a confirmation must name the plan");
     } else if (is_confirm ? !mig_phase_allows(e->phase, command->kind) : !engine_can(e, command->kind)) {
         refuse_now(e, command->kind, answer);
     } else {

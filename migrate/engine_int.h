@@ -82,6 +82,13 @@ struct catch_up {
     bool has_reached[MIG_SERVERS_MAX]; /* by index in plan.targets */
 };
 
+/* A drain or undrain counts when its record is on disk. */
+struct drain_order {
+    uint64_t seq; /* of the record; 0 = none under way */
+    int32_t server;
+    bool is_drain;
+};
+
 /* Owned by the control thread; allocated once. */
 struct mig_engine {
     enum mig_phase phase; /* written by engine_goto and replay only */
@@ -113,6 +120,9 @@ struct mig_engine {
     bool has_read_config; /* verifying: read behind a barrier */
     bool wants_probes;    /* preflight command outside a plan */
     bool wants_findings;  /* the same, since the last plan ended */
+
+    struct mig_drained drained;
+    struct drain_order drain;
 
     uint64_t hold_id; /* 0 = none open */
     enum mig_hold_scope hold_scope;
@@ -201,6 +211,15 @@ enum hold_result { HOLD_WAITING, HOLD_QUIET, HOLD_GIVEN_UP };
 enum hold_result hold_take(struct run *r, char *why, uint32_t capacity);
 void hold_keep(struct run *r); /* at every call: the lease lasts as long as the outcome is open */
 bool hold_waits_for_sessions(struct run *r); /* a new leader is proven; before its first transaction */
+
+/* engine_command.c */
+void engine_refuse(struct mig_answer *answer, int http_status, const char *code, const char *hint,
+                   const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* engine_drain.c */
+bool engine_is_draining(const struct mig_engine *e); /* somebody is drained, or about to be */
+void engine_drain(struct run *r, const struct mig_command *command, struct mig_answer *answer);
+void engine_drain_journaled(struct mig_engine *e, const struct mig_event *event);
 
 /* engine_lock.c */
 bool engine_lock(struct run *r, bool *ret_is_foreign);

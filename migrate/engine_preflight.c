@@ -75,7 +75,7 @@ static enum mig_phase judge(struct run *r)
     }
     if (e->op.is_pending)
         return MIG_PHASE_PREFLIGHT;
-    mig_preflight(&e->plan, r->f, &e->probes, &e->switches, &e->findings);
+    mig_preflight(&e->plan, r->f, &e->probes, &e->drained, &e->switches, &e->findings);
     if (mig_findings_blocks(&e->findings) > 0)
         return blocked(r);
     run_step_done(r, MIG_DO_PREFLIGHT, -1);

@@ -136,6 +136,17 @@ static enum rc replay_flag(struct mig_engine *e, const struct mig_record *record
     return RC_OK;
 }
 
+/* The server may have left the file since. */
+static enum rc replay_drain(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    if (mig_engine_plan_runs(e))
+        return corrupt(e, record, err);
+    if (mig_drained_set(&e->drained, record->server, record->kind == MIG_RECORD_DRAINED) != RC_OK)
+        return err_set(err, RC_CORRUPT, "a %s record of server %d", mig_record_name(record->kind),
+                       record->server);
+    return RC_OK;
+}
+
 static enum rc replay_record(struct mig_engine *e, const struct mig_record *record, struct err *err)
 {
     switch (record->kind) {
@@ -160,6 +171,9 @@ static enum rc replay_record(struct mig_engine *e, const struct mig_record *reco
             return corrupt(e, record, err);
         e->phase = MIG_PHASE_FINISHED;
         return RC_OK;
+    case MIG_RECORD_DRAINED:
+    case MIG_RECORD_UNDRAINED:
+        return replay_drain(e, record, err);
     case MIG_RECORD_COUNT:
         break;
     }

@@ -20,7 +20,7 @@ enum mig_phase phase_switching(struct run *r)
         return MIG_PHASE_SWITCHING;
     int64_t left = sessions_left(r);
     if (left > 0) {
-        run_wait(r, "see which clients do not come back",
+        run_wait(r, "see `zkferry sessions` for those that stay",
                  "%lld sessions to leave the sources; %lld are on targets", (long long)left,
                  (long long)r->f->sessions.target);
         return MIG_PHASE_SWITCHING;

@@ -31,8 +31,8 @@ enum rc mig_journal_open(const char *state_dir, struct mig_helper *helper,
 void mig_journal_free(struct mig_journal *journal);
 
 /* Copies the record; journaled(seq) follows. A PLAN record begins a new file that replaces the old one in
- * one step: what a finished plan wrote is not needed any more. RC_FULL, RC_NOMEM, RC_TOO_BIG: nothing was
- * started and no call follows. */
+ * one step: what a finished plan wrote is not needed any more, and nobody is drained when a plan begins.
+ * RC_FULL, RC_NOMEM, RC_TOO_BIG: nothing was started and no call follows. */
 enum rc mig_journal_append(struct mig_journal *journal, uint64_t seq, const struct mig_record *record,
                            struct err *err) RC_MUST_CHECK;
 

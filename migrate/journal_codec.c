@@ -31,12 +31,13 @@ static void fill_message(const struct mig_record *record, Zkf__Record *m)
     m->leaving = unconst(record->leaving);
     m->text = unconst(record->text);
     m->has_wall_ms = m->has_phase = m->has_is_done = m->has_from_version = true;
-    m->has_via = m->has_version = true;
+    m->has_via = m->has_version = m->has_server = true;
     m->wall_ms = record->wall_ms;
     m->is_done = record->is_done;
     m->from_version = (uint64_t)record->from_version;
     m->via = record->via;
     m->version = (uint64_t)record->version;
+    m->server = record->server;
 }
 
 enum rc mig_record_encode(const struct mig_record *record, struct zkp_slice *ret_bytes, struct err *err)
@@ -135,6 +136,7 @@ static enum rc read_message(const Zkf__Record *m, struct mig_record *record, str
     record->from_version = (int64_t)m->from_version;
     record->via = m->via;
     record->version = (int64_t)m->version;
+    record->server = m->server;
     enum rc rc = read_enums(m, record, err);
     if (rc == RC_OK)
         rc = read_texts(m, record, err);

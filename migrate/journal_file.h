@@ -1,7 +1,7 @@
 /* The journal's file format and its blocking I/O; journal.h puts it on the helper thread.
  *
- *   file   = record record …                     the first one is a plan's beginning, written before the
- *   record = [u32 length][u32 crc32c][payload]   file gets its name, so it can never be torn
+ *   file   = record record …                     the first one, mostly a plan's beginning, is written
+ *   record = [u32 length][u32 crc32c][payload]   before the file gets its name, so it can never be torn
  *
  * Numbers are little-endian; length counts the payload, 1 … MIG_JOURNAL_PAYLOAD_MAX; the checksum covers
  * length and payload, so that a run of zero bytes is never a record. One record is written at a time and
@@ -33,7 +33,7 @@ enum rc mig_journal_scan(struct zkp_slice file, mig_payload_fn *fn, void *contex
 struct mig_journal_file {
     int dir;        /* the state directory */
     int lock;       /* flock held as long as this is open */
-    int fd;         /* the journal; -1 = no plan was ever begun */
+    int fd;         /* the journal; -1 = nothing was ever written */
     int64_t good;   /* length up to which everything is synced */
     bool is_broken; /* a sync failed: what is on disk is not known until the next open */
 };

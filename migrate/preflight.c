@@ -59,11 +59,16 @@ static void start(struct mig_findings *findings)
 }
 
 void mig_preflight(const struct mig_plan *plan, const struct mig_facts *facts,
-                   const struct mig_probes *probes, const struct mig_switches *switches,
-                   struct mig_findings *ret_findings)
+                   const struct mig_probes *probes, const struct mig_drained *drained,
+                   const struct mig_switches *switches, struct mig_findings *ret_findings)
 {
-    struct rules r = {plan,        facts, probes, switches, mig_facts_leader(facts, ANSWER_AGE_MAX_MS),
-                      ret_findings};
+    struct rules r = {.plan = plan,
+                      .facts = facts,
+                      .probes = probes,
+                      .drained = drained,
+                      .switches = switches,
+                      .leader = mig_facts_leader(facts, ANSWER_AGE_MAX_MS),
+                      .out = ret_findings};
     start(ret_findings);
     rules_ensemble(&r);
     for (uint32_t i = 0; i < facts->server_count; i++)
@@ -74,7 +79,11 @@ void mig_preflight(const struct mig_plan *plan, const struct mig_facts *facts,
 void mig_preflight_target(const struct mig_plan *plan, const struct mig_facts *facts, int32_t id,
                           const struct mig_switches *switches, struct mig_findings *ret_findings)
 {
-    struct rules r = {plan, facts, NULL, switches, mig_facts_leader(facts, ANSWER_AGE_MAX_MS), ret_findings};
+    struct rules r = {.plan = plan,
+                      .facts = facts,
+                      .switches = switches,
+                      .leader = mig_facts_leader(facts, ANSWER_AGE_MAX_MS),
+                      .out = ret_findings};
     start(ret_findings);
     const struct mig_server_facts *server = mig_facts_server(facts, id);
     if (server != NULL)

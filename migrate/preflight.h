@@ -4,6 +4,7 @@
 #ifndef MIGRATE_PREFLIGHT_H
 #define MIGRATE_PREFLIGHT_H
 
+#include "migrate/drained.h"
 #include "migrate/facts.h"
 #include "migrate/plan.h"
 
@@ -48,8 +49,8 @@ struct mig_switches {
 
 /* All rules over all servers of the plan. ret_findings is filled from scratch, blocks first. */
 void mig_preflight(const struct mig_plan *plan, const struct mig_facts *facts,
-                   const struct mig_probes *probes, const struct mig_switches *switches,
-                   struct mig_findings *ret_findings);
+                   const struct mig_probes *probes, const struct mig_drained *drained,
+                   const struct mig_switches *switches, struct mig_findings *ret_findings);
 /* The rules of one target that has started to answer (joining). */
 void mig_preflight_target(const struct mig_plan *plan, const struct mig_facts *facts, int32_t id,
                           const struct mig_switches *switches, struct mig_findings *ret_findings);

@@ -162,6 +162,18 @@ static void check_capacity(struct rules *r)
                   (long long)r->facts->sessions.total, (long long)(total - largest));
 }
 
+static void check_drained(struct rules *r)
+{
+    static const struct rule drained = {"servers-drained", MIG_BLOCK, false,
+                                        "a plan moves sessions by rules of its own; it and an operator's "
+                                        "drain could leave them nowhere to go",
+                                        "`zkferry undrain ID`"};
+    char ids[128];
+    mig_drained_ids(r->drained, ids, sizeof(ids));
+    if (ids[0] != '\0')
+        rules_add(r, &drained, -1, "drained: %s", ids);
+}
+
 void rules_ensemble(struct rules *r)
 {
     check_config(r);
@@ -170,4 +182,5 @@ void rules_ensemble(struct rules *r)
     check_reconfig(r);
     check_target_count(r);
     check_capacity(r);
+    check_drained(r);
 }

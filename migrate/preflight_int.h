@@ -8,7 +8,8 @@
 struct rules {
     const struct mig_plan *plan;
     const struct mig_facts *facts;
-    const struct mig_probes *probes; /* NULL: only one target is looked at */
+    const struct mig_probes *probes;   /* NULL: only one target is looked at */
+    const struct mig_drained *drained; /* the same */
     const struct mig_switches *switches;
     struct mig_leader leader;
     struct mig_findings *out;

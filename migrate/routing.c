@@ -24,46 +24,74 @@ static bool prefers(enum mig_traffic traffic, enum mig_side side)
     return false;
 }
 
-static const char *refusal(const struct mig_facts *facts, const struct mig_server_facts *server)
+/* Why a server is not eligible whatever the other servers do; "" = it may be. */
+static const char *refusal(const struct mig_drained *drained, const struct mig_facts *facts,
+                           const struct mig_server_facts *server)
 {
     if (!is_member(facts, server))
         return facts->config == NULL ? "config not observed" : "not in the config";
-    if (server->health == MIG_HEALTH_FULL)
-        return "full";
-    return server->health == MIG_HEALTH_SERVING ? "" : "not serving";
+    if (mig_drained_has(drained, server->id))
+        return "drained";
+    return server->health == MIG_HEALTH_FULL ? "full" : "";
 }
 
-static bool any_preferred(enum mig_traffic traffic, const struct mig_facts *facts)
+static bool any_preferred(enum mig_traffic traffic, const struct mig_drained *drained,
+                          const struct mig_facts *facts)
 {
-    for (uint32_t i = 0; i < facts->server_count; i++)
-        if (prefers(traffic, facts->servers[i].side) && refusal(facts, &facts->servers[i])[0] == '\0')
+    for (uint32_t i = 0; i < facts->server_count; i++) {
+        const struct mig_server_facts *server = &facts->servers[i];
+        if (prefers(traffic, server->side) && server->health == MIG_HEALTH_SERVING &&
+            refusal(drained, facts, server)[0] == '\0')
             return true;
+    }
     return false;
 }
 
-static bool must_return(enum mig_traffic traffic, const struct mig_facts *facts,
-                        const struct mig_server_facts *server, bool is_any_admitted, bool has_preferred)
+static void judge(struct mig_route *route, const char *refusal, bool is_other_side,
+                  const struct mig_server_facts *server)
 {
-    if (!is_member(facts, server))
-        return is_any_admitted;
+    route->reason = refusal;
+    if (route->reason[0] == '\0' && is_other_side)
+        route->reason = "the plan prefers the other side";
+    route->is_eligible = route->reason[0] == '\0';
+    if (route->is_eligible && server->health != MIG_HEALTH_SERVING)
+        route->reason = "not serving";
+    route->is_admitted = route->reason[0] == '\0';
+}
+
+static bool must_empty(enum mig_traffic traffic, const struct mig_facts *facts,
+                       const struct mig_server_facts *server, const struct mig_route *route,
+                       bool has_preferred)
+{
+    if (!is_member(facts, server) || route->is_drained)
+        return true;
     return traffic == MIG_TRAFFIC_TARGETS && server->side == MIG_SIDE_SOURCE && has_preferred;
 }
 
-void mig_route(enum mig_traffic traffic, const struct mig_facts *facts, struct mig_routes *ret_routes)
+void mig_route(enum mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
+               struct mig_routes *ret_routes)
 {
-    bool has_preferred = any_preferred(traffic, facts);
-    bool is_any_admitted = false;
+    bool has_preferred = any_preferred(traffic, drained, facts);
     ret_routes->count = facts->server_count;
     for (uint32_t i = 0; i < facts->server_count; i++) {
         const struct mig_server_facts *server = &facts->servers[i];
         struct mig_route *route = &ret_routes->routes[i];
-        *route = (struct mig_route){.id = server->id, .reason = refusal(facts, server)};
-        if (route->reason[0] == '\0' && has_preferred && !prefers(traffic, server->side))
-            route->reason = "the plan prefers the other side";
-        route->is_admitted = route->reason[0] == '\0';
-        is_any_admitted = is_any_admitted || route->is_admitted;
+        *route = (struct mig_route){.id = server->id, .is_drained = mig_drained_has(drained, server->id)};
+        judge(route, refusal(drained, facts, server), has_preferred && !prefers(traffic, server->side),
+              server);
     }
-    for (uint32_t i = 0; i < facts->server_count; i++)
-        ret_routes->routes[i].return_sessions =
-            must_return(traffic, facts, &facts->servers[i], is_any_admitted, has_preferred);
+    bool is_any_admitted = mig_routes_admit(ret_routes); /* sessions need somewhere to go */
+    for (uint32_t i = 0; i < facts->server_count; i++) {
+        struct mig_route *route = &ret_routes->routes[i];
+        route->empties =
+            is_any_admitted && must_empty(traffic, facts, &facts->servers[i], route, has_preferred);
+    }
+}
+
+bool mig_routes_admit(const struct mig_routes *routes)
+{
+    for (uint32_t i = 0; i < routes->count; i++)
+        if (routes->routes[i].is_admitted)
+            return true;
+    return false;
 }

@@ -1,17 +1,20 @@
-/* Which servers admit sessions now, and which must give theirs back (design.md §1: routing comes from the
- * observed config and health; the sides of the file are labels). Pure function of the plan's phase and the
- * facts; the control thread turns it into directives for the workers. */
+/* Which servers admit sessions now, and which must give theirs away (design.md §1: routing comes from the
+ * observed config and health; the sides of the file are labels). Pure function of the plan's phase, what an
+ * operator has drained and the facts; the control thread turns it into directives for the workers. */
 #ifndef MIGRATE_ROUTING_H
 #define MIGRATE_ROUTING_H
 
+#include "migrate/drained.h"
 #include "migrate/engine.h"
 #include "migrate/facts.h"
 
 struct mig_route {
     int32_t id;
-    bool is_admitted;     /* new and returning sessions may go there */
-    bool return_sessions; /* sessions on it are to be returned, at the plan's pace */
-    const char *reason;   /* why not admitted, constant; "" when admitted */
+    bool is_eligible;   /* sessions may go there whenever it serves */
+    bool is_admitted;   /* eligible, and probes say that it serves */
+    bool empties;       /* its sessions leave, at the plan's pace: moved, or returned if they can't be */
+    bool is_drained;    /* by an operator */
+    const char *reason; /* why not admitted, constant; "" when admitted */
 };
 
 struct mig_routes {
@@ -19,12 +22,16 @@ struct mig_routes {
     struct mig_route routes[MIG_SERVERS_MAX];
 };
 
-/* Rules: (1) not serving: not admitted. (2) Config observed: only its members; a removed server, or a target
- * that is not a voter yet, never; sessions on a non-member are returned as soon as a member is admitted.
- * (3) Config not observable (standalone, 3.4, no admin session yet): sources that serve. (4) Until the
- * switch is open the sources among the members, from then on the targets; when none of the preferred side
- * serves, the other side's members. (5) Switch open and the plan neither paused nor failed: sources return
- * their sessions as long as a target is admitted. */
-void mig_route(enum mig_traffic traffic, const struct mig_facts *facts, struct mig_routes *ret_routes);
+/* Rules: (1) Config observed: only its members are eligible; a removed server, or a target that is not a
+ * voter yet, never; a non-member empties as soon as a member is admitted. (2) Config not observable
+ * (standalone, 3.4, no admin session yet): the sources. (3) Not a drained one, and it empties as soon as
+ * another is admitted. (4) Not a full one. (5) Until the switch is open the sources among them, from then on
+ * the targets; when none of the preferred side serves, the other side's. (6) Switch open and the plan neither
+ * paused nor failed: the sources empty as long as a target is admitted. Whether a server serves right now
+ * decides only who is admitted: workers learn of a server's loss before any probe does. */
+void mig_route(enum mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
+               struct mig_routes *ret_routes);
+
+bool mig_routes_admit(const struct mig_routes *routes); /* anybody at all */
 
 #endif

@@ -27,10 +27,11 @@ static const uint32_t next_phases[MIG_PHASE_COUNT] = {
 
 #define CAN(name)   (1u << MIG_COMMAND_##name)
 #define CAN_RUNNING (CAN(CONFIRM) | CAN(PAUSE) | CAN(RESUME))
+#define CAN_RESTING (CAN(PREFLIGHT) | CAN(START) | CAN(DRAIN) | CAN(UNDRAIN))
 
 /* CONFIRM is let through also where no gate can be closed any more, because a repeated one answers OK. */
 static const uint32_t commands[MIG_PHASE_COUNT] = {
-    [MIG_PHASE_IDLE] = CAN(PREFLIGHT) | CAN(START),
+    [MIG_PHASE_IDLE] = CAN_RESTING,
     [MIG_PHASE_PREFLIGHT] = CAN_RUNNING,
     [MIG_PHASE_JOINING] = CAN_RUNNING,
     [MIG_PHASE_ADDING] = CAN_RUNNING,
@@ -38,10 +39,10 @@ static const uint32_t commands[MIG_PHASE_COUNT] = {
     [MIG_PHASE_SWITCHING] = CAN_RUNNING,
     [MIG_PHASE_REMOVING] = CAN_RUNNING,
     [MIG_PHASE_VERIFYING] = CAN_RUNNING,
-    [MIG_PHASE_FINISHED] = CAN(PREFLIGHT) | CAN(START) | CAN(CONFIRM),
+    [MIG_PHASE_FINISHED] = CAN_RESTING | CAN(CONFIRM),
     [MIG_PHASE_ROLLING_BACK] = 0,
     [MIG_PHASE_ROLLED_BACK] = 0,
-    [MIG_PHASE_FAILED] = CAN(PREFLIGHT) | CAN(START) | CAN(CONFIRM) | CAN(RETRY),
+    [MIG_PHASE_FAILED] = CAN_RESTING | CAN(CONFIRM) | CAN(RETRY),
 };
 
 static const char *const gate_names[MIG_GATE_COUNT] = {"", "switch", "remove", "finish"};

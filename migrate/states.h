@@ -35,7 +35,9 @@ enum mig_phase {
     X(PAUSE, "pause")                                                                                        \
     X(RESUME, "resume")                                                                                      \
     X(RETRY, "retry")                                                                                        \
-    X(ROLLBACK, "rollback")
+    X(ROLLBACK, "rollback")                                                                                  \
+    X(DRAIN, "drain")                                                                                        \
+    X(UNDRAIN, "undrain")
 
 enum mig_command_kind {
 #define MIG_COMMAND_ENUM(name, text) MIG_COMMAND_##name,

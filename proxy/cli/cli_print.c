@@ -98,6 +98,7 @@ static void print_server_table(FILE *out, const json_t *servers)
                                             {"zxid", "zxid", false},
                                             {"admitted", "admitted", false},
                                             {"drains", "draining", false},
+                                            {"drained", "drained", false},
                                             {"version", "version", false},
                                             {"address", "address", false},
                                             {"reason", "reason", false}};

@@ -109,9 +109,15 @@ bool px_control_is_busy(const struct px_control *control); /* a hold or a reconf
 
 /* ops.c: the admin port's table. */
 extern const struct px_admin_ops px_control_ops;
+void px_control_answer_preflights(struct px_control *control); /* those whose probes have answered */
+
+/* ops_command.c: its commands. */
+void px_control_command(void *context, struct px_admin_reply reply, enum px_admin_command kind,
+                        const struct px_admin_args *args);
+void px_control_drain(void *context, struct px_admin_reply reply, int32_t server_id);
+void px_control_undrain(void *context, struct px_admin_reply reply, int32_t server_id);
 /* A record is on disk, or nothing queued will be: answers the commands that wait for it. */
 void px_control_answer_commands(struct px_control *control, uint64_t seq, enum rc rc, const char *why);
-void px_control_answer_preflights(struct px_control *control); /* those whose probes have answered */
 
 /* reload.c */
 enum rc px_control_reload(struct px_control *control, struct err *err) RC_MUST_CHECK;

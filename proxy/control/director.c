@@ -80,13 +80,14 @@ static bool has_watch_modes(const char *version)
 }
 
 static void fill_server(struct px_server_directive *out, const struct mig_server_facts *server,
-                        const struct mig_route *route, const struct mig_address *address)
+                        const struct mig_route *route, bool is_leader, const struct mig_address *address)
 {
     *out = (struct px_server_directive){
         .in_use = true,
-        .admit = route->is_admitted,
+        .admit = route->is_eligible,
         .is_serving = server->health == MIG_HEALTH_SERVING,
-        .empties = route->return_sessions,
+        .empties = route->empties,
+        .is_leader = is_leader,
         .check_is_harmful = check_is_harmful(server->srvr.version),
         .has_watch_modes = has_watch_modes(server->srvr.version),
         .id = server->id,
@@ -121,7 +122,7 @@ static void fill(const struct px_director *director, const struct conf *conf, co
         const struct mig_server_facts *server = &facts->servers[i];
         uint32_t slot = px_fleet_slot(director->fleet, server->id);
         if (slot != PX_SLOT_NONE)
-            fill_server(&out->servers[slot], server, &routes->routes[i],
+            fill_server(&out->servers[slot], server, &routes->routes[i], server->id == view->leader.id,
                         px_fleet_address(director->fleet, server->id));
     }
     for (int side = 0; side < PX_SIDE_COUNT; side++)

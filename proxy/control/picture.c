@@ -30,8 +30,9 @@ static void observe_hold(struct px_control *control)
 
 void px_control_judge(struct px_control *control)
 {
-    mig_engine_view(control->engine, &control->facts, &control->view);
-    mig_route(mig_engine_traffic(control->engine), &control->facts, &control->routes);
+    const struct mig_engine *engine = control->engine;
+    mig_engine_view(engine, &control->facts, &control->view);
+    mig_route(mig_engine_traffic(engine), mig_engine_drained(engine), &control->facts, &control->routes);
 }
 
 void px_control_observe(struct px_control *control)

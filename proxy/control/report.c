@@ -172,7 +172,8 @@ static void fill_server(Zkf__Server *out, char *address, const struct mig_server
     out->reason = text_of(server->health == MIG_HEALTH_SERVING ? route->reason : server->health_reason);
     PUT(out, config_version,
         server->conf && server->conf->has_membership ? (uint64_t)server->conf->membership.version : 0);
-    PUT(out, draining, route->return_sessions);
+    PUT(out, draining, route->empties);
+    PUT(out, drained, route->is_drained);
     PUT(out, admitted, route->is_admitted);
     PUT(out, observed_at, wall_of(facts, server->srvr_at_ms));
 }

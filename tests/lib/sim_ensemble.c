@@ -196,11 +196,16 @@ static void observe(struct sim *sim)
     };
 }
 
+void sim_routes(const struct sim *sim, struct mig_routes *ret_routes)
+{
+    mig_route(mig_engine_traffic(sim->engine), mig_engine_drained(sim->engine), &sim->facts, ret_routes);
+}
+
 /* Workers: sessions leave where they must, and go where they are admitted. */
 static void move_sessions(struct sim *sim)
 {
     struct mig_routes routes;
-    mig_route(mig_engine_traffic(sim->engine), &sim->facts, &routes);
+    sim_routes(sim, &routes);
     sim->detached -= sim->detached > 0;
     int32_t to = 0;
     for (uint32_t i = 0; i < routes.count; i++)
@@ -209,7 +214,7 @@ static void move_sessions(struct sim *sim)
             to = routes.routes[i].id;
     for (uint32_t i = 0; to != 0 && sim->hold_id == 0 && i < routes.count; i++) {
         struct sim_server *server = &sim->servers[i];
-        bool leaves = routes.routes[i].return_sessions || !server->is_up;
+        bool leaves = routes.routes[i].empties || !server->is_up;
         if (leaves && server->sessions > 0 && server->id != to) {
             server->sessions--;
             sim_server(sim, to)->sessions++;
@@ -459,7 +464,7 @@ static void run_effects(struct sim *sim)
 
 struct mig_answer sim_command(struct sim *sim, enum mig_command_kind kind, const char *gate)
 {
-    struct mig_command command = {.kind = kind, .nonce = 0xabcd, .gate = gate};
+    struct mig_command command = {.kind = kind, .nonce = 0xabcd, .gate = gate, .server = 2};
     mig_engine_view(sim->engine, &sim->facts, &sim->view);
     command.plan_id = kind == MIG_COMMAND_CONFIRM ? sim->view.plan_id : NULL;
     struct mig_answer answer;
@@ -467,6 +472,16 @@ struct mig_answer sim_command(struct sim *sim, enum mig_command_kind kind, const
     mig_engine_command(sim->engine, &sim->facts, &command, &answer, &sim->effects);
     enqueue(sim);
     mig_engine_view(sim->engine, &sim->facts, &sim->view);
+    return answer;
+}
+
+struct mig_answer sim_drain(struct sim *sim, enum mig_command_kind kind, int32_t server)
+{
+    const struct mig_command command = {.kind = kind, .server = server};
+    struct mig_answer answer;
+    observe(sim);
+    mig_engine_command(sim->engine, &sim->facts, &command, &answer, &sim->effects);
+    enqueue(sim);
     return answer;
 }
 

@@ -88,7 +88,9 @@ void sim_elect(struct sim *sim, int32_t leader); /* a new epoch */
 void sim_foreign_config(struct sim *sim, int32_t removed);
 
 struct mig_answer sim_command(struct sim *sim, enum mig_command_kind kind, const char *gate);
-void sim_start(struct sim *sim, const char *accept); /* asserts that it was allowed */
+struct mig_answer sim_drain(struct sim *sim, enum mig_command_kind kind, int32_t server); /* DRAIN, UNDRAIN */
+void sim_routes(const struct sim *sim, struct mig_routes *ret_routes); /* of the engine's present state */
+void sim_start(struct sim *sim, const char *accept);                   /* asserts that it was allowed */
 void sim_tick(struct sim *sim);
 /* Ticks until the phase is reached, at most max_ms of simulated time; false = not reached. */
 bool sim_until(struct sim *sim, enum mig_phase phase, int64_t max_ms);

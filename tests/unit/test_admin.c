@@ -88,6 +88,24 @@ static void op_joiner_config(void *context, struct px_admin_reply reply, int32_t
     px_admin_reply_files(reply, server_id, files, 2);
 }
 
+static void op_drain(void *context, struct px_admin_reply reply, int32_t server_id)
+{
+    char what[32];
+
+    (void)snprintf(what, sizeof what, "drain %d", server_id);
+    remember(context, what);
+    px_admin_reply_done(reply, "taken");
+}
+
+static void op_undrain(void *context, struct px_admin_reply reply, int32_t server_id)
+{
+    char what[32];
+
+    (void)snprintf(what, sizeof what, "undrain %d", server_id);
+    remember(context, what);
+    px_admin_reply_error(reply, 404, "no_such_server", "none", "");
+}
+
 static void op_command(void *context, struct px_admin_reply reply, enum px_admin_command command,
                        const struct px_admin_args *args)
 {
@@ -109,6 +127,8 @@ static const struct px_admin_ops ops = {
     .metrics = op_metrics,
     .joiner_config = op_joiner_config,
     .command = op_command,
+    .drain = op_drain,
+    .undrain = op_undrain,
 };
 
 static int setup(void **state)
@@ -254,6 +274,10 @@ static void test_commands_get_their_arguments(void **state)
     assert_answer(call(fake, "POST /v1/migration/resume", "", ""), 200, "taken");
     assert_answer(call(fake, "POST /v1/migration/retry", "", ""), 200, "taken");
     assert_string_equal(fake->called, "retry");
+    assert_answer(call(fake, "POST /v1/servers/4/drain", "", ""), 200, "taken");
+    assert_string_equal(fake->called, "drain 4");
+    assert_answer(call(fake, "POST /v1/servers/254/undrain", "", ""), 404, "\"code\":\"no_such_server\"");
+    assert_string_equal(fake->called, "undrain 254");
     assert_answer(call(fake, "POST /v1/migration/rollback", "", ""), 409,
                   "{\"error\":{\"code\":\"wrong_phase\",\"message\":\"a \\\"finished\\\" plan stays\","
                   "\"hint\":\"start a new plan\\n\"}}");
@@ -288,8 +312,7 @@ static void test_what_is_not_there(void **state)
 
 static void test_calls_of_later_versions(void **state)
 {
-    static const char *const calls[] = {"POST /v1/servers/4/drain", "POST /v1/servers/4/undrain",
-                                        "GET /v1/report", "GET /v1/events", "POST /v1/verify"};
+    static const char *const calls[] = {"GET /v1/report", "GET /v1/events", "POST /v1/verify"};
 
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
         assert_answer(call(*state, calls[i], "", ""), 501, "\"code\":\"not_implemented\"");

@@ -45,7 +45,7 @@ static void test_matrix(void **state)
             assert_int_equal(answer.rc == RC_OK, can);
             assert_int_equal(answer.http_status == 200, can);
             assert_int_equal(answer.code[0] == '\0', can);
-            assert_int_equal(answer.message[0] == '\0', can);
+            assert_true(can || answer.message[0] != '\0');
             sim_free(sim);
         }
 }

@@ -153,6 +153,7 @@ static void fill_record(struct mig_record *record, enum mig_record_kind kind)
     record->from_version = 0x200000001;
     record->via = 3;
     record->version = 0x7fffffffffffffff;
+    record->server = 254;
     snprintf(record->text, sizeof record->text, "why \xc3\xa4");
 }
 
@@ -169,6 +170,7 @@ static void assert_same_record(const struct mig_record *a, const struct mig_reco
     assert_int_equal(a->from_version, b->from_version);
     assert_int_equal(a->via, b->via);
     assert_int_equal(a->version, b->version);
+    assert_int_equal(a->server, b->server);
     assert_string_equal(a->text, b->text);
 }
 

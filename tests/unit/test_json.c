@@ -35,7 +35,7 @@ static void test_defaults_are_emitted(void **state)
     assert_json(&server.base, "{\"id\":0,\"side\":\"source\",\"role\":\"none\",\"mode\":\"unknown\","
                               "\"address\":\"\",\"version\":\"\",\"zxid\":\"0x0\",\"lag\":-1,\"sessions\":0,"
                               "\"health\":\"unknown\",\"reason\":\"\",\"config_version\":\"0x0\","
-                              "\"draining\":false,\"admitted\":false,\"observed_at\":0}");
+                              "\"draining\":false,\"admitted\":false,\"observed_at\":0,\"drained\":false}");
 }
 
 static void test_identifiers_numbers_and_lists(void **state)

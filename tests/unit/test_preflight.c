@@ -17,6 +17,7 @@ struct world {
     struct mig_plan plan;
     struct mig_probes probes;
     struct mig_switches switches;
+    struct mig_drained drained;
     struct mig_findings findings;
 };
 
@@ -53,7 +54,7 @@ static struct mig_server_facts *server(struct world *w, int32_t id)
 
 static void judge(struct world *w)
 {
-    mig_preflight(&w->plan, &w->sim->facts, &w->probes, &w->switches, &w->findings);
+    mig_preflight(&w->plan, &w->sim->facts, &w->probes, &w->drained, &w->switches, &w->findings);
 }
 
 static const struct mig_finding *found(struct world *w, const char *id)

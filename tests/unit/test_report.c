@@ -87,6 +87,7 @@ static void test_servers(void **state)
     source->srvr_at_ms = 4000;
     source->srvr.zxid = 0x10000000a;
     source->our_sessions = 3;
+    p->routes.routes[0].is_drained = p->routes.routes[0].empties = true;
     p->facts.servers[1].srvr_at_ms = 4000;
     p->facts.servers[1].srvr.zxid = 0x200000001; /* another epoch: no subtraction */
     fill(report, p);
@@ -99,6 +100,8 @@ static void test_servers(void **state)
     assert_int_equal(servers->servers[0]->lag, 6);
     assert_int_equal(servers->servers[1]->lag, -1);
     assert_int_equal(servers->servers[0]->sessions, 3);
+    assert_true(servers->servers[0]->drained && servers->servers[0]->draining);
+    assert_false(servers->servers[1]->drained || servers->servers[1]->draining);
     assert_int_equal(servers->servers[0]->observed_at, 999000); /* one second before the wall clock */
     free(p);
     px_report_free(report);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -24,20 +25,35 @@ static int teardown(void **state)
     return 0;
 }
 
-/* One letter per server: A admitted, R returns its sessions, B both, - none. */
-static void assert_routes(struct sim *sim, enum mig_traffic traffic, const char *expected)
+/* Per server: A admitted, e eligible but not serving, D empties (drains away), - none. No server both admits
+ * and empties. */
+static void assert_drained_routes(struct sim *sim, const struct mig_drained *drained,
+                                  enum mig_traffic traffic, const char *expected)
 {
     struct mig_routes routes;
     char seen[SIM_SERVERS + 1] = "";
-    mig_route(traffic, &sim->facts, &routes);
+    mig_route(traffic, drained, &sim->facts, &routes);
     assert_int_equal(routes.count, SIM_SERVERS);
     for (uint32_t i = 0; i < routes.count; i++) {
         const struct mig_route *route = &routes.routes[i];
-        seen[i] = (char)(route->is_admitted ? (route->return_sessions ? 'B' : 'A')
-                                            : (route->return_sessions ? 'R' : '-'));
+        seen[i] = '-';
+        if (route->is_eligible)
+            seen[i] = route->is_admitted ? 'A' : 'e';
+        else if (route->empties)
+            seen[i] = 'D';
+        assert_false(route->is_eligible && route->empties);
         assert_int_equal(route->is_admitted, route->reason[0] == '\0');
+        assert_true(route->is_eligible || !route->is_admitted);
+        assert_int_equal(route->is_drained, mig_drained_has(drained, route->id));
     }
     assert_string_equal(seen, expected);
+    assert_int_equal(mig_routes_admit(&routes), strchr(expected, 'A') != NULL);
+}
+
+static void assert_routes(struct sim *sim, enum mig_traffic traffic, const char *expected)
+{
+    static const struct mig_drained nobody;
+    assert_drained_routes(sim, &nobody, traffic, expected);
 }
 
 static void all_are_members(struct sim *sim)
@@ -49,10 +65,10 @@ static void all_are_members(struct sim *sim)
 static void test_members_only(void **state)
 {
     struct sim *sim = *state;
-    assert_routes(sim, MIG_TRAFFIC_MEMBERS, "AAARRR");
-    assert_routes(sim, MIG_TRAFFIC_SOURCES, "AAARRR");
+    assert_routes(sim, MIG_TRAFFIC_MEMBERS, "AAADDD");
+    assert_routes(sim, MIG_TRAFFIC_SOURCES, "AAADDD");
     /* Switched too early would still not route to a server that is no voter. */
-    assert_routes(sim, MIG_TRAFFIC_TARGETS, "AAARRR");
+    assert_routes(sim, MIG_TRAFFIC_TARGETS, "AAADDD");
 }
 
 static void test_before_and_after_the_switch(void **state)
@@ -61,7 +77,7 @@ static void test_before_and_after_the_switch(void **state)
     all_are_members(sim);
     assert_routes(sim, MIG_TRAFFIC_MEMBERS, "AAAAAA");
     assert_routes(sim, MIG_TRAFFIC_SOURCES, "AAA---");
-    assert_routes(sim, MIG_TRAFFIC_TARGETS, "RRRAAA");
+    assert_routes(sim, MIG_TRAFFIC_TARGETS, "DDDAAA");
     assert_routes(sim, MIG_TRAFFIC_TARGETS_STILL, "---AAA");
 }
 
@@ -72,8 +88,8 @@ static void test_forgotten_plan(void **state)
     all_are_members(sim);
     for (int32_t id = 1; id <= 3; id++)
         mig_config_remove(&sim->config, id);
-    assert_routes(sim, MIG_TRAFFIC_MEMBERS, "RRRAAA");
-    assert_routes(sim, MIG_TRAFFIC_SOURCES, "RRRAAA");
+    assert_routes(sim, MIG_TRAFFIC_MEMBERS, "DDDAAA");
+    assert_routes(sim, MIG_TRAFFIC_SOURCES, "DDDAAA");
 }
 
 static void test_health(void **state)
@@ -82,12 +98,12 @@ static void test_health(void **state)
     all_are_members(sim);
     sim->facts.servers[4].health = MIG_HEALTH_NOT_SERVING;
     sim->facts.servers[5].health = MIG_HEALTH_FULL;
-    assert_routes(sim, MIG_TRAFFIC_TARGETS, "RRRA--");
+    assert_routes(sim, MIG_TRAFFIC_TARGETS, "DDDAe-");
     sim->facts.servers[3].health = MIG_HEALTH_DOWN; /* no target is left: better a source than nobody */
-    assert_routes(sim, MIG_TRAFFIC_TARGETS, "AAA---");
+    assert_routes(sim, MIG_TRAFFIC_TARGETS, "AAAee-");
     for (uint32_t i = 0; i < 3; i++)
         sim->facts.servers[i].health = MIG_HEALTH_DOWN;
-    assert_routes(sim, MIG_TRAFFIC_TARGETS, "------");
+    assert_routes(sim, MIG_TRAFFIC_TARGETS, "eeeee-"); /* who serves first is taken */
 }
 
 static void test_config_not_observable(void **state)
@@ -95,7 +111,40 @@ static void test_config_not_observable(void **state)
     struct sim *sim = *state;
     sim->facts.config = NULL;
     sim->facts.servers[1].health = MIG_HEALTH_UNKNOWN;
-    assert_routes(sim, MIG_TRAFFIC_MEMBERS, "A-ARRR");
+    assert_routes(sim, MIG_TRAFFIC_MEMBERS, "AeADDD");
+}
+
+static void test_drained(void **state)
+{
+    struct sim *sim = *state;
+    struct mig_drained drained = {0};
+    all_are_members(sim);
+    assert_int_equal(mig_drained_set(&drained, 2, true), RC_OK);
+    assert_drained_routes(sim, &drained, MIG_TRAFFIC_MEMBERS, "ADAAAA");
+    assert_drained_routes(sim, &drained, MIG_TRAFFIC_SOURCES, "ADA---"); /* of a failed plan */
+    for (uint32_t i = 0; i < SIM_SERVERS; i++)
+        if (i != 1)
+            sim->facts.servers[i].health = MIG_HEALTH_DOWN;
+    /* Nobody could take its sessions: they stay, but no new ones come. */
+    assert_drained_routes(sim, &drained, MIG_TRAFFIC_MEMBERS, "e-eeee");
+    assert_int_equal(mig_drained_set(&drained, 2, false), RC_OK);
+    assert_drained_routes(sim, &drained, MIG_TRAFFIC_MEMBERS, "eAeeee");
+}
+
+static void test_drained_ids(void **state)
+{
+    (void)state;
+    struct mig_drained drained = {0};
+    char text[32];
+    assert_false(mig_drained_any(&drained));
+    assert_int_equal(mig_drained_set(&drained, 254, true), RC_OK);
+    assert_int_equal(mig_drained_set(&drained, 9, true), RC_OK);
+    assert_int_equal(mig_drained_set(&drained, -1, true), RC_INVALID);
+    assert_int_equal(mig_drained_set(&drained, MIG_DRAINED_IDS, true), RC_INVALID);
+    assert_false(mig_drained_has(&drained, INT32_MAX));
+    mig_drained_ids(&drained, text, sizeof(text));
+    assert_string_equal(text, "9,254");
+    assert_true(mig_drained_any(&drained));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -104,7 +153,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_members_only), TEST(test_before_and_after_the_switch), TEST(test_forgotten_plan),
-        TEST(test_health),       TEST(test_config_not_observable),
+        TEST(test_health),       TEST(test_config_not_observable),       TEST(test_drained),
+        TEST(test_drained_ids),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
