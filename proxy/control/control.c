@@ -76,11 +76,19 @@ static struct px_words_facts words_facts(void *context)
 
 /* --- the tick --- */
 
+/* For a server: connects, sessions that lost theirs, or everybody while no server shows that it serves. */
+static bool clients_wait(const struct px_control *control)
+{
+    const struct px_crew_totals totals = px_crew_totals(control->crew);
+    return totals.waiting > 0 || totals.detached > 0 ||
+           (totals.clients > 0 && mig_facts_nobody_serves(&control->facts));
+}
+
 static int32_t tick_ms(const struct px_control *control)
 {
     if (px_director_hold_id(control->director) != 0 || control->ending != PX_RUNNING)
         return TICK_HOLD_MS;
-    return mig_engine_plan_runs(control->engine) ? TICK_PLAN_MS : TICK_IDLE_MS;
+    return mig_engine_plan_runs(control->engine) || clients_wait(control) ? TICK_PLAN_MS : TICK_IDLE_MS;
 }
 
 /* May bring the tick nearer, never puts it off: wakes can come more often than ticks for as long as connects
@@ -140,6 +148,15 @@ static void reload_if_wanted(struct px_control *control)
         control->wants_reload = px_control_reload(control, &err) == RC_AGAIN; /* the rest is logged there */
 }
 
+/* Who serves next should be seen at once; and as long as nobody can, no session expires (directive.h). */
+static void kick_if_clients_wait(struct px_control *control, int64_t now_ms)
+{
+    if (!clients_wait(control) || now_ms - control->waiting_kick_ms < TICK_PLAN_MS)
+        return;
+    control->waiting_kick_ms = now_ms;
+    px_fleet_kick(control->fleet, MIG_PROBE_SRVR);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -153,6 +170,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     px_fleet_set_interval(control->fleet, interval_ms);
     px_fleet_tick(control->fleet, now_ms);
     px_control_drive(control, &tick);
+    kick_if_clients_wait(control, now_ms);
     if (!px_director_leader_leaves(control->director)) /* a session of ours would be a transaction */
         px_links_tick(control->links, &control->facts, interval_ms);
     px_crew_tick(control->crew, now_ms);

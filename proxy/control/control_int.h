@@ -79,6 +79,7 @@ struct px_control {
     struct px_queued_event **queue_tail;
     struct px_preflight_calls preflights;
     struct px_command_call commands[PX_COMMAND_CALLS_MAX];
+    int64_t waiting_kick_ms; /* last probes asked for because clients wait */
     uint64_t refused_clients;
     uint32_t next_nonce;
     bool is_ready;

@@ -13,6 +13,7 @@ struct px_director {
     struct px_fleet *fleet;
     struct px_directive *current; /* one reference */
     struct px_hold hold;
+    int64_t nobody_expires_ms; /* the latest ever seen */
     bool is_stopping;
     int64_t stop_deadline_ms;
 };
@@ -132,6 +133,7 @@ static void fill(const struct px_director *director, const struct conf *conf, co
     out->moves_per_second = (uint32_t)(view->plan ? view->plan->switch_rate : conf->switch_rate);
     out->quiesce_timeout_ms = (uint32_t)conf->quiesce_timeout_ms;
     out->hold = director->hold;
+    out->nobody_expires_ms = director->nobody_expires_ms;
     out->has_leader = view->leader.id >= 0;
     snprintf(out->why_waiting, sizeof out->why_waiting, "%s",
              out->has_leader ? "no admitted server serves" : "the ensemble has no leader");
@@ -151,8 +153,11 @@ enum rc px_director_update(struct px_director *director, const struct conf *conf
                            const struct mig_view *view)
 {
     struct px_directive *next = px_directive_next(director->current);
+    int64_t no_quorum_ms = mig_facts_no_quorum_ms(facts);
     if (!next)
         return RC_NOMEM;
+    if (no_quorum_ms > director->nobody_expires_ms)
+        director->nobody_expires_ms = no_quorum_ms;
     fill(director, conf, facts, routes, view, next);
     if (director->current->version > 0 && same_content(director->current, next)) {
         px_directive_unref(next);
