@@ -52,8 +52,10 @@ struct px_session_counts px_control_counts(const struct px_control *control)
 {
     const struct px_crew *crew = control->crew;
     return (struct px_session_counts){
+        .moved = px_crew_metric(crew, PX_METRIC_MOVE_DONE),
         .returned = px_crew_metric(crew, PX_METRIC_CLOSED_RETURNED),
-        .failed = px_crew_metric(crew, PX_METRIC_CLOSED_UNKNOWN_OUTCOME),
+        .failed = px_crew_metric(crew, PX_METRIC_MOVE_LOST) + px_crew_metric(crew, PX_METRIC_REATTACH_LOST) +
+                  px_crew_metric(crew, PX_METRIC_CLOSED_UNKNOWN_OUTCOME),
         .expired = px_crew_metric(crew, PX_METRIC_CLOSED_EXPIRED),
     };
 }

@@ -74,7 +74,7 @@ static struct picture *picture_new(void)
 
 static void fill(struct px_report *report, const struct picture *p)
 {
-    const struct px_session_counts counts = {.returned = 7, .expired = 1};
+    const struct px_session_counts counts = {.moved = 9, .returned = 7, .failed = 2, .expired = 1};
     px_report_fill(report, &p->view, &p->facts, &p->routes, &counts);
 }
 
@@ -115,7 +115,9 @@ static void test_failed_is_told_only_when_failed(void **state)
     p->view.phase = MIG_PHASE_ADDING;
     fill(report, p);
     assert_null(px_report_status(report)->failed);
+    assert_int_equal(px_report_status(report)->sessions->moved, 9);
     assert_int_equal(px_report_status(report)->sessions->returned, 7);
+    assert_int_equal(px_report_status(report)->sessions->failed, 2);
     p->view.phase = MIG_PHASE_FAILED;
     p->view.failed_phase = MIG_PHASE_ADDING;
     p->view.failed_reason = "server 4 is not synced";
