@@ -41,7 +41,10 @@ static void note_result(struct px_link *link, enum px_dial_result result)
 
     atomic_fetch_add_explicit(&worker->shared->slots[attempt->slot].dials[result], 1, memory_order_relaxed);
     *(is_answer ? &worker->slot_ok_ms : &worker->slot_failed_ms)[attempt->slot] = worker->now_ms;
-    attempt->was_heard = attempt->was_heard || result != PX_DIAL_REFUSED;
+    if (result == PX_DIAL_REFUSED)
+        attempt->refused |= 1ull << attempt->slot;
+    else
+        attempt->refused = 0;
     if (is_answer || px_link_is_dead(link))
         return;
     px_metric_add(worker->metrics, PX_METRIC_CONNECT_RETRIED, 1);
@@ -305,15 +308,29 @@ bool px_link_has_taker(const struct px_link *link)
     return px_route_pick(link->worker->directive, link->worker->shared, &ask, &slot) == PX_ROUTE_FOUND;
 }
 
+/* Nobody listens anywhere, the server it came from included: a client of its own would know at once, too. */
+static bool is_hopeless(const struct px_link *link)
+{
+    const struct px_directive *directive = link->worker->directive;
+    const struct px_attempt *attempt = link->attempt;
+
+    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++) {
+        const struct px_server_directive *server = &directive->servers[slot];
+        bool counts = server->in_use && (server->admit || slot == link->slot);
+        if (counts && (attempt->refused >> slot & 1) == 0)
+            return false;
+    }
+    return attempt->refused != 0;
+}
+
 /* All were tried. A session that was cut off goes on trying, its last server included. */
 static void step_unrouted(struct px_link *link)
 {
     struct px_attempt *attempt = link->attempt;
     struct px_event event = px_link_event(link, PX_EVENT_UNROUTED);
 
-    event.is_hopeless = attempt->may_go_home && attempt->tried != 0 && !attempt->was_heard;
+    event.is_hopeless = is_hopeless(link);
     attempt->tried = 0;
-    attempt->was_heard = false;
     attempt->may_go_home = true;
     px_link_step(link, &event);
     if (px_session_state(link->core) == PX_SESSION_SEEKING)

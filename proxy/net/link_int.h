@@ -27,12 +27,12 @@ struct px_attempt {
     struct px_conn next;
     uint32_t slot;    /* being dialled; PX_SLOT_NONE = none */
     uint64_t tried;   /* bit per slot, since the last pause */
+    uint64_t refused; /* bit per slot: nobody listened; of those since somebody did */
     bool has_place;   /* one of the slot's PX_CONNECTS_MAX */
     bool is_dialled;  /* TCP was up */
     bool is_answered; /* the ConnectResponse was good */
     bool is_adopted;  /* `next` becomes the link's server as soon as nobody walks its frames */
     bool may_go_home; /* the server it came from is as good as any */
-    bool was_heard;   /* somebody listened, since `tried` was cleared */
     bool has_waited;
     int64_t retry_ms;        /* not before; 0 = at the end of this loop turn */
     int64_t behind_since_ms; /* only its zxid stands against the servers left; 0 = not so */

@@ -50,6 +50,7 @@ struct px_shared_slot {
 struct px_shared_worker {
     alignas(64) _Atomic(uint64_t) directive_version; /* applied */
     _Atomic(uint64_t) hold_id;                       /* the hold in force here, 0 = none */
+    _Atomic(uint32_t) restless_count;                /* sessions that have something outstanding in it */
     _Atomic(uint32_t) unquiesced_count;              /* sessions that are not quiet yet in that hold */
     _Atomic(uint32_t) session_count;                 /* established */
     _Atomic(uint32_t) client_count;                  /* client connections, with those not established */

@@ -33,6 +33,7 @@ static void hold_begin(struct px_worker *worker, const struct px_hold *hold)
     if (worker->hold.id != hold->id) {
         px_metric_add(worker->metrics, PX_METRIC_HOLD_BEGUN, 1);
         worker->lost_in_hold = 0;
+        worker->has_marked = worker->is_marked = false;
     }
     worker->hold = *hold;
     step_covered(worker, PX_SESSION_HELD);
@@ -163,7 +164,7 @@ static uint32_t count_on_slot(const struct px_worker *worker, enum px_session_st
 }
 
 /* Sessions with something outstanding; for scope MOVES: on their way. Those without a server have nothing. */
-static uint32_t count_unquiesced(const struct px_worker *worker, uint32_t moving, uint32_t detached)
+static uint32_t count_restless(const struct px_worker *worker, uint32_t moving, uint32_t detached)
 {
     const uint32_t *counts = worker->link_counts;
 
@@ -177,6 +178,65 @@ static uint32_t count_unquiesced(const struct px_worker *worker, uint32_t moving
            counts[PX_SESSION_ENDING] + counts[PX_SESSION_DIALING] + moving - detached;
 }
 
+/* Only now, with everybody quiet, is a marker the zxid that the reconfig will follow: lasting watches survive
+ * a change of the leader when that can be shown (design.md §4, "Hold"). */
+static bool is_crew_quiet(const struct px_worker *worker)
+{
+    const struct px_shared *shared = worker->shared;
+
+    for (uint32_t i = 0; i < shared->worker_count; i++)
+        if (atomic_load_explicit(&shared->workers[i].hold_id, memory_order_acquire) != worker->hold.id ||
+            atomic_load_explicit(&shared->workers[i].restless_count, memory_order_relaxed) > 0)
+            return false;
+    return true;
+}
+
+static bool has_lasting_watches(const struct px_link *link)
+{
+    const struct px_watch_set *watches = px_session_watches(link->core);
+
+    return px_watch_set_count(watches, ZKP_LIST_PERSISTENT) +
+               px_watch_set_count(watches, ZKP_LIST_RECURSIVE) >
+           0;
+}
+
+static void mark(struct px_worker *worker)
+{
+    struct px_link *link = TAILQ_FIRST(&worker->links[PX_SESSION_HELD]);
+
+    worker->has_marked = true;
+    while (link != NULL) {
+        struct px_link *next = TAILQ_NEXT(link, entry);
+        if (has_lasting_watches(link)) {
+            px_link_step_kind(link, PX_EVENT_PING);
+            px_link_settle(link);
+        }
+        link = next;
+    }
+}
+
+static bool are_markers_back(const struct px_worker *worker)
+{
+    const struct px_link *link;
+
+    TAILQ_FOREACH(link, &worker->links[PX_SESSION_HELD], entry)
+    if (px_session_outstanding(link->core) > 0)
+        return false;
+    return true;
+}
+
+/* Called once per loop turn. 0 = quiet and marked. */
+static uint32_t advance(struct px_worker *worker, uint32_t restless)
+{
+    if (worker->hold.id == 0 || worker->hold.scope == PX_HOLD_MOVES || restless > 0)
+        return restless;
+    if (!worker->has_marked && is_crew_quiet(worker))
+        mark(worker);
+    if (worker->has_marked && !worker->is_marked)
+        worker->is_marked = are_markers_back(worker);
+    return worker->is_marked ? 0 : 1;
+}
+
 void px_worker_publish_hold(struct px_worker *worker)
 {
     struct px_shared_worker *row = &worker->shared->workers[worker->options.index];
@@ -185,12 +245,13 @@ void px_worker_publish_hold(struct px_worker *worker)
         counts[PX_SESSION_SEEKING] + counts[PX_SESSION_JOINING] + counts[PX_SESSION_RESTORING];
     uint32_t detached = transfers == 0 ? 0 : count_detached(worker);
     uint32_t moving = transfers + counts[PX_SESSION_LEAVING];
+    uint32_t restless = count_restless(worker, moving, detached);
 
     atomic_store_explicit(&row->moving_count, moving + counts[PX_SESSION_RETURNING], memory_order_relaxed);
     atomic_store_explicit(&row->lost_count, worker->lost_in_hold, memory_order_relaxed);
     atomic_store_explicit(&row->detached_count, detached, memory_order_relaxed);
-    atomic_store_explicit(&row->unquiesced_count, count_unquiesced(worker, moving, detached),
-                          memory_order_relaxed);
+    atomic_store_explicit(&row->restless_count, restless, memory_order_relaxed);
+    atomic_store_explicit(&row->unquiesced_count, advance(worker, restless), memory_order_relaxed);
     /* Last, and in order: who sees the hold also sees how many are not quiet in it. */
     atomic_store_explicit(&row->hold_id, worker->hold.id, memory_order_release);
 }

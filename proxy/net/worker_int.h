@@ -61,6 +61,8 @@ struct px_worker {
     /* orders */
     struct px_hold hold;     /* in force; id 0 = none */
     uint64_t hold_ended_id;  /* the last one that is over, so that it does not begin again */
+    bool has_marked;         /* all workers were quiet in it: last markers are out */
+    bool is_marked;          /* … and back */
     uint32_t lost_in_hold;   /* sessions whose server was lost in it */
     int64_t own_zxid;        /* for px_event.own_zxid */
     int64_t leave_credit_us; /* token bucket: each move or return costs a second divided by the rate */

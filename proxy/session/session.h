@@ -82,13 +82,13 @@ bool px_session_may_go(enum px_session_state from, enum px_session_state to);
     X(RELEASE, "release")         /* the hold is over */                                                     \
     X(SETTLE, "settle")           /* a batch was walked; is_client_mid_frame, is_server_mid_frame */         \
     X(CLIENT_PING, "client_ping") /* a ping while requests wait; answered (and DROPped) or left waiting */   \
-    X(PING, "ping")               /* ask the server for a sign of life; is_client_mid_frame */               \
-    X(APPLIED, "applied")         /* its server has applied known_zxid (answer to AWAIT_APPLIED) */          \
-    X(SUPERSEDE, "supersede")     /* the client came back elsewhere with the right password */               \
-    X(CONFLICT, "conflict")       /* a server gave out an id that is held here */                            \
-    X(STOP, "stop")               /* close now */                                                            \
-    X(TICK, "tick")               /* time passed; deadlines are looked at; nobody_expires_ms, own_zxid */    \
-    X(CONTINUE, "continue")       /* after has_more */
+    X(PING, "ping")       /* ask the server for a sign of life, HELD: for a marker; is_client_mid_frame */   \
+    X(APPLIED, "applied") /* its server has applied known_zxid (answer to AWAIT_APPLIED) */                  \
+    X(SUPERSEDE, "supersede") /* the client came back elsewhere with the right password */                   \
+    X(CONFLICT, "conflict")   /* a server gave out an id that is held here */                                \
+    X(STOP, "stop")           /* close now */                                                                \
+    X(TICK, "tick")           /* time passed; deadlines are looked at; nobody_expires_ms, own_zxid */        \
+    X(CONTINUE, "continue")   /* after has_more */
 
 enum px_event_kind {
 #define PX_EVENT_ENUM(name, label) PX_EVENT_##name,

@@ -134,11 +134,15 @@ enum px_session_state on_server_lost(struct session_data *data, const struct px_
     return session_lose_server(data, event, actions);
 }
 
-/* A server that hangs may still answer: while a write is under way only the client's patience decides. */
+/* A server that hangs may still answer: a write that is under way is waited for as long as its client would.
+ */
 enum px_session_state on_server_silent(struct session_data *data, const struct px_event *event,
                                        struct px_actions *actions, enum px_session_state here)
 {
-    if (!is_replaceable(data, event) || is_too_late(data, event) ||
+    if (is_too_late(data, event))
+        return session_close(actions,
+                             data->write_count > 0 ? PX_CLOSE_UNKNOWN_OUTCOME : PX_CLOSE_SERVER_GONE);
+    if (!is_replaceable(data, event) ||
         session_seek(data, event, actions, false, PX_SESSION_DEAD) == PX_SESSION_DEAD)
         return here;
     forget_own(data);

@@ -128,7 +128,7 @@ px_handler on_request, on_reply, on_continue, on_active_tick, on_active_ping, on
 px_handler on_bad, on_client_gone, on_superseded, on_conflict, on_stop;
 /* session_quiet.c */
 px_handler on_return, on_hold, on_hold_again, on_move, on_release, on_returning_settle, on_holding_settle,
-    on_leaving_settle, on_quiet_tick, on_held_tick;
+    on_leaving_settle, on_quiet_tick, on_held_tick, on_held_mark;
 /* session_attach.c */
 px_handler on_server_lost, on_server_silent, on_seek_routed, on_seek_unrouted, on_seek_tick, on_old_frame,
     on_old_gone, on_join_dialled, on_join_answer, on_join_failed, on_client_ping;
@@ -197,8 +197,9 @@ enum rc session_watches_frames(const struct session_data *data, int64_t relative
 
 /* session_request.c: `here` is the state to stay in; closeSession leads to ENDING, nonsense to DEAD. */
 uint32_t session_request_need(const struct session_data *data, uint32_t length, struct zkp_slice body);
-/* Sends a ping of ours to the server; false when memory is out. */
-bool session_ping_server(struct session_data *data, const struct px_event *event, struct px_actions *actions);
+/* Sends a request of ours, ping or sync, to the server; false when memory is out. */
+bool session_ask_server(struct session_data *data, const struct px_event *event, struct px_actions *actions,
+                        enum zkp_op_index op);
 /* session_reply.c */
 uint32_t session_reply_need(const struct session_data *data, uint32_t length, struct zkp_slice body);
 /* Answers the local requests at the pipeline's head; sets has_more when the bytes are full. */

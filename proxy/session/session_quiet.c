@@ -18,7 +18,7 @@ static bool is_settled(struct session_data *data, const struct px_event *event, 
     if (!is_quiet(data, event))
         return false;
     if (!data->is_marked)
-        data->is_marked = session_ping_server(data, event, actions);
+        data->is_marked = session_ask_server(data, event, actions, ZKP_OPX_PING);
     return data->pipeline.count == 0 && data->is_marked;
 }
 
@@ -117,6 +117,15 @@ enum px_session_state on_held_tick(struct session_data *data, const struct px_ev
     if (event->now_ms >= data->deadline_ms)
         return resume(data, event);
     if (data->pipeline.count == 0 && event->now_ms - data->proof_ms >= data->server_timeout_ms / 4)
-        (void)session_ping_server(data, event, actions); /* without memory its time runs out */
+        (void)session_ask_server(data, event, actions, ZKP_OPX_PING); /* without memory its time runs out */
+    return here;
+}
+
+/* Everybody is quiet now: behind a sync, the marker says how far the ensemble itself has come. */
+enum px_session_state on_held_mark(struct session_data *data, const struct px_event *event,
+                                   struct px_actions *actions, enum px_session_state here)
+{
+    (void)session_ask_server(data, event, actions,
+                             ZKP_OPX_SYNC); /* without memory nothing can be proven later */
     return here;
 }

@@ -55,14 +55,17 @@ enum px_session_state on_continue(struct session_data *data, const struct px_eve
     return here;
 }
 
-bool session_ping_server(struct session_data *data, const struct px_event *event, struct px_actions *actions)
+bool session_ask_server(struct session_data *data, const struct px_event *event, struct px_actions *actions,
+                        enum zkp_op_index op)
 {
-    struct px_request ping = {
-        .xid = ZKP_XID_PING, .sent_us = event->now_us, .op = ZKP_OPX_PING, .kind = PX_REQUEST_OURS};
+    struct px_request request = {.xid = op == ZKP_OPX_PING ? ZKP_XID_PING : SESSION_XID_OURS,
+                                 .sent_us = event->now_us,
+                                 .op = (uint8_t)op,
+                                 .kind = PX_REQUEST_OURS};
 
-    if (px_request_queue_push(&data->pipeline, ping) != RC_OK)
+    if (px_request_queue_push(&data->pipeline, request) != RC_OK)
         return false;
-    session_send_own(actions, PX_ACTION_SEND_SERVER, ZKP_XID_PING, ZKP_OP_PING);
+    session_send_own(actions, PX_ACTION_SEND_SERVER, request.xid, zkp_op_row(op)->number);
     return true;
 }
 
@@ -71,7 +74,8 @@ enum px_session_state on_active_ping(struct session_data *data, const struct px_
                                      struct px_actions *actions, enum px_session_state here)
 {
     if (data->pipeline.count == 0 && !event->is_client_mid_frame)
-        (void)session_ping_server(data, event, actions); /* without memory the client's own pings must do */
+        (void)session_ask_server(data, event, actions,
+                                 ZKP_OPX_PING); /* without memory the client's own pings must do */
     return here;
 }
 

@@ -53,6 +53,7 @@ static px_handler *const handlers[PX_SESSION_STATE_COUNT][PX_EVENT_COUNT] = {
                          ESTABLISHED_ENDS,
                          CLIENT_ENDS,
                          [PX_EVENT_CLIENT_PING] = on_client_ping,
+                         [PX_EVENT_PING] = on_held_mark,
                          [PX_EVENT_HOLD] = on_hold_again,
                          [PX_EVENT_RELEASE] = on_release,
                          [PX_EVENT_TICK] = on_held_tick},
