@@ -26,7 +26,10 @@ void px_link_adopt_next(struct px_link *link, int64_t session_id)
 {
     struct px_attempt *attempt = link->attempt;
     uint32_t old_slot = link->slot;
+    struct px_session_facts facts;
 
+    px_session_facts_get(link->core, &facts);
+    px_shared_zxid_raise(link->worker->shared, attempt->slot, facts.marker);
     px_link_dial_end(link, PX_DIAL_OK);
     px_conn_close(&link->server);
     if (link->is_established)

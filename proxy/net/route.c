@@ -1,6 +1,9 @@
 /* See route.h. Linear over the slots: there are at most 64. */
 #include "proxy/net/route.h"
 
+/* Transactions behind that weigh as much as one session. */
+#define LAG_PER_SESSION 64
+
 static uint32_t load_of(const struct px_shared *shared, uint32_t slot)
 {
     const struct px_shared_slot *row = &shared->slots[slot];
@@ -27,6 +30,7 @@ static bool is_candidate(const struct px_directive *directive, const struct px_r
 struct route_scan {
     uint32_t best; /* PX_SLOT_NONE = none yet */
     int64_t best_rank;
+    int64_t newest; /* zxid */
     bool has_tried;
     bool has_busy;
     bool has_behind;
@@ -40,18 +44,36 @@ static void consider(struct route_scan *scan, uint32_t slot, int64_t rank)
     }
 }
 
-/* Less is better. A session that is attached can wait for a server that is behind; one of an older epoch may
- * take long (protocol.md §3.6). */
-static int64_t rank_of(const struct px_shared *shared, const struct px_route_ask *ask, uint32_t slot,
-                       int64_t zxid)
+/* The newest zxid that probes have shown of any server. */
+static int64_t newest_zxid(const struct px_directive *directive)
+{
+    int64_t newest = 0;
+
+    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
+        if (directive->servers[slot].in_use && directive->servers[slot].zxid > newest)
+            newest = directive->servers[slot].zxid;
+    return newest;
+}
+
+/* What a server lacks compared with what the same probes saw elsewhere, as if it were sessions: one that is
+ * far behind makes a session wait; one of an older epoch perhaps for long (protocol.md §3.6). That a client
+ * has seen more than we know of a server says nothing: nobody may have asked it lately. */
+static int64_t lag_rank(int64_t newest, int64_t zxid)
+{
+    if (zxid >= newest)
+        return 0;
+    return zxid >> 32 < newest >> 32 ? INT64_C(1) << 40 : (newest - zxid) / LAG_PER_SESSION;
+}
+
+/* Less is better. */
+static int64_t rank_of(const struct route_scan *scan, const struct px_shared *shared,
+                       const struct px_route_ask *ask, uint32_t slot, int64_t zxid)
 {
     int64_t load = (int64_t)load_of(shared, slot);
 
     if (ask->ignores_zxid)
         return -zxid;
-    if (zxid >= ask->zxid)
-        return load;
-    return load + (zxid >> 32 < ask->zxid >> 32 ? 2 : 1) * (INT64_C(1) << 40);
+    return ask->is_attached ? load + lag_rank(scan->newest, zxid) : load;
 }
 
 static void scan_slot(struct route_scan *scan, const struct px_directive *directive,
@@ -66,13 +88,13 @@ static void scan_slot(struct route_scan *scan, const struct px_directive *direct
     else if (!has_place(shared, ask, slot))
         scan->has_busy = true;
     else
-        consider(scan, slot, rank_of(shared, ask, slot, zxid));
+        consider(scan, slot, rank_of(scan, shared, ask, slot, zxid));
 }
 
 enum px_route px_route_pick(const struct px_directive *directive, const struct px_shared *shared,
                             const struct px_route_ask *ask, uint32_t *ret_slot)
 {
-    struct route_scan scan = {.best = PX_SLOT_NONE};
+    struct route_scan scan = {.best = PX_SLOT_NONE, .newest = newest_zxid(directive)};
 
     if (!directive->has_leader && !ask->is_attached)
         return PX_ROUTE_NONE;

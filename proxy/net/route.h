@@ -20,7 +20,7 @@ struct px_route_ask {
     uint64_t tried;    /* bit per slot */
     bool ignores_zxid; /* take the one with the highest zxid; it will judge itself */
     bool is_attached;  /* a session that has, or had, a server: `serving` decides instead of the probes, and a
-                          server that is behind is let catch up: it comes last, not never */
+                            server that lags is let catch up: it counts as fuller, not as unfit */
     uint64_t serving;  /* is_attached: bit per slot */
     uint32_t home;     /* also a candidate, admitted or not; PX_SLOT_NONE = none */
     bool ignores_places; /* test switch */

@@ -263,6 +263,7 @@ void px_session_facts_get(const struct px_session *session, struct px_session_fa
     *ret_facts = (struct px_session_facts){
         .session_id = data->session_id,
         .last_zxid = data->last_zxid,
+        .marker = data->marker,
         .heard_ms = data->heard_ms,
         .established_ms = data->established_ms,
         .timeout_ms = data->timeout_ms,

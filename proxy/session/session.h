@@ -244,6 +244,7 @@ const struct px_watch_set *px_session_watches(const struct px_session *session);
 struct px_session_facts {
     int64_t session_id;
     int64_t last_zxid;
+    int64_t marker; /* zxid of its server's last reply, ours included */
     int64_t heard_ms;
     int64_t established_ms;
     int32_t timeout_ms;

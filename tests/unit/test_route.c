@@ -104,6 +104,27 @@ static void waits_for_a_place_or_a_leader(void **state)
     assert_int_equal(pick(f, (struct px_route_ask){0}, &slot), PX_ROUTE_NONE);
 }
 
+/* Its requests wait meanwhile: what counts is what the worker itself believes, not probes and leaders. */
+static void an_attached_session_is_not_fussy(void **state)
+{
+    struct fixture *f = *state;
+    struct px_route_ask ask = {.zxid = 1000, .is_attached = true, .serving = 6, .home = PX_SLOT_NONE};
+    uint32_t slot;
+
+    f->directive->has_leader = false;
+    f->directive->servers[1].is_serving = false;
+    assert_int_equal(px_route_pick(f->directive, f->shared, &ask, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 1); /* behind the client as far as is known, as they all are */
+    f->directive->servers[2].zxid = 100 + 64 * 100;
+    assert_int_equal(px_route_pick(f->directive, f->shared, &ask, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 2); /* 1 lags */
+    f->directive->servers[1].admit = f->directive->servers[2].admit = false;
+    assert_int_equal(px_route_pick(f->directive, f->shared, &ask, &slot), PX_ROUTE_NONE);
+    ask.home = 1;
+    assert_int_equal(px_route_pick(f->directive, f->shared, &ask, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +132,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(never_behind_the_client, setup, teardown),
         cmocka_unit_test_setup_teardown(each_is_tried_once, setup, teardown),
         cmocka_unit_test_setup_teardown(waits_for_a_place_or_a_leader, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_attached_session_is_not_fussy, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
