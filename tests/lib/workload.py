@@ -46,6 +46,7 @@ class Worker:
         self._generation = 0            # of the watch: tells a second event from the event of the next watch
         self._lock = threading.Lock()   # over armed, _generation, events, double_events
         self._workload = workload
+        self._delay = workload.interval * index / count  # so that not all write in the same moment
         retry = KazooRetry(max_tries=-1, delay=0.02, backoff=1.5, max_delay=0.5, max_jitter=0.1)
         self.client = KazooClient(hosts=workload.hosts, timeout=workload.timeout, connection_retry=retry)
         self.thread = threading.Thread(target=self._run, name=self.path, daemon=True)
@@ -66,6 +67,7 @@ class Worker:
 
     def _run(self):
         stopping, interval = self._workload.stopping, self._workload.interval
+        stopping.wait(self._delay)
         due = time.monotonic()
         while not stopping.is_set():
             self._write()
@@ -211,6 +213,13 @@ class Workload:
             self.longest_gap = max(self.longest_gap, now - self._last_ack)
             self._last_ack = now
 
+    def forget_stalls(self):
+        """The longest times are counted from here."""
+        with self._ack_lock:
+            self.longest_gap, self._last_ack = 0.0, time.monotonic()
+        for worker in self.workers:
+            worker.longest_operation = 0.0
+
     @property
     def session_ids(self):
         return {worker.session_id for worker in self.workers}
@@ -311,6 +320,15 @@ class Workload:
 
     def _acked(self, path):
         return next(worker.acked for worker in self.workers if worker.path == path)
+
+
+def source_port(client):
+    """The local TCP port of kazoo's connection, None without one: another port means another connection."""
+    connection = client._connection._socket  # kazoo shows it nowhere else
+    try:
+        return connection.getsockname()[1] if connection is not None else None
+    except OSError:
+        return None
 
 
 def remove_tree(direct, root=ROOT):
