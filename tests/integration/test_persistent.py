@@ -1,0 +1,132 @@
+"""Persistent watches over the removal of the leader.
+
+A new connection cannot catch up what a persistent watch has missed (protocol.md §2.3). So when every
+transaction in between is provably the plan's own, the session goes on; else its client is closed and counted,
+because only the client can then find out what it has missed.
+"""
+import threading
+
+import pytest
+from kazoo.exceptions import ConnectionClosedError, ConnectionLoss
+
+from lib.livesession import (CREATED, DATA_CHANGED, PERSISTENT, RECURSIVE, LiveSession, assert_undisturbed)
+from lib.migration import SOURCES, TARGETS, assert_attached, assert_migrated, plan_targets, start_joiners
+from lib.waiting import wait_for
+
+ONE, ALL = "/one", "/all"
+EVENTS_UNKNOWN = {"reason": "events_unknown"}
+WRITES_AFTER = 20
+
+
+class Scene:
+    """Sources, targets that are joiners, a plan without gates, one session per kind of persistent watch."""
+
+    def __init__(self, ensemble, proxy):
+        self.ensemble, self.proxy = ensemble, proxy
+        with ensemble.client() as direct:
+            direct.create(ONE, b"0")
+            direct.create(ALL)
+        start_joiners(ensemble)
+        self.one, self.all = self.sessions = [LiveSession(proxy.clients) for _ in range(2)]
+        self.one.add_watch(ONE, PERSISTENT)
+        self.all.add_watch(ALL, RECURSIVE)
+
+    def migrate(self):
+        self.proxy.start_migration()
+        self.proxy.wait_phase("finished", deadline=60)
+        assert_migrated(self.ensemble)
+
+    def closed(self):
+        return self.proxy.metrics().value("zkferry_client_closed_total", **EVENTS_UNKNOWN)
+
+    def close(self):
+        for session in self.sessions:
+            session.close()
+
+
+@pytest.fixture
+def scene(ensemble, make_proxy):
+    plan_targets(ensemble)
+    made = Scene(ensemble, make_proxy(ensemble.lines(SOURCES), ensemble.lines(TARGETS)))
+    yield made
+    made.close()
+
+
+def test_they_survive_when_only_we_write(scene):
+    """Nobody else commits anything: what is between the two connections is the plan's own."""
+    scene.migrate()
+    assert_undisturbed(scene.sessions)
+    assert_attached(scene.ensemble, {session.id for session in scene.sessions})
+    assert [session.events for session in scene.sessions] == [[], []], "events of nothing"
+    with scene.ensemble.client(TARGETS[0]) as direct:
+        for number in range(WRITES_AFTER):
+            direct.set(ONE, b"%d" % number)
+            direct.create(f"{ALL}/{number}")
+    wait_for(lambda: all(len(session.events) >= WRITES_AFTER for session in scene.sessions), 10, "all events")
+    assert scene.one.events == [(DATA_CHANGED, ONE)] * WRITES_AFTER
+    assert scene.all.events == [(CREATED, f"{ALL}/{number}") for number in range(WRITES_AFTER)]
+    assert scene.one.set(ONE, b"end") == 0
+    assert_undisturbed(scene.sessions)
+    assert scene.closed() == 0
+
+
+class Writer:
+    """Creates one child after the other, past the proxy, and remembers those that are there."""
+
+    def __init__(self, direct):
+        self.paths = []  # acknowledged, or found to be there after a connection loss, in order
+        self._direct = direct
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self):
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self):
+        number = 0
+        while not self._stopping.is_set():
+            path = f"{ALL}/{number:06}"
+            if self._create(path):
+                self.paths.append(path)
+            number += 1
+
+    def _create(self, path):
+        try:
+            self._direct.create(path)
+            return True
+        except (ConnectionLoss, ConnectionClosedError):
+            return self._direct.retry(self._direct.exists, path) is not None
+
+
+def assert_nothing_missing(events, paths, is_closed):
+    """Every path's Created, in the order they were made; one of a closed session may end early.
+
+    Again and in the same order is allowed: on servers before 3.9 a move can repeat what came last.
+    """
+    assert {kind for kind, _ in events} <= {CREATED}
+    seen = list(dict.fromkeys(path for _, path in events))
+    due = paths[:len(seen)] if is_closed else paths
+    assert seen == due, f"{len(seen)} seen of {len(paths)}; missing {sorted(set(due) - set(seen))[:5]}"
+
+
+def test_they_are_closed_or_exact_when_others_write(scene):
+    """A client that writes straight to a server all the time: its transactions are between ours."""
+    with scene.ensemble.client(TARGETS[0]) as direct:
+        writer = Writer(direct)
+        try:
+            scene.migrate()
+            count = len(writer.paths)
+            wait_for(lambda: len(writer.paths) >= count + WRITES_AFTER, 10, "writes go on")
+        finally:
+            writer.stop()
+        epochs = {direct.exists(path).czxid >> 32 for path in (writer.paths[0], writer.paths[-1])}
+        assert len(epochs) == 2, "nobody wrote across the change of the leader"
+    if not scene.all.lost:
+        wait_for(lambda: scene.all.events[-1][1] == writer.paths[-1], 10, "the last event")
+    assert_nothing_missing(scene.all.events, writer.paths, bool(scene.all.lost))
+    assert all(session.faults == [] for session in scene.sessions)
+    lost = sum(session.lost is not None for session in scene.sessions)
+    print(f"{lost} of 2 sessions were closed; {len(scene.all.events)} events, {len(writer.paths)} writes")
+    assert scene.closed() == lost
