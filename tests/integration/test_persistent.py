@@ -16,6 +16,8 @@ from lib.waiting import wait_for
 ONE, ALL = "/one", "/all"
 EVENTS_UNKNOWN = {"reason": "events_unknown"}
 WRITES_AFTER = 20
+REPEATED = pytest.mark.parametrize(
+    "_turn", [0, *(pytest.param(turn, marks=pytest.mark.full) for turn in range(1, 6))])
 
 
 class Scene:
@@ -52,7 +54,9 @@ def scene(ensemble, make_proxy):
     made.close()
 
 
-def test_they_survive_when_only_we_write(scene):
+@pytest.mark.sanitizer
+@REPEATED
+def test_they_survive_when_only_we_write(scene, _turn):
     """Nobody else commits anything: what is between the two connections is the plan's own."""
     scene.migrate()
     assert_undisturbed(scene.sessions)
@@ -97,6 +101,7 @@ class Writer:
             self._direct.create(path)
             return True
         except (ConnectionLoss, ConnectionClosedError):
+            self._direct.retry(self._direct.sync, path)
             return self._direct.retry(self._direct.exists, path) is not None
 
 
@@ -111,7 +116,8 @@ def assert_nothing_missing(events, paths, is_closed):
     assert seen == due, f"{len(seen)} seen of {len(paths)}; missing {sorted(set(due) - set(seen))[:5]}"
 
 
-def test_they_are_closed_or_exact_when_others_write(scene):
+@REPEATED
+def test_they_are_closed_or_exact_when_others_write(scene, _turn):
     """A client that writes straight to a server all the time: its transactions are between ours."""
     with scene.ensemble.client(TARGETS[0]) as direct:
         writer = Writer(direct)

@@ -204,9 +204,9 @@ class LiveSession:
 
 
 class KazooSession:
-    """kazoo's client that reads one node all the time in a thread; usable next to LiveSessions."""
+    """kazoo's client, reading one node all the time in a thread, or idle; usable next to LiveSessions."""
 
-    def __init__(self, address, reads):
+    def __init__(self, address, reads=None):
         self.states, self.faults, self.events = [], [], []
         self.read_count = 0
         self.client = KazooClient(hosts=address, timeout=10.0)
@@ -248,7 +248,7 @@ class KazooSession:
         return self.client._connection._socket.getsockname()[1]
 
     def _run(self):
-        while not self._closing.wait(READ_SECONDS):
+        while self._reads is not None and not self._closing.wait(READ_SECONDS):
             try:
                 self.client.get(self._reads)
                 self.read_count += 1
