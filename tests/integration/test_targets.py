@@ -176,7 +176,7 @@ def test_a_difficult_target(ensemble, door, make_scene, mode):
 
 @pytest.mark.full
 def test_a_target_that_answers_too_late(ensemble, door, make_scene):
-    """It takes a session that was given back to its old server: the next write there is refused unanswered."""
+    """It takes a session that was given back to its old server: the next write there is never answered."""
     here = make_scene(ensemble, door.line)
     door.mode = Mode.LATE
     undrain(here.proxy, DIFFICULT)
