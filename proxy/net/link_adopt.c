@@ -30,6 +30,8 @@ void px_link_adopt_next(struct px_link *link, int64_t session_id)
 
     px_session_facts_get(link->core, &facts);
     px_shared_zxid_raise(link->worker->shared, attempt->slot, facts.marker);
+    link->worker->slot_reply_ms[attempt->slot] = link->worker->now_ms;
+    link->worker->slot_pinged_ms[attempt->slot] = 0;
     px_link_dial_end(link, PX_DIAL_OK);
     px_conn_close(&link->server);
     if (link->is_established)

@@ -15,7 +15,6 @@
 
 #define DIAL_MS        3000 /* one try; a healthy server answers in milliseconds, a hung one never */
 #define JOIN_MS        1000 /* the same for a session whose requests wait meanwhile */
-#define BELIEF_MS      1000 /* how long a worker's own experience of a server outweighs the probes */
 #define BEHIND_WAIT_MS 1000 /* then the server itself decides: our numbers may be older than it is */
 #define RETRY_MS       100  /* all were tried */
 #define WAIT_MS        20   /* nobody qualifies: look again */
@@ -40,7 +39,7 @@ static void note_result(struct px_link *link, enum px_dial_result result)
     bool is_answer = result == PX_DIAL_OK || result == PX_DIAL_EXPIRED;
 
     atomic_fetch_add_explicit(&worker->shared->slots[attempt->slot].dials[result], 1, memory_order_relaxed);
-    *(is_answer ? &worker->slot_ok_ms : &worker->slot_failed_ms)[attempt->slot] = worker->now_ms;
+    px_worker_note_dial(worker, attempt->slot, result);
     if (result == PX_DIAL_REFUSED)
         attempt->refused |= 1ull << attempt->slot;
     else
@@ -163,7 +162,7 @@ static bool link_dial(struct px_link *link, uint32_t slot)
     attempt->slot = slot;
     attempt->tried |= 1ull << slot;
     attempt->is_dialled = attempt->is_answered = false;
-    worker->slot_dialled_ms[slot] = worker->now_ms;
+    worker->slot_begun_ms[slot] = worker->now_ms;
     step_routed(link, slot);
     result = dial_open(worker, slot, &fd);
     if (result != PX_DIAL_OK) {
@@ -264,30 +263,12 @@ static void route_first(struct px_link *link)
 
 /* --- another server for a session that has, or had, one --- */
 
-/* Probes may be older than a crash or an election: what a worker has seen itself counts first, and where
- * nothing is known one connect at a time finds out. */
-static uint64_t slots_worth_a_try(const struct px_worker *worker)
-{
-    uint64_t mask = 0;
-
-    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++) {
-        int64_t ok_ms = worker->slot_ok_ms[slot];
-        int64_t failed_ms = worker->slot_failed_ms[slot];
-        bool is_newly_ok = ok_ms > failed_ms && worker->now_ms - ok_ms < BELIEF_MS;
-        bool is_newly_bad = failed_ms > ok_ms && worker->now_ms - failed_ms < BELIEF_MS;
-        bool is_good = is_newly_ok || (worker->directive->servers[slot].is_serving && !is_newly_bad);
-        if (is_good || worker->now_ms - worker->slot_dialled_ms[slot] >= WAIT_MS)
-            mask |= 1ull << slot;
-    }
-    return mask;
-}
-
 static struct px_route_ask seek_ask(const struct px_link *link)
 {
     const struct px_attempt *attempt = link->attempt;
     struct px_route_ask ask = {.zxid = px_session_last_zxid(link->core),
                                .is_attached = true,
-                               .serving = slots_worth_a_try(link->worker),
+                               .serving = px_worker_good_slots(link->worker),
                                .ignores_places = link->worker->skips_pacing,
                                .home = PX_SLOT_NONE};
 
@@ -298,6 +279,19 @@ static struct px_route_ask seek_ask(const struct px_link *link)
     if (attempt->may_go_home)
         ask.home = link->slot;
     return ask;
+}
+
+/* Who is cut off also tries, now and then, what does not look good. */
+static enum px_route pick_next(const struct px_link *link, uint32_t *ret_slot)
+{
+    const struct px_worker *worker = link->worker;
+    struct px_route_ask ask = seek_ask(link);
+    enum px_route route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
+
+    if (route == PX_ROUTE_FOUND || route == PX_ROUTE_BUSY || !px_session_is_detached(link->core))
+        return route;
+    ask.serving = px_worker_scout_slots(worker);
+    return px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
 }
 
 bool px_link_has_taker(const struct px_link *link)
@@ -340,9 +334,8 @@ static void step_unrouted(struct px_link *link)
 static void route_next(struct px_link *link)
 {
     while (px_session_state(link->core) == PX_SESSION_SEEKING) {
-        struct px_route_ask ask = seek_ask(link);
         uint32_t slot;
-        enum px_route route = px_route_pick(link->worker->directive, link->worker->shared, &ask, &slot);
+        enum px_route route = pick_next(link, &slot);
         bool is_cut_off = px_session_is_detached(link->core);
         if (route == PX_ROUTE_FOUND && !link_dial(link, slot))
             continue;

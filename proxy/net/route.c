@@ -56,13 +56,16 @@ static int64_t newest_zxid(const struct px_directive *directive)
 }
 
 /* What a server lacks compared with what the same probes saw elsewhere, as if it were sessions: one that is
- * far behind makes a session wait; one of an older epoch perhaps for long (protocol.md §3.6). That a client
- * has seen more than we know of a server says nothing: nobody may have asked it lately. */
-static int64_t lag_rank(int64_t newest, int64_t zxid)
+ * far behind makes a session wait, and one of an older epoch than the client has seen perhaps for long
+ * (protocol.md §3.6). That a client has seen more than we know of a server of its epoch says nothing: nobody
+ * may have asked. */
+static int64_t lag_rank(int64_t seen, int64_t newest, int64_t zxid)
 {
-    if (zxid >= newest)
+    if (zxid >> 32 < seen >> 32)
+        return INT64_C(1) << 40;
+    if (zxid >= newest || zxid >> 32 < newest >> 32)
         return 0;
-    return zxid >> 32 < newest >> 32 ? INT64_C(1) << 40 : (newest - zxid) / LAG_PER_SESSION;
+    return (newest - zxid) / LAG_PER_SESSION;
 }
 
 /* Less is better. */
@@ -73,7 +76,7 @@ static int64_t rank_of(const struct route_scan *scan, const struct px_shared *sh
 
     if (ask->ignores_zxid)
         return -zxid;
-    return ask->is_attached ? load + lag_rank(scan->newest, zxid) : load;
+    return ask->is_attached ? load + lag_rank(ask->zxid, scan->newest, zxid) : load;
 }
 
 static void scan_slot(struct route_scan *scan, const struct px_directive *directive,

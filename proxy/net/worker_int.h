@@ -48,12 +48,13 @@ struct px_worker {
     uint64_t last_token;
     struct px_linger_list lingers;
     /* routing; times are CLOCK_MONOTONIC, 0 = never */
-    int64_t slot_ok_ms[PX_SLOTS_MAX];      /* a ConnectResponse came */
-    int64_t slot_failed_ms[PX_SLOTS_MAX];  /* a dial failed */
-    int64_t slot_dialled_ms[PX_SLOTS_MAX]; /* a dial began */
-    int64_t slot_pinged_ms[PX_SLOTS_MAX];  /* our ping is out and nothing has come since */
-    int64_t pulse_ms;                      /* when slots were last looked at */
-    uint32_t turn;                         /* over addresses and local addresses */
+    int64_t slot_ok_ms[PX_SLOTS_MAX];     /* a ConnectResponse came last */
+    int64_t slot_ended_ms[PX_SLOTS_MAX];  /* a dial ended last, however */
+    int64_t slot_begun_ms[PX_SLOTS_MAX];  /* a dial began last */
+    int64_t slot_bad_ms[PX_SLOTS_MAX];    /* not before, unless there is no better one */
+    int64_t slot_pinged_ms[PX_SLOTS_MAX]; /* our ping is out and nothing has come since */
+    int64_t pulse_ms;                     /* when slots were last looked at */
+    uint32_t turn;                        /* over addresses and local addresses */
     uint32_t free_places; /* connects that ended in this loop turn: so many waiting ones go on */
     int64_t kick_ms;      /* when control was last asked for a probe round */
     int64_t slot_reply_ms[PX_SLOTS_MAX];
@@ -67,7 +68,8 @@ struct px_worker {
     int64_t own_zxid;        /* for px_event.own_zxid */
     int64_t leave_credit_us; /* token bucket: each move or return costs a second divided by the rate */
     int64_t leave_filled_ms;
-    bool skips_drain; /* test switches */
+    int64_t leave_since_ms; /* a server empties since then; 0 = none does */
+    bool skips_drain;       /* test switches */
     bool ignores_zxid;
     bool skips_move_drain;
     bool skips_auth;
@@ -88,6 +90,11 @@ void px_worker_step_state(struct px_worker *worker, enum px_session_state state,
                           int64_t deadline_ms);
 /* Links that look for a server go on: those that are new, and as many as places became free; or all. */
 void px_worker_route_waiting(struct px_worker *worker, bool all);
+/* worker_belief.c: which servers take sessions, by this worker's own experience. Bit per slot. */
+void px_worker_note_dial(struct px_worker *worker, uint32_t slot, enum px_dial_result result);
+void px_worker_doubt(struct px_worker *worker, uint32_t slot); /* it does not answer its sessions */
+uint64_t px_worker_good_slots(const struct px_worker *worker);
+uint64_t px_worker_scout_slots(const struct px_worker *worker); /* not good, but not asked lately either */
 /* worker_hold.c */
 bool px_worker_holds(const struct px_worker *worker, const struct px_link *link);
 void px_worker_apply_hold(struct px_worker *worker, const struct px_hold *hold);

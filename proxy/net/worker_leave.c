@@ -5,6 +5,7 @@
 /* How many sessions one tick may look at: the rest has its turn 10 ms later. */
 #define LEAVE_SCAN_MAX 256u
 #define SECOND_US      1000000
+#define PROBE_MS       30 /* a round takes some milliseconds */
 
 static int64_t quiesce_deadline(const struct px_worker *worker)
 {
@@ -105,6 +106,16 @@ bool px_worker_wants_leave(const struct px_worker *worker)
     return false;
 }
 
+/* Which server takes them is decided by zxids: what is known of one without sessions is as old as the last
+ * probe. So a probe comes first, and one now and then while it lasts. */
+static bool has_fresh_probes(struct px_worker *worker)
+{
+    if (worker->leave_since_ms == 0)
+        worker->leave_since_ms = worker->now_ms;
+    px_worker_kick_probe(worker, PX_KICK_MS);
+    return worker->now_ms - worker->leave_since_ms >= PROBE_MS;
+}
+
 void px_worker_tick_leave(struct px_worker *worker)
 {
     struct px_link_list *active = &worker->links[PX_SESSION_ACTIVE];
@@ -112,6 +123,8 @@ void px_worker_tick_leave(struct px_worker *worker)
     int64_t cost_us;
 
     if (!px_worker_wants_leave(worker))
+        worker->leave_since_ms = 0;
+    if (!px_worker_wants_leave(worker) || scan == 0 || !has_fresh_probes(worker))
         return;
     cost_us = leave_cost_us(worker);
     fill_credit(worker);

@@ -53,7 +53,7 @@ static void tell_silent(struct px_worker *worker, enum px_session_state state)
     while (link != NULL) {
         struct px_link *next = TAILQ_NEXT(link, entry);
         if (worker->slot_pinged_ms[link->slot] != 0 && is_silent_for(link)) {
-            worker->slot_failed_ms[link->slot] = worker->now_ms;
+            px_worker_doubt(worker, link->slot);
             px_link_step_kind(link, PX_EVENT_SILENT);
             px_link_settle(link);
         }

@@ -98,7 +98,7 @@ static bool is_replaceable(const struct session_data *data, const struct px_even
     if (data->has_sasl || data->has_lost_auth || data->is_attached_read_only || data->is_local ||
         data->watches.is_unknown)
         return false;
-    if (data->ends_with_server || data->was_sent_again)
+    if (data->ends_with_server || data->sent_again == SESSION_SENT_AGAIN_MAX)
         return false;
     return event->now_ms - data->heard_ms < data->timeout_ms / 2; /* a zombie must not steal the session */
 }

@@ -112,7 +112,8 @@ static void settle(struct session_data *data, const struct px_event *event)
         data->marker = marker;
     data->heard_ms = event->now_ms; /* it was not read: its silence proves nothing */
     data->filters_events = true;
-    data->was_sent_again = data->pipeline.count > 0;
+    if (data->kept.length > 0)
+        data->sent_again++;
 }
 
 static enum px_session_state become_served(struct session_data *data, const struct px_event *event,

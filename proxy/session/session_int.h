@@ -18,6 +18,8 @@
 /* Bytes of unanswered reads kept for a second try; a client that has more unanswered is not saved from a
  * crash of its server. As deep as a real pipeline of reads. */
 #define SESSION_KEPT_MAX (64u * 1024u)
+/* Servers that a request may take down, as far as can be seen, before its client is closed instead. */
+#define SESSION_SENT_AGAIN_MAX 3
 /* Auth packets to repeat on another server; who sends more is returned instead of moved. */
 #define SESSION_AUTH_MAX (64u * 1024u)
 /* What the next server may send before the move is over: a flood of watch events. */
@@ -88,6 +90,7 @@ struct session_data {
     uint32_t write_count;  /* unanswered requests that may change state; <= pipeline.count */
     uint32_t unkept_count; /* unanswered ones that can't be sent again though they change nothing */
     uint8_t last_op;       /* enum zkp_op_index */
+    uint8_t sent_again;    /* how often the oldest request was */
     uint8_t password[ZKP_PASSWORD_LEN];
     bool has_password; /* 16 bytes were presented or assigned */
     bool is_confirmed; /* by a server's ConnectResponse */
@@ -100,7 +103,6 @@ struct session_data {
     bool is_attached_read_only;
     bool is_local;
     bool ends_with_server;               /* its server closes it for a reason: the client must see that */
-    bool was_sent_again;                 /* the oldest request: a second server that dies of it is enough */
     bool filters_events;                 /* it was attached anew: servers may know watches that have fired */
     struct px_request_queue pipeline;    /* answered in order, pings included (protocol.md §4.1) */
     struct px_request_queue out_of_band; /* auth, sasl: answered in order, but past the pipeline */

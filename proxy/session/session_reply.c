@@ -154,7 +154,7 @@ static void settle_request(struct session_data *data, const struct px_event *eve
         return;
     }
     note_proof(data, event, request);
-    data->was_sent_again = false;
+    data->sent_again = 0;
     if (header->zxid > 0)
         data->marker = header->zxid;
     if (request->watch != PX_REQUEST_WATCH_NONE)

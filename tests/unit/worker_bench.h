@@ -93,7 +93,7 @@ static inline void bench_begin(struct bench *b, uint32_t buffer_max)
                                             .shared = b->shared,
                                             .control = b->control,
                                             .handshake_timeout_ms = 60000,
-                                            .pulse_ms = 3600000, /* no ping but those asked for */
+                                            .pulse_ms = UINT32_MAX, /* no ping but those asked for */
                                             .client_buffer_max = buffer_max};
         assert_int_equal(px_worker_start(&options, &b->workers[i], &err), RC_OK);
     }

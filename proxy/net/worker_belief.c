@@ -1,0 +1,67 @@
+/* Which servers take sessions, as this worker has seen itself: probes may be older than a crash or an
+ * election. Worker thread. A server that hangs costs each session that tries it a second, and may take it
+ * afterwards all the same (protocol.md §3.3, stale revalidation): it is left alone longer, and one that has
+ * not been proven lately is tried by one session at a time. */
+#include "proxy/net/worker_int.h"
+
+#define BAD_MS    1000  /* refused, closed */
+#define HUNG_MS   10000 /* no answer at all */
+#define PROVEN_MS 5000  /* a ConnectResponse or a reply that new */
+#define SCOUT_MS  20    /* between two tries of one that is not good */
+
+void px_worker_note_dial(struct px_worker *worker, uint32_t slot, enum px_dial_result result)
+{
+    worker->slot_ended_ms[slot] = worker->now_ms;
+    worker->slot_bad_ms[slot] = 0;
+    if (result == PX_DIAL_OK || result == PX_DIAL_EXPIRED)
+        worker->slot_ok_ms[slot] = worker->now_ms;
+    else if (result != PX_DIAL_LOCAL)
+        worker->slot_bad_ms[slot] = worker->now_ms + (result == PX_DIAL_TIMEOUT ? HUNG_MS : BAD_MS);
+}
+
+void px_worker_doubt(struct px_worker *worker, uint32_t slot)
+{
+    worker->slot_bad_ms[slot] = worker->now_ms + HUNG_MS;
+    worker->slot_ok_ms[slot] = 0;
+}
+
+static bool is_proven(const struct px_worker *worker, uint32_t slot)
+{
+    int64_t since_ms = worker->now_ms - PROVEN_MS;
+
+    return worker->slot_ok_ms[slot] > since_ms || worker->slot_reply_ms[slot] > since_ms;
+}
+
+static bool is_being_tried(const struct px_worker *worker, uint32_t slot)
+{
+    return worker->slot_begun_ms[slot] > worker->slot_ended_ms[slot];
+}
+
+static bool is_good(const struct px_worker *worker, uint32_t slot)
+{
+    if (worker->now_ms < worker->slot_bad_ms[slot])
+        return false;
+    if (is_proven(worker, slot))
+        return worker->directive->servers[slot].is_serving || worker->slot_ok_ms[slot] > 0;
+    return worker->directive->servers[slot].is_serving && !is_being_tried(worker, slot);
+}
+
+uint64_t px_worker_good_slots(const struct px_worker *worker)
+{
+    uint64_t mask = 0;
+
+    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
+        if (is_good(worker, slot))
+            mask |= 1ull << slot;
+    return mask;
+}
+
+uint64_t px_worker_scout_slots(const struct px_worker *worker)
+{
+    uint64_t mask = 0;
+
+    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
+        if (worker->now_ms - worker->slot_begun_ms[slot] >= SCOUT_MS && !is_being_tried(worker, slot))
+            mask |= 1ull << slot;
+    return mask;
+}
