@@ -112,14 +112,22 @@ class Scene:
             direct.set(LAST, b"1")
             report = self.load.verify(direct)
         assert report.problems() == []
-        assert [session.set(COUNTER, b"1") for session in self.quiet] == [0] * len(self.quiet)
-        wait_for(lambda: all(session.events for session in self.quiet), 10, "the watches fire")
-        assert [session.events for session in self.quiet] == [[(DATA_CHANGED, LAST)]] * len(self.quiet)
-        assert_undisturbed(self.quiet)
-        self._assert_losses(may_lose)
+        kept = [session for session in self.quiet if self._can_write(session)]
+        wait_for(lambda: all(session.events for session in kept), 10, "the watches fire")
+        assert [session.events for session in kept] == [[(DATA_CHANGED, LAST)]] * len(kept)
+        assert_undisturbed(kept)
+        self._assert_losses(may_lose, len(self.quiet) - len(kept))
 
-    def _assert_losses(self, may_lose):
-        losses = sum(worker.suspended for worker in self.load.workers)
+    @staticmethod
+    def _can_write(session):
+        """Its first write may meet a server that took the session late: then its outcome is unknown."""
+        try:
+            return session.set(COUNTER, b"1") == 0
+        except Closed:
+            return False
+
+    def _assert_losses(self, may_lose, quiet_losses):
+        losses = quiet_losses + sum(worker.suspended for worker in self.load.workers)
         assert [worker.suspended for worker in self.load.workers] == [w.unknown for w in self.load.workers]
         assert self.proxy.metrics().value(CLOSED, reason="unknown_outcome") == losses
         assert may_lose or losses == 0, f"{losses} disconnects"
