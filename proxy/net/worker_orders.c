@@ -71,9 +71,9 @@ void px_worker_apply(struct px_worker *worker, struct px_directive *take_directi
 /* First connects wait for the end of a hold; sessions that have lost their server are what it waits for. */
 static bool may_route(const struct px_worker *worker, enum px_session_state state)
 {
-    if (worker->directive == NULL || worker->directive->stop)
-        return false;
-    return state == PX_SESSION_SEEKING || worker->hold.id == 0 || worker->hold.scope == PX_HOLD_MOVES;
+    if (worker->directive == NULL || state == PX_SESSION_SEEKING)
+        return worker->directive != NULL;
+    return !worker->directive->stop && (worker->hold.id == 0 || worker->hold.scope == PX_HOLD_MOVES);
 }
 
 static void route_state(struct px_worker *worker, enum px_session_state state, uint32_t budget)

@@ -278,7 +278,7 @@ uint32_t px_session_client_need(const struct px_session *session, uint32_t lengt
 {
     if (session->state == PX_SESSION_GREETING)
         return length;
-    return session_request_need(&session->data, length, body);
+    return session_request_need(length, body);
 }
 
 uint32_t px_session_server_need(const struct px_session *session, uint32_t length, struct zkp_slice body)

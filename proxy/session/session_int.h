@@ -198,7 +198,7 @@ enum rc session_watches_frames(const struct session_data *data, int64_t relative
                                uint32_t *ret_count) RC_MUST_CHECK;
 
 /* session_request.c: `here` is the state to stay in; closeSession leads to ENDING, nonsense to DEAD. */
-uint32_t session_request_need(const struct session_data *data, uint32_t length, struct zkp_slice body);
+uint32_t session_request_need(uint32_t length, struct zkp_slice body);
 /* Sends a request of ours, ping or sync, to the server; false when memory is out. */
 bool session_ask_server(struct session_data *data, const struct px_event *event, struct px_actions *actions,
                         enum zkp_op_index op);

@@ -37,11 +37,10 @@ static uint32_t body_need(uint32_t length, int32_t type)
     return ZKP_REQUEST_HEADER_LEN;
 }
 
-uint32_t session_request_need(const struct session_data *data, uint32_t length, struct zkp_slice body)
+uint32_t session_request_need(uint32_t length, struct zkp_slice body)
 {
     uint32_t need = ZKP_REQUEST_HEADER_LEN;
 
-    (void)data;
     if (body.len >= ZKP_REQUEST_HEADER_LEN)
         need = body_need(length, zkp_load_i32(body.ptr + 4));
     return need < length ? need : length;
