@@ -121,7 +121,7 @@ enum px_session_state session_close(struct px_actions *actions, enum px_close_re
     return PX_SESSION_DEAD;
 }
 
-/* The only writer of state. */
+/* The only writer of state, after session_new_in. */
 static void session_goto(struct px_session *session, enum px_session_state next, struct px_actions *actions)
 {
     enum px_session_state before = session->state;
@@ -152,18 +152,37 @@ void px_session_step(struct px_session *session, const struct px_event *event, s
         session_goto(session, next, ret_actions);
 }
 
-struct px_session *px_session_new(bool hides_config, int64_t deadline_ms, struct px_watch_space *space)
+struct px_session *session_new_in(enum px_session_state state, struct px_watch_space *space)
 {
     struct px_session *session = calloc(1, sizeof(*session));
 
     if (session == NULL)
         return NULL;
-    session->state = PX_SESSION_GREETING;
-    session->data.deadline_ms = deadline_ms;
-    session->data.hides_config = hides_config;
+    session->state = state;
     px_request_queue_init(&session->data.pipeline);
     px_request_queue_init(&session->data.out_of_band);
     px_watch_set_init(&session->data.watches, space);
+    return session;
+}
+
+const struct session_data *session_data_of(const struct px_session *session)
+{
+    return &session->data;
+}
+
+struct session_data *session_data_edit(struct px_session *session)
+{
+    return &session->data;
+}
+
+struct px_session *px_session_new(bool hides_config, int64_t deadline_ms, struct px_watch_space *space)
+{
+    struct px_session *session = session_new_in(PX_SESSION_GREETING, space);
+
+    if (session == NULL)
+        return NULL;
+    session->data.deadline_ms = deadline_ms;
+    session->data.hides_config = hides_config;
     return session;
 }
 

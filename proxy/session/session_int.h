@@ -215,6 +215,11 @@ void session_watch_reply(struct session_data *data, const struct px_event *event
 /* Takes what an event fires off the set. False: the client does not wait for it (any more). `body`: whole. */
 bool session_watch_event(struct session_data *data, struct zkp_slice body);
 
+/* session.c: for export and import. A new session in this state, all else zero; NULL when out of memory. */
+struct px_session *session_new_in(enum px_session_state state, struct px_watch_space *space);
+const struct session_data *session_data_of(const struct px_session *session);
+struct session_data *session_data_edit(struct px_session *session);
+
 /* session.c: building actions. */
 struct px_action *session_act(struct px_actions *actions, enum px_action_kind kind);
 /* Room for `length` bytes to send; NULL when they do not fit (has_more is the caller's business). */

@@ -3,6 +3,7 @@
 
 #include "zkproto/assert.h"
 
+/* As export.h writes them: who changes them raises PX_EXPORT_VERSION. */
 enum watch_bit {
     DATA_FOUND = 1 << 0,   /* one-shot in the data table, the node was there */
     DATA_MISSING = 1 << 1, /* the same, set by exists on a missing node; never both */
@@ -269,6 +270,43 @@ bool px_watch_set_next(const struct px_watch_set *set, enum zkp_watch_list list,
         }
     }
     return false;
+}
+
+bool px_watch_set_next_any(const struct px_watch_set *set, uint32_t *ref_at, struct zkp_slice *ret_path,
+                           uint32_t *ret_bits)
+{
+    while (*ref_at < set->table.capacity) {
+        const struct px_path_slot *slot = &set->table.slots[(*ref_at)++];
+        if (slot->path != NULL) {
+            *ret_path = px_path_bytes(slot->path);
+            *ret_bits = slot->bits;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum rc px_watch_set_put(struct px_watch_set *set, struct zkp_slice bytes, uint32_t bits)
+{
+    struct px_path_slot *slot;
+    struct px_path *path;
+
+    if (bits == 0 || (bits & ~(uint32_t)(DATA_TABLE | CHILD_TABLE)) != 0 || (bits & DATA_ONCE) == DATA_ONCE ||
+        bits_at(set, bytes) != 0)
+        return RC_MALFORMED;
+    if (set->is_unknown)
+        return RC_OK;
+    if (px_path_pool_take(set->space->paths, bytes, &path) != RC_OK) {
+        px_watch_set_give_up(set);
+        return RC_OK;
+    }
+    slot = slot_for(set, path);
+    if (slot == NULL)
+        px_watch_set_give_up(set);
+    else
+        put_bits(set, slot, bits);
+    px_path_drop(set->space->paths, path);
+    return RC_OK;
 }
 
 bool px_watch_set_has(const struct px_watch_set *set, enum zkp_watch_list list, struct zkp_slice path)

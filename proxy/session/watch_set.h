@@ -73,6 +73,12 @@ uint32_t px_watch_set_count(const struct px_watch_set *set, enum zkp_watch_list 
  * tables only; SetWatches2 elsewhere sets both, which is what the client once asked for. */
 bool px_watch_set_next(const struct px_watch_set *set, enum zkp_watch_list list, uint32_t *ref_at,
                        struct zkp_slice *ret_path);
+/* The same over all paths, with what is known of each; and back, into a set that has not got the path. The
+ * bits are part of what export.h writes. RC_MALFORMED: no such bits, or the path is there already. Over a
+ * limit or out of memory the set becomes unknown. */
+bool px_watch_set_next_any(const struct px_watch_set *set, uint32_t *ref_at, struct zkp_slice *ret_path,
+                           uint32_t *ret_bits);
+enum rc px_watch_set_put(struct px_watch_set *set, struct zkp_slice path, uint32_t bits) RC_MUST_CHECK;
 bool px_watch_set_has(const struct px_watch_set *set, enum zkp_watch_list list, struct zkp_slice path);
 
 #endif

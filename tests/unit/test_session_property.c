@@ -1,0 +1,131 @@
+/* What a client may rely on (protocol.md §4.1), over thousands of random runs with moves, holds, lag, other
+ * clients' writes, crashes, hangs and elections (sim_machine.h). A run is named by its seed; a seed that once
+ * failed is kept below. `test_session_property KIND SEED` replays one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/sim_machine.h"
+
+#define RUNS  600
+#define STEPS 400
+
+struct chance {
+    uint64_t state;
+};
+
+static uint32_t roll(void *context, uint32_t below)
+{
+    struct chance *chance = context;
+
+    chance->state = chance->state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((chance->state >> 33) % below);
+}
+
+static const struct sim_options kinds[] = {
+    {.rule = PX_WATCH_ONE_MODE},
+    {.rule = PX_WATCH_ALL_MODES},
+    {.rule = PX_WATCH_ONE_MODE, .has_lasting = true},
+    {.rule = PX_WATCH_ALL_MODES, .has_lasting = true},
+    {.rule = PX_WATCH_ONE_MODE, .has_deaf_old = true},
+    {.rule = PX_WATCH_ALL_MODES, .has_lasting = true, .has_deaf_old = true},
+    {.rule = PX_WATCH_ONE_MODE, .has_trouble = true, .has_deaf_old = true},
+    {.rule = PX_WATCH_ALL_MODES, .has_trouble = true, .has_lasting = true},
+    {.rule = PX_WATCH_ONE_MODE, .has_trouble = true, .has_lasting = true, .has_short = true},
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+/* What the runs of one kind came to. */
+struct sums {
+    uint64_t outcomes[8];
+    uint64_t closes[PX_CLOSE_COUNT];
+    uint64_t events;
+    uint64_t repeated;
+    uint64_t replies;
+    uint64_t exported;
+};
+
+static void add_up(struct sums *sums, const struct sim_machine *m)
+{
+    for (int i = 0; i < 8; i++)
+        sums->outcomes[i] += m->outcomes[i];
+    if (m->is_closed)
+        sums->closes[m->reason]++;
+    sums->events += m->client.events;
+    sums->repeated += m->client.repeated;
+    sums->replies += m->client.replies;
+    sums->exported += m->exported;
+}
+
+static void print_sums(size_t kind, const struct sums *sums)
+{
+    print_message("kind %zu: moved %llu stayed %llu busy %llu lost %llu reattached %llu lost %llu; events %llu "
+                  "repeated %llu replies %llu exported %llu;",
+                  kind, (unsigned long long)sums->outcomes[PX_OUTCOME_MOVED],
+                  (unsigned long long)sums->outcomes[PX_OUTCOME_STAYED],
+                  (unsigned long long)sums->outcomes[PX_OUTCOME_BUSY],
+                  (unsigned long long)sums->outcomes[PX_OUTCOME_MOVE_LOST],
+                  (unsigned long long)sums->outcomes[PX_OUTCOME_REATTACHED],
+                  (unsigned long long)sums->outcomes[PX_OUTCOME_REATTACH_LOST],
+                  (unsigned long long)sums->events, (unsigned long long)sums->repeated,
+                  (unsigned long long)sums->replies, (unsigned long long)sums->exported);
+    for (int i = 0; i < PX_CLOSE_COUNT; i++)
+        if (sums->closes[i] > 0)
+            print_message(" %s %llu", px_close_reason_name((enum px_close_reason)i),
+                          (unsigned long long)sums->closes[i]);
+    print_message("\n");
+}
+
+/* Returns the transcript's hash. */
+static uint64_t run(size_t kind, uint64_t seed, bool exports, FILE *trace, struct sums *sums)
+{
+    static struct sim_machine m;
+    struct chance chance = {.state = seed * 0x9e3779b97f4a7c15u + kind};
+    struct sim_options options = kinds[kind];
+
+    options.exports = exports;
+    m.trace = trace;
+    sim_start(&m, &options, roll, &chance);
+    sim_run(&m, STEPS);
+    add_up(sums, &m);
+    sim_end(&m);
+    if (m.client.fault[0] != '\0' && getenv("SIM_GO_ON") != NULL)
+        printf("kind %zu seed %llu: %s\n", kind, (unsigned long long)seed, m.client.fault);
+    else if (m.client.fault[0] != '\0')
+        fail_msg("kind %zu seed %llu: %s", kind, (unsigned long long)seed, m.client.fault);
+    return m.client.transcript;
+}
+
+static void run_kind(size_t kind)
+{
+    struct sums sums = {.events = 0};
+
+    for (uint64_t seed = 1; seed <= RUNS; seed++)
+        (void)run(kind, seed, false, NULL, &sums);
+    print_sums(kind, &sums);
+}
+
+static void all_kinds(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < KINDS; kind++)
+        run_kind(kind);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_kinds)};
+    struct sums sums = {.events = 0};
+
+    if (argc == 3) {
+        (void)run(strtoull(argv[1], NULL, 10), strtoull(argv[2], NULL, 10), false, stdout, &sums);
+        print_sums(strtoull(argv[1], NULL, 10), &sums);
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
