@@ -77,15 +77,11 @@ static enum px_session_state no_memory(struct session_data *data, struct px_acti
 }
 
 static enum px_session_state keep_old_event(struct session_data *data, const struct px_event *event,
-                                            const struct zkp_reply_header *header, struct px_actions *actions)
+                                            struct px_actions *actions)
 {
-    struct session_transfer *transfer = data->transfer;
-
     session_act(actions, PX_ACTION_DROP);
-    if (header->zxid > transfer->old_event_zxid)
-        transfer->old_event_zxid = header->zxid;
-    return session_append_event(&transfer->old_events, event) == RC_OK ? PX_SESSION_RESTORING
-                                                                       : no_memory(data, actions);
+    return session_append_event(&data->transfer->old_events, event) == RC_OK ? PX_SESSION_RESTORING
+                                                                             : no_memory(data, actions);
 }
 
 enum rc session_pass_old_events(struct session_data *data, struct px_actions *actions)
@@ -148,7 +144,7 @@ enum px_session_state on_restore_old_frame(struct session_data *data, const stru
         return on_restore_old_gone(data, event, actions, here);
     if (header.xid == ZKP_XID_EVENT)
         return transfer->stage < STAGE_OLD ? on_reply(data, event, actions, here)
-                                           : keep_old_event(data, event, &header, actions);
+                                           : keep_old_event(data, event, actions);
     session_act(actions, PX_ACTION_DROP);
     if (!transfer->awaits_old || (header.xid != ZKP_XID_PING && header.xid != SESSION_XID_OURS))
         return on_restore_old_gone(data, event, actions, here);

@@ -26,6 +26,8 @@ static enum rc deliver_one(struct session_data *data, bool is_old, struct zkp_sl
         actions->dropped_events++;
         return RC_OK;
     }
+    if (is_old && header.zxid > data->transfer->old_event_zxid)
+        data->transfer->old_event_zxid = header.zxid;
     if (header.zxid > data->last_zxid)
         data->last_zxid = header.zxid;
     data->sent_count++;

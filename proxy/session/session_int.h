@@ -63,7 +63,7 @@ struct session_transfer {
     int64_t stage_ms;        /* since when it is in this stage */
     int64_t settled_zxid;    /* S of protocol.md §4.3: the watches are set there from this one on */
     int64_t old_zxid;        /* events up to it came from the old server, and were passed on */
-    int64_t old_event_zxid;  /* highest of the old server's events, from 3.9 */
+    int64_t old_event_zxid;  /* highest of the old server's events that were passed on, from 3.9 */
     int64_t new_zxid;        /* >= settled_zxid: the next server's events up to it are in `events` */
     struct px_buffer events; /* frames of the next server's events */
     struct px_buffer old_events; /* of the old server's, behind its last marker */
