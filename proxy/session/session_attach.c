@@ -194,6 +194,22 @@ enum px_session_state on_old_gone(struct session_data *data, const struct px_eve
     return here;
 }
 
+enum px_session_state session_pass_old_event(struct session_data *data, const struct px_event *event,
+                                             struct px_actions *actions, enum px_session_state here)
+{
+    data->transfer->has_shown = true;
+    return on_reply(data, event, actions, here);
+}
+
+void session_old_marker(struct session_transfer *transfer, int64_t zxid)
+{
+    if (zxid <= 0) /* the leader's answer to auth */
+        return;
+    transfer->has_shown = false;
+    if (zxid > transfer->old_zxid)
+        transfer->old_zxid = zxid;
+}
+
 /* Only events come, and perhaps the answer to a marker that an attempt before asked for. */
 enum px_session_state on_old_frame(struct session_data *data, const struct px_event *event,
                                    struct px_actions *actions, enum px_session_state here)
@@ -203,13 +219,12 @@ enum px_session_state on_old_frame(struct session_data *data, const struct px_ev
     struct session_transfer *transfer = data->transfer;
 
     if (zkp_reply_header_decode(event->body, &header) == RC_OK && header.xid == ZKP_XID_EVENT)
-        return on_reply(data, event, actions, here);
+        return session_pass_old_event(data, event, actions, here);
     session_act(actions, PX_ACTION_DROP);
     if (event->body.len < ZKP_REPLY_HEADER_LEN || !transfer->awaits_old)
         return on_old_gone(data, event, actions, here);
     transfer->awaits_old = false;
-    if (header.zxid > transfer->old_zxid)
-        transfer->old_zxid = header.zxid;
+    session_old_marker(transfer, header.zxid);
     return here;
 }
 

@@ -48,17 +48,24 @@ enum px_session_state session_compare(struct session_data *data, const struct px
     return PX_SESSION_RESTORING;
 }
 
+/* The client was shown events of a state that no zxid is known of; what a sync brings is not older. */
+static enum px_session_state fence(struct session_data *data, const struct px_event *event,
+                                   struct px_actions *actions)
+{
+    session_enter_stage(data->transfer, event, STAGE_FENCE);
+    session_sync_next(data, actions);
+    return PX_SESSION_RESTORING;
+}
+
 enum px_session_state session_enter_old(struct session_data *data, const struct px_event *event,
                                         struct px_actions *actions)
 {
     struct session_transfer *transfer = data->transfer;
 
-    if (!transfer->has_old)
-        return session_finish(data, event, actions);
-    if (transfer->frames_left == 0 && transfer->settled_zxid == 0) /* no watches: no events to miss */
-        return session_finish(data, event, actions);
     if (event->skips_drain)
         return session_finish(data, event, actions);
+    if (!transfer->has_old || transfer->settled_zxid == 0) /* no watches: no events to miss */
+        return transfer->has_shown ? fence(data, event, actions) : session_finish(data, event, actions);
     session_enter_stage(transfer, event, STAGE_NEW);
     if (transfer->settled_zxid <= transfer->old_zxid)
         return session_compare(data, event, actions);
@@ -91,6 +98,7 @@ enum rc session_pass_old_events(struct session_data *data, struct px_actions *ac
 
     if (transfer->old_events.length == 0)
         return RC_OK; /* an action of this very step may point to what was passed before */
+    transfer->has_shown = true;
     px_buffer_done(&transfer->out);
     rc = session_deliver(data, true, px_buffer_slice(&transfer->old_events), &transfer->out, actions);
     px_buffer_done(&transfer->old_events);
@@ -98,17 +106,12 @@ enum rc session_pass_old_events(struct session_data *data, struct px_actions *ac
     return rc;
 }
 
-/* The leader's answer to auth has no zxid: its events up to the settled one have come, and nothing it has
- * sent is newer than what a sync brings. */
+/* The leader's answer to auth has no zxid: its events up to the settled one have come. */
 static enum px_session_state on_leader_marker(struct session_data *data, const struct px_event *event,
                                               struct px_actions *actions)
 {
-    struct session_transfer *transfer = data->transfer;
-
-    transfer->old_zxid = transfer->settled_zxid;
-    session_enter_stage(transfer, event, STAGE_FENCE);
-    session_sync_next(data, actions);
-    return PX_SESSION_RESTORING;
+    data->transfer->old_zxid = data->transfer->settled_zxid;
+    return fence(data, event, actions);
 }
 
 static enum px_session_state on_old_marker(struct session_data *data, const struct px_event *event,
@@ -119,8 +122,7 @@ static enum px_session_state on_old_marker(struct session_data *data, const stru
     transfer->awaits_old = false;
     if (session_pass_old_events(data, actions) != RC_OK)
         return no_memory(data, actions);
-    if (header->zxid > transfer->old_zxid)
-        transfer->old_zxid = header->zxid;
+    session_old_marker(transfer, header->zxid);
     if (transfer->stage != STAGE_OLD) /* asked for in an attempt that failed */
         return PX_SESSION_RESTORING;
     if (header->xid != ZKP_XID_PING)
@@ -143,7 +145,7 @@ enum px_session_state on_restore_old_frame(struct session_data *data, const stru
     if (zkp_reply_header_decode(event->body, &header) != RC_OK)
         return on_restore_old_gone(data, event, actions, here);
     if (header.xid == ZKP_XID_EVENT)
-        return transfer->stage < STAGE_OLD ? on_reply(data, event, actions, here)
+        return transfer->stage < STAGE_OLD ? session_pass_old_event(data, event, actions, here)
                                            : keep_old_event(data, event, actions);
     session_act(actions, PX_ACTION_DROP);
     if (!transfer->awaits_old || (header.xid != ZKP_XID_PING && header.xid != SESSION_XID_OURS))
@@ -159,7 +161,6 @@ enum px_session_state on_restore_old_gone(struct session_data *data, const struc
     struct session_transfer *transfer = data->transfer;
 
     (void)on_old_gone(data, event, actions, here);
-    transfer->is_low = true; /* the client may have had an event of a newer state than any zxid we know */
     if (transfer->stage < STAGE_OLD)
         return here;
     if (transfer->stage > STAGE_OLD) {
@@ -168,9 +169,7 @@ enum px_session_state on_restore_old_gone(struct session_data *data, const struc
     }
     if (session_pass_old_events(data, actions) != RC_OK)
         return no_memory(data, actions);
-    session_enter_stage(transfer, event, STAGE_FENCE);
-    session_sync_next(data, actions);
-    return here;
+    return fence(data, event, actions);
 }
 
 /* The leader has fired what it applied; its answer to auth, which bypasses the pipeline, ends the stream. */

@@ -52,6 +52,7 @@ struct session_transfer {
     bool was_asked;   /* JOINING: the ConnectRequest is out */
     bool is_in_doubt; /* one was left unanswered: who owns the session is not known (protocol.md §3.3) */
     bool is_low;      /* the next server may be behind what the client has seen */
+    bool has_shown;   /* the old server's events behind its last marker were passed on */
     bool awaits_old;  /* a marker of the old server is under way */
     bool awaits_new;
     bool is_exact;           /* old_zxid == new_zxid: events before events_cut came from the old server too */
@@ -152,6 +153,11 @@ void session_transfer_free(struct session_data *data);
 enum px_session_state session_seek_again(struct session_data *data, struct px_actions *actions);
 /* Persistent and recursive ones: SetWatches catches up with nothing for them. */
 bool session_has_lasting_watches(const struct session_data *data);
+/* An event of the old server that no marker has followed yet; and a marker of it, which all its events up to
+ * `zxid` came before. */
+enum px_session_state session_pass_old_event(struct session_data *data, const struct px_event *event,
+                                             struct px_actions *actions, enum px_session_state here);
+void session_old_marker(struct session_transfer *transfer, int64_t zxid);
 /* The highest zxid the client may have seen something of. */
 int64_t session_seen_zxid(const struct session_data *data);
 
