@@ -72,12 +72,18 @@ int64_t session_seen_zxid(const struct session_data *data)
 
 /* --- losing a server --- */
 
+/* What the ensemble grants may be less than the client was told. */
+static int32_t life_ms(const struct session_data *data)
+{
+    return data->server_timeout_ms < data->timeout_ms ? data->server_timeout_ms : data->timeout_ms;
+}
+
 /* Nobody believes in a session longer than the ensemble does (design.md §4). Without a leader nobody's time
  * runs, so who was alive then was alive at that moment. */
 static int64_t alive_ms(const struct session_data *data, const struct px_event *event)
 {
     if (event->nobody_expires_ms > data->proof_ms &&
-        event->nobody_expires_ms - data->proof_ms < data->timeout_ms)
+        event->nobody_expires_ms - data->proof_ms < life_ms(data))
         return event->nobody_expires_ms;
     return data->proof_ms;
 }
@@ -86,7 +92,7 @@ static int64_t alive_ms(const struct session_data *data, const struct px_event *
 static bool is_too_late(struct session_data *data, const struct px_event *event)
 {
     data->proof_ms = alive_ms(data, event);
-    return event->now_ms - data->proof_ms >= data->timeout_ms / 3 * 2;
+    return event->now_ms - data->proof_ms >= life_ms(data) / 3 * 2;
 }
 
 /* Can its server be replaced without the client's noticing, and honestly? */
@@ -162,7 +168,7 @@ enum px_session_state on_client_ping(struct session_data *data, const struct px_
 
     data->proof_ms = alive_ms(data, event);
     data->heard_ms = event->now_ms;
-    if (event->is_server_mid_frame || event->now_ms - data->proof_ms >= data->timeout_ms / 3)
+    if (event->is_server_mid_frame || event->now_ms - data->proof_ms >= life_ms(data) / 3)
         return here;
     session_act(actions, PX_ACTION_DROP);
     bytes = session_send(actions, PX_ACTION_SEND_CLIENT, ZKP_REPLY_HEADER_LEN + 4);

@@ -15,7 +15,8 @@
  * not the proxy's doing. */
 #define SIM_DELAY_MS 400
 #define SIM_JOIN_MS  1000
-#define SIM_WAITING  64
+/* A server that does not get on for so long is given up like one that has ended. */
+#define SIM_STUCK_MS 1000
 
 struct sim_options {
     enum px_watch_rule rule;
@@ -138,7 +139,7 @@ static inline bool sim_has_write(const struct sim_machine *m)
 /* A client is closed for one of these reasons only. */
 static inline void sim_on_close(struct sim_machine *m, enum px_close_reason reason)
 {
-    bool is_late = m->e.now_ms - m->e.touched_ms >= SIM_TIMEOUT_MS / 2 || m->options.has_short;
+    bool is_late = m->e.now_ms - m->e.touched_ms >= m->e.timeout_ms / 2;
     bool is_due = m->had_trouble || is_late;
 
     m->is_closed = true;
@@ -146,7 +147,8 @@ static inline void sim_on_close(struct sim_machine *m, enum px_close_reason reas
     if (reason == PX_CLOSE_UNKNOWN_OUTCOME)
         is_due = is_due && sim_has_write(m);
     else if (reason == PX_CLOSE_EVENTS_UNKNOWN)
-        is_due = is_due && sim_has(&m->client.armed, SIM_LASTS | SIM_BELOW);
+        is_due = (is_due || m->e.now_ms - m->dialled_ms >= SIM_STUCK_MS) &&
+                 sim_has(&m->client.armed, SIM_LASTS | SIM_BELOW);
     else if (reason == PX_CLOSE_EXPIRED)
         is_due = m->e.is_expired;
     else if (reason != PX_CLOSE_SERVER_GONE)

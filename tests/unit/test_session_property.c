@@ -12,7 +12,7 @@
 
 #include "tests/unit/sim_machine.h"
 
-#define RUNS  600
+#define RUNS  3000
 #define STEPS 400
 
 struct chance {
