@@ -67,7 +67,7 @@ enum px_session_state session_enter_old(struct session_data *data, const struct 
     if (!transfer->has_old || transfer->settled_zxid == 0) /* no watches: no events to miss */
         return transfer->has_shown ? fence(data, event, actions) : session_finish(data, event, actions);
     session_enter_stage(transfer, event, STAGE_NEW);
-    if (transfer->settled_zxid <= transfer->old_zxid)
+    if (transfer->settled_zxid <= transfer->old_zxid && !transfer->has_shown)
         return session_compare(data, event, actions);
     session_enter_stage(transfer, event, STAGE_OLD);
     if (event->old_leads)
