@@ -203,6 +203,11 @@ enum px_session_state on_old_gone(struct session_data *data, const struct px_eve
 enum px_session_state session_pass_old_event(struct session_data *data, const struct px_event *event,
                                              struct px_actions *actions, enum px_session_state here)
 {
+    struct zkp_reply_header header;
+
+    if (zkp_reply_header_decode(event->body, &header) == RC_OK &&
+        header.zxid > data->transfer->old_event_zxid)
+        data->transfer->old_event_zxid = header.zxid;
     data->transfer->has_shown = true;
     return on_reply(data, event, actions, here);
 }
