@@ -44,6 +44,7 @@ struct sim_machine {
     bool wants_route;
     bool is_dialling; /* ROUTED, not yet DIALLED */
     int64_t dialled_ms;
+    int64_t sought_ms; /* the move or re-attach began */
     uint32_t tried;
     bool may_go_home;
     bool was_heard;
@@ -147,7 +148,7 @@ static inline void sim_on_close(struct sim_machine *m, enum px_close_reason reas
     if (reason == PX_CLOSE_UNKNOWN_OUTCOME)
         is_due = is_due && sim_has_write(m);
     else if (reason == PX_CLOSE_EVENTS_UNKNOWN)
-        is_due = (is_due || m->e.now_ms - m->dialled_ms >= SIM_STUCK_MS) &&
+        is_due = (is_due || m->e.now_ms - m->sought_ms >= SIM_STUCK_MS) &&
                  sim_has(&m->client.armed, SIM_LASTS | SIM_BELOW);
     else if (reason == PX_CLOSE_EXPIRED)
         is_due = m->e.is_expired;
@@ -267,6 +268,7 @@ static inline void sim_step_once(struct sim_machine *m, const struct px_event *e
         sim_act(m, event, &m->actions.list[i]);
     if (before != PX_SESSION_SEEKING && px_session_state(m->session) == PX_SESSION_SEEKING &&
         before != PX_SESSION_JOINING && before != PX_SESSION_RESTORING) {
+        m->sought_ms = m->e.now_ms;
         m->tried = 1u << m->home; /* another server first */
         m->may_go_home = m->was_heard = false;
     }
@@ -708,7 +710,7 @@ static inline void sim_order(struct sim_machine *m, enum px_event_kind kind)
         return;
     if (kind == PX_EVENT_MOVE && px_session_obstacle(m->session) != PX_OBSTACLE_NONE)
         return;
-    event.deadline_ms = m->e.now_ms + 400;
+    event.deadline_ms = m->e.now_ms + 1500;
     sim_step(m, event);
 }
 
@@ -716,7 +718,7 @@ static inline void sim_choose_step(struct sim_machine *m)
 {
     uint32_t what = sim_pick(m, 64);
 
-    if (what < 8)
+    if (what < 5)
         sim_ask_any(m);
     else if (what < 12)
         sim_others_write(m);
@@ -747,7 +749,7 @@ static inline void sim_choose_step(struct sim_machine *m)
     else if (what == 60 && m->client.auths < 4 && m->requests.count < SIM_QUEUE - 16)
         sim_ask_auth(m);
     else if (what >= 61)
-        sim_pass_time(m, SIM_STEP_MS << sim_pick(m, 5));
+        sim_pass_time(m, SIM_STEP_MS << sim_pick(m, 3));
     if (!m->is_closed)
         sim_export_now(m);
 }
