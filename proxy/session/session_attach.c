@@ -312,7 +312,7 @@ enum px_session_state session_seek_again(struct session_data *data, struct px_ac
         return session_close(actions, PX_CLOSE_NO_MEMORY);
     }
     transfer->is_exact = transfer->awaits_new = false;
-    transfer->auth_left = transfer->frames_left = transfer->rounds = 0;
+    transfer->auth_left = transfer->frames_left = transfer->rounds = transfer->cuts = 0;
     transfer->settled_zxid = transfer->new_zxid = 0;
     session_act(actions, PX_ACTION_ROUTE);
     return PX_SESSION_SEEKING;

@@ -10,7 +10,7 @@
 #include "zkproto/header.h"
 
 /* Then duplicates of persistent watches' events are accepted: writes never pause long enough. */
-#define ROUNDS_EXACT 30u
+#define CUTS_MAX 15u
 
 void session_ask_old(struct session_data *data, const struct px_event *event, struct px_actions *actions)
 {
@@ -29,7 +29,7 @@ void session_ask_old(struct session_data *data, const struct px_event *event, st
 static bool needs_exactness(const struct session_data *data, const struct px_event *event)
 {
     return data->transfer->has_old && session_has_lasting_watches(data) &&
-           event->watch_rule == PX_WATCH_ONE_MODE && data->transfer->rounds < ROUNDS_EXACT;
+           event->watch_rule == PX_WATCH_ONE_MODE && data->transfer->cuts < CUTS_MAX;
 }
 
 /* Both sides have a marker >= the settled zxid. */
@@ -43,6 +43,7 @@ enum px_session_state session_compare(struct session_data *data, const struct px
     transfer->is_exact = transfer->new_zxid == transfer->old_zxid;
     if (transfer->is_exact || !needs_exactness(data, event))
         return session_finish(data, event, actions);
+    transfer->cuts++;
     session_enter_stage(data->transfer, event, STAGE_OLD);
     session_ask_old(data, event, actions);
     return PX_SESSION_RESTORING;

@@ -59,6 +59,7 @@ struct session_transfer {
     uint32_t auth_left;      /* replies */
     uint32_t frames_left;    /* SetWatches replies */
     uint32_t rounds;         /* of markers */
+    uint32_t cuts;           /* markers of both sides that did not meet */
     uint32_t elsewheres;     /* servers left because they could prove nothing */
     uint32_t events_cut;     /* bytes of `events` that came before the newest marker */
     int64_t stage_ms;        /* since when it is in this stage */
