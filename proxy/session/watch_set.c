@@ -197,6 +197,8 @@ static bool go_up(struct zkp_slice *ref_path)
 bool px_watch_set_awaits(const struct px_watch_set *set, const struct zkp_watcher_event *event)
 {
     struct zkp_slice path = event->path;
+    /* Up to 3.8 half a recursive watch can be left: the child table's half gives deletions only. */
+    uint32_t from_above = event->type == ZKP_EVENT_DELETED ? RECURSIVE : DATA_RECURSIVE;
 
     if (set->table.count == 0)
         return false;
@@ -205,7 +207,7 @@ bool px_watch_set_awaits(const struct px_watch_set *set, const struct zkp_watche
     if (event->type == ZKP_EVENT_CHILDREN_CHANGED || set->counts[ZKP_LIST_RECURSIVE] == 0)
         return false;
     while (go_up(&path))
-        if ((bits_at(set, path) & RECURSIVE) != 0)
+        if ((bits_at(set, path) & from_above) != 0)
             return true;
     return false;
 }
