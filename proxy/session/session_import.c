@@ -72,7 +72,7 @@ static bool fits_queue(const struct px_request *request, bool is_out_of_band)
     if (class_of(request->op) == ZKP_CLASS_OUT_OF_BAND || class_of(request->op) == ZKP_CLASS_SESSION)
         return false;
     if (request->kind == PX_REQUEST_OURS)
-        return request->op == ZKP_OPX_PING && request->watch == PX_REQUEST_WATCH_NONE && !request->is_kept;
+        return is_read(request->op) && request->watch == PX_REQUEST_WATCH_NONE && !request->is_kept;
     if (request->is_kept || request->watch != PX_REQUEST_WATCH_NONE)
         return is_sent && is_read(request->op) && request->op != ZKP_OPX_PING;
     return true;
@@ -221,7 +221,7 @@ static void count_request(struct session_data *data, const struct px_request *re
 {
     *ref_kept += request->is_kept;
     *ref_wished += request->watch == PX_REQUEST_WATCH_WISHED;
-    if (request->kind == PX_REQUEST_LOCAL || request->op == ZKP_OPX_PING)
+    if (request->kind == PX_REQUEST_LOCAL || request->kind == PX_REQUEST_OURS || request->op == ZKP_OPX_PING)
         return;
     if (!is_read(request->op))
         data->write_count++;

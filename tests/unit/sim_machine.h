@@ -179,7 +179,7 @@ static inline void sim_act(struct sim_machine *m, const struct px_event *event, 
     case PX_ACTION_SEND_SERVER:
         sim_to_server(m, m->server, bytes);
         m->old_pings++;
-        m->is_inexact = m->is_inexact || m->old_pings >= 10 || m->e.leader == m->home;
+        m->is_inexact = m->is_inexact || m->old_pings >= 15 || m->e.leader == m->home;
         break;
     case PX_ACTION_SEND_NEXT:
         sim_to_server(m, m->next, bytes);
@@ -269,6 +269,8 @@ static inline void sim_step_once(struct sim_machine *m, const struct px_event *e
     if (before != PX_SESSION_SEEKING && px_session_state(m->session) == PX_SESSION_SEEKING &&
         before != PX_SESSION_JOINING && before != PX_SESSION_RESTORING) {
         m->sought_ms = m->e.now_ms;
+        m->old_pings = 0;
+        m->is_inexact = false;
         m->tried = 1u << m->home; /* another server first */
         m->may_go_home = m->was_heard = false;
     }
@@ -484,20 +486,6 @@ static inline void sim_ask_auth(struct sim_machine *m)
     sim_ask(m, ZKP_XID_AUTH, ZKP_OP_AUTH, zkp_slice_of(digest, sizeof(digest)));
 }
 
-/* Up to 3.8 a recursive watch and another one on the same path are not told apart elsewhere (watch_set.h), so
- * recursive ones have paths of their own there. */
-static inline bool sim_suits(const struct sim_machine *m, const struct sim_pending *p)
-{
-    bool is_recursive = p->op == ZKP_OP_ADD_WATCH && p->value == 1;
-    bool watches = p->op == ZKP_OP_ADD_WATCH || (p->op != ZKP_OP_REMOVE_WATCHES && p->value == 1);
-
-    if (p->op == ZKP_OP_ADD_WATCH && !m->options.has_lasting)
-        return false;
-    if (m->e.rule == PX_WATCH_ALL_MODES)
-        return true;
-    return !watches || is_recursive == (p->path == 3 && m->options.has_lasting);
-}
-
 static inline void sim_ask_any(struct sim_machine *m)
 {
     static const int32_t ops[] = {ZKP_OP_EXISTS,   ZKP_OP_GET_DATA,  ZKP_OP_GET_CHILDREN,
@@ -509,7 +497,9 @@ static inline void sim_ask_any(struct sim_machine *m)
     struct zkp_wr w = zkp_wr_over(body, sizeof(body));
 
     p.value = p.op == ZKP_OP_REMOVE_WATCHES ? 1 + (int32_t)sim_pick(m, 3) : (int32_t)sim_pick(m, 2);
-    if (m->client.pending_count == SIM_PENDING_MAX || m->requests.count > SIM_QUEUE - 16 || !sim_suits(m, &p))
+    if (m->client.pending_count == SIM_PENDING_MAX || m->requests.count > SIM_QUEUE - 16)
+        return;
+    if (p.op == ZKP_OP_ADD_WATCH && !m->options.has_lasting)
         return;
     p.xid = ++m->client.next_xid;
     zkp_wr_buf(&w, zkp_slice_str(sim_names[p.path]));

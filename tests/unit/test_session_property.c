@@ -12,7 +12,7 @@
 
 #include "tests/unit/sim_machine.h"
 
-#define RUNS  40000
+#define RUNS  3000
 #define STEPS 1000
 
 struct chance {
