@@ -1,7 +1,7 @@
 /* The client of a simulated ensemble (sim_ensemble.h) and what it may rely on (protocol.md §4.1): replies in
  * order, nothing unsolicited, zxids and state never backwards, every event before the reply that shows the
- * change, each event that is due and no other. What is due is computed from the ensemble's log by watch tables
- * of its own, as if one server had served it all the time. Header only.
+ * change, each event that is due and no other. What is due is computed from the ensemble's log by watch
+ * tables of its own, as if one server had served it all the time. Header only.
  *
  * After a crash of its server ZooKeeper's own contract is less: one-shot watches are caught up with by
  * SetWatches, events of lasting ones may not be missing but may come twice. */
@@ -151,8 +151,8 @@ static inline void sim_on_event(struct sim_client *c, struct sim_fired fired, in
     }
     c->repeated++;
     if (place > c->twice || !sim_is_lasting(c, fired))
-        SIM_FAULT(c, "event %d of %s at %d: due are %d, the first is %d of %s at %d; twice up to %d", fired.type,
-                  sim_names[fired.path], place, c->due_count, c->due[0].fired.type,
+        SIM_FAULT(c, "event %d of %s at %d: due are %d, the first is %d of %s at %d; twice up to %d",
+                  fired.type, sim_names[fired.path], place, c->due_count, c->due[0].fired.type,
                   sim_names[c->due[0].fired.path], c->due[0].place, c->twice);
 }
 

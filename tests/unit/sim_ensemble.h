@@ -57,8 +57,8 @@ enum { SIM_ONCE = 1, SIM_LASTS = 2, SIM_BELOW = 4 };
 
 struct sim_tables {
     uint8_t bits[2][SIM_PATHS];
-    int since[2][SIM_PATHS];       /* of a one-shot watch: place in the log */
-    bool was_missing[SIM_PATHS];   /* set by exists on a missing node */
+    int since[2][SIM_PATHS];     /* of a one-shot watch: place in the log */
+    bool was_missing[SIM_PATHS]; /* set by exists on a missing node */
 };
 
 struct sim_fired {
@@ -84,9 +84,9 @@ struct sim_conn {
     bool has_proxy;  /* the proxy's end is open */
     bool has_server; /* the server's end is open */
     bool is_attached;
-    int awaited;      /* its head request waits for this place in the log; SIM_NONE = not begun */
-    int once_set;     /* place at which SetWatches registered, SIM_NONE = not yet */
-    int lasting_set;  /* the same of SetWatches2 */
+    int awaited;     /* its head request waits for this place in the log; SIM_NONE = not begun */
+    int once_set;    /* place at which SetWatches registered, SIM_NONE = not yet */
+    int lasting_set; /* the same of SetWatches2 */
     struct sim_tables tables;
     struct sim_queue to_server;
     struct sim_queue to_proxy;
@@ -521,9 +521,7 @@ static inline int32_t sim_read(struct sim_ensemble *e, struct sim_conn *conn, in
 static inline bool sim_write(struct sim_ensemble *e, struct sim_conn *conn, int32_t op, struct zkp_slice rest,
                              int32_t xid, int32_t *ret_err)
 {
-    enum sim_change change = op == ZKP_OP_CREATE   ? SIM_CREATE
-                             : op == ZKP_OP_DELETE ? SIM_DELETE
-                                                   : SIM_SET;
+    enum sim_change change = op == ZKP_OP_CREATE ? SIM_CREATE : op == ZKP_OP_DELETE ? SIM_DELETE : SIM_SET;
     struct zkp_rd r = zkp_rd_over(rest);
 
     if (conn->awaited == SIM_NONE) {

@@ -159,7 +159,8 @@ static inline void sim_on_close(struct sim_machine *m, enum px_close_reason reas
     m->client.is_open = false;
 }
 
-static inline void sim_act(struct sim_machine *m, const struct px_event *event, const struct px_action *action)
+static inline void sim_act(struct sim_machine *m, const struct px_event *event,
+                           const struct px_action *action)
 {
     uint8_t frame[4 + SIM_FRAME_MAX];
     struct zkp_slice bytes = zkp_slice_of(m->actions.bytes + action->send.offset, action->send.length);
@@ -400,8 +401,8 @@ static inline void sim_deliver_next(struct sim_machine *m)
     /* The rest of a batch that was adopted on the way is read in its new place. */
     if (conn != sim_conn_of(m, m->next) || m->is_closed || conn->to_proxy.count > 0)
         return;
-    if (!conn->has_server || (px_session_state(m->session) == PX_SESSION_JOINING &&
-                              m->e.now_ms - m->dialled_ms > SIM_JOIN_MS))
+    if (!conn->has_server ||
+        (px_session_state(m->session) == PX_SESSION_JOINING && m->e.now_ms - m->dialled_ms > SIM_JOIN_MS))
         sim_next_gone(m);
 }
 
@@ -539,7 +540,8 @@ static inline void sim_no_delay(struct sim_machine *m)
         if (sim_is_old(m, &m->e.conns[i].to_server))
             sim_serve(&m->e, &m->e.conns[i]);
     conn = sim_conn_of(m, m->server);
-    while (!m->is_closed && conn != NULL && conn == sim_conn_of(m, m->server) && sim_is_old(m, &conn->to_proxy))
+    while (!m->is_closed && conn != NULL && conn == sim_conn_of(m, m->server) &&
+           sim_is_old(m, &conn->to_proxy))
         sim_deliver_server(m);
     conn = sim_conn_of(m, m->next);
     if (!m->is_closed && conn != NULL && sim_is_old(m, &conn->to_proxy))
@@ -790,8 +792,8 @@ static inline void sim_settle(struct sim_machine *m)
             sim_pass_time(m, SIM_STEP_MS);
     }
     if (!m->is_closed && !sim_is_settled(m))
-        SIM_FAULT(&m->client, "stuck: %s, %d requests unanswered", px_session_state_name(px_session_state(m->session)),
-                  m->client.pending_count);
+        SIM_FAULT(&m->client, "stuck: %s, %d requests unanswered",
+                  px_session_state_name(px_session_state(m->session)), m->client.pending_count);
 }
 
 /* Each write of the client took effect once at most, and those answered did. */
@@ -857,13 +859,18 @@ static inline void sim_end(struct sim_machine *m)
     px_watch_space_done(&m->spaces[1]);
 }
 
+static inline void sim_end_run(struct sim_machine *m)
+{
+    if (!m->is_closed && m->client.fault[0] == '\0')
+        sim_settle(m);
+    sim_check_writes(m);
+}
+
 static inline void sim_run(struct sim_machine *m, int steps)
 {
     for (int i = 0; i < steps && !m->is_closed && m->client.fault[0] == '\0'; i++)
         sim_choose_step(m);
-    if (!m->is_closed && m->client.fault[0] == '\0')
-        sim_settle(m);
-    sim_check_writes(m);
+    sim_end_run(m);
 }
 
 #endif

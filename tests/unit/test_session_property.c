@@ -64,16 +64,17 @@ static void add_up(struct sums *sums, const struct sim_machine *m)
 
 static void print_sums(size_t kind, const struct sums *sums)
 {
-    print_message("kind %zu: moved %llu stayed %llu busy %llu lost %llu reattached %llu lost %llu; events %llu "
-                  "repeated %llu replies %llu exported %llu;",
-                  kind, (unsigned long long)sums->outcomes[PX_OUTCOME_MOVED],
-                  (unsigned long long)sums->outcomes[PX_OUTCOME_STAYED],
-                  (unsigned long long)sums->outcomes[PX_OUTCOME_BUSY],
-                  (unsigned long long)sums->outcomes[PX_OUTCOME_MOVE_LOST],
-                  (unsigned long long)sums->outcomes[PX_OUTCOME_REATTACHED],
-                  (unsigned long long)sums->outcomes[PX_OUTCOME_REATTACH_LOST],
-                  (unsigned long long)sums->events, (unsigned long long)sums->repeated,
-                  (unsigned long long)sums->replies, (unsigned long long)sums->exported);
+    print_message(
+        "kind %zu: moved %llu stayed %llu busy %llu lost %llu reattached %llu lost %llu; events %llu "
+        "repeated %llu replies %llu exported %llu;",
+        kind, (unsigned long long)sums->outcomes[PX_OUTCOME_MOVED],
+        (unsigned long long)sums->outcomes[PX_OUTCOME_STAYED],
+        (unsigned long long)sums->outcomes[PX_OUTCOME_BUSY],
+        (unsigned long long)sums->outcomes[PX_OUTCOME_MOVE_LOST],
+        (unsigned long long)sums->outcomes[PX_OUTCOME_REATTACHED],
+        (unsigned long long)sums->outcomes[PX_OUTCOME_REATTACH_LOST], (unsigned long long)sums->events,
+        (unsigned long long)sums->repeated, (unsigned long long)sums->replies,
+        (unsigned long long)sums->exported);
     for (int i = 0; i < PX_CLOSE_COUNT; i++)
         if (sums->closes[i] > 0)
             print_message(" %s %llu", px_close_reason_name((enum px_close_reason)i),
