@@ -31,6 +31,8 @@ void px_buffer_cut(struct px_buffer *buffer, uint32_t offset, uint32_t length);
 
 static inline struct zkp_slice px_buffer_slice(const struct px_buffer *buffer)
 {
+    if (buffer->bytes == NULL) /* no arithmetic with it */
+        return (struct zkp_slice){0};
     return zkp_slice_of(buffer->bytes + buffer->start, buffer->length);
 }
 

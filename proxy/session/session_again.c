@@ -95,9 +95,11 @@ static enum rc again_pipeline(const struct session_data *data, struct px_buffer 
 
 enum rc session_collect_again(struct session_data *data, struct px_buffer *out)
 {
-    enum rc rc = px_buffer_append(out, data->auths.bytes + data->auths.start + data->auth_done,
-                                  data->auths.length - data->auth_done);
+    uint32_t left = data->auths.length - data->auth_done;
+    enum rc rc = RC_OK;
 
+    if (left > 0)
+        rc = px_buffer_append(out, data->auths.bytes + data->auths.start + data->auth_done, left);
     return rc == RC_OK ? again_pipeline(data, out) : rc;
 }
 
