@@ -159,11 +159,15 @@ static inline void sim_on_close(struct sim_machine *m, enum px_close_reason reas
     m->client.is_open = false;
 }
 
+static inline struct zkp_slice sim_sent(const struct sim_machine *m, const struct px_action *action)
+{
+    return zkp_slice_of(m->actions.bytes + action->send.offset, action->send.length);
+}
+
 static inline void sim_act(struct sim_machine *m, const struct px_event *event,
                            const struct px_action *action)
 {
     uint8_t frame[4 + SIM_FRAME_MAX];
-    struct zkp_slice bytes = zkp_slice_of(m->actions.bytes + action->send.offset, action->send.length);
 
     switch (action->kind) {
     case PX_ACTION_FORWARD:
@@ -175,15 +179,15 @@ static inline void sim_act(struct sim_machine *m, const struct px_event *event,
             sim_to_client(m, zkp_slice_of(frame, 4 + event->length));
         break;
     case PX_ACTION_SEND_CLIENT:
-        sim_to_client(m, bytes);
+        sim_to_client(m, sim_sent(m, action));
         break;
     case PX_ACTION_SEND_SERVER:
-        sim_to_server(m, m->server, bytes);
+        sim_to_server(m, m->server, sim_sent(m, action));
         m->old_pings++;
         m->is_inexact = m->is_inexact || m->old_pings >= 15 || m->e.leader == m->home;
         break;
     case PX_ACTION_SEND_NEXT:
-        sim_to_server(m, m->next, bytes);
+        sim_to_server(m, m->next, sim_sent(m, action));
         break;
     case PX_ACTION_PUT_CLIENT:
         sim_to_client(m, action->slice);
