@@ -252,12 +252,13 @@ static enum rc one_frame(const struct session_data *data, int64_t relative_zxid,
     return rc;
 }
 
-/* The three kinds every server knows, then those since 3.6. */
+/* Lasting ones first: up to 3.8 a path has one mode per table and the last registration wins, so that a
+ * one-shot watch which has replaced half a lasting one does so again. */
 enum rc session_watches_frames(const struct session_data *data, int64_t relative_zxid, struct px_buffer *out,
                                uint32_t *ret_count)
 {
-    struct watches_walk walks[] = {{ZKP_LIST_DATA, 0, ZKP_LIST_PERSISTENT},
-                                   {ZKP_LIST_PERSISTENT, 0, ZKP_LIST_COUNT}};
+    struct watches_walk walks[] = {{ZKP_LIST_PERSISTENT, 0, ZKP_LIST_COUNT},
+                                   {ZKP_LIST_DATA, 0, ZKP_LIST_PERSISTENT}};
     struct watches_frame frame = {.out = out};
     enum rc rc = RC_OK;
 
