@@ -325,12 +325,14 @@ static inline void sim_client_caught_up(struct sim_client *c, const struct sim_c
 /* The old connection was drained. Not up to the same place as the new one: then events of lasting watches may
  * come twice. From 3.9 their zxids prevent that, and the cut need not be exact; but an event that SetWatches
  * makes up for a one-shot watch on the same path has none. */
-static inline void sim_client_drained(struct sim_client *c, bool is_exact)
+static inline void sim_client_drained(struct sim_client *c, const struct sim_conn *conn, bool is_exact)
 {
     if (c->e->rule == PX_WATCH_ALL_MODES)
-        c->twice_caught_up = c->seen;
-    else if (!is_exact)
-        c->twice = c->twice_caught_up = c->seen;
+        c->twice_caught_up = conn->once_set;
+    else if (!is_exact) {
+        c->twice_caught_up = conn->once_set;
+        c->twice = c->seen;
+    }
 }
 
 #endif

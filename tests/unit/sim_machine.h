@@ -118,7 +118,7 @@ static inline void sim_adopt(struct sim_machine *m)
     if (!is_first && old == NULL)
         sim_client_caught_up(&m->client, sim_conn_of(m, m->next));
     else if (!is_first)
-        sim_client_drained(&m->client, !m->is_inexact);
+        sim_client_drained(&m->client, sim_conn_of(m, m->next), !m->is_inexact);
     if (old != NULL)
         sim_hang_up(m, &m->server);
     m->server = m->next;
