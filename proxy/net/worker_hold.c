@@ -130,11 +130,14 @@ void px_worker_tick_hold(struct px_worker *worker)
 {
     if (worker->hold.id == 0)
         return;
+    /* First: a session that found its lease over by itself would be held again at once. */
+    if (worker->now_ms >= worker->hold.deadline_ms) {
+        hold_end(worker, PX_METRIC_HOLD_TIMED_OUT);
+        return;
+    }
     px_worker_step_state(worker, PX_SESSION_HOLDING, PX_EVENT_TICK, 0);
     px_worker_step_state(worker, PX_SESSION_HELD, PX_EVENT_TICK, 0);
-    if (worker->now_ms >= worker->hold.deadline_ms)
-        hold_end(worker, PX_METRIC_HOLD_TIMED_OUT);
-    else if (is_purpose_met(worker))
+    if (is_purpose_met(worker))
         hold_end(worker, PX_METRIC_HOLD_MET);
 }
 
