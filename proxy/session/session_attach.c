@@ -72,6 +72,13 @@ int64_t session_seen_zxid(const struct session_data *data)
 
 /* --- losing a server --- */
 
+/* A reply proves that the session was alive after its request was sent, not more. */
+void session_note_proof(struct session_data *data, int64_t sent_ms)
+{
+    if (sent_ms > data->proof_ms)
+        data->proof_ms = sent_ms;
+}
+
 /* What the ensemble grants may be less than the client was told. */
 static int32_t life_ms(const struct session_data *data)
 {
@@ -296,8 +303,8 @@ static void send_connect(const struct session_data *data, int64_t zxid, struct p
 enum px_session_state on_join_dialled(struct session_data *data, const struct px_event *event,
                                       struct px_actions *actions, enum px_session_state here)
 {
-    (void)event;
     data->transfer->was_asked = true;
+    data->transfer->asked_ms = event->now_ms;
     send_connect(data, data->transfer->is_low ? 0 : session_seen_zxid(data), actions);
     return here;
 }
@@ -362,7 +369,7 @@ enum px_session_state on_join_answer(struct session_data *data, const struct px_
     if (response.session_id != data->session_id || (response.has_read_only && response.read_only))
         return on_join_failed(data, &bad, actions, here);
     data->server_timeout_ms = response.timeout_ms;
-    data->proof_ms = event->now_ms;
+    session_note_proof(data, data->transfer->asked_ms);
     data->transfer->is_in_doubt = false;
     return session_restore(data, event, actions);
 }

@@ -111,7 +111,7 @@ enum px_session_state on_dialled(struct session_data *data, const struct px_even
     uint32_t length;
     uint8_t *bytes;
 
-    (void)event;
+    data->proof_ms = event->now_ms; /* of the ConnectResponse, if one comes */
     if (data->has_password)
         request.password = zkp_slice_of(data->password, ZKP_PASSWORD_LEN);
     length = zkp_connect_request_frame(&request, frame, sizeof(frame));
@@ -167,7 +167,6 @@ static void established(struct session_data *data, const struct px_event *event,
     data->is_attached_read_only = response->has_read_only && response->read_only;
     data->established_ms = event->now_ms;
     data->heard_ms = event->now_ms;
-    data->proof_ms = event->now_ms;
 }
 
 /* A server in read-only mode answers a new session with a bare error frame instead (protocol.md §3.4):

@@ -58,6 +58,14 @@ static enum px_session_state fence(struct session_data *data, const struct px_ev
     return PX_SESSION_RESTORING;
 }
 
+/* First it must be known to have applied the settled zxid; then its answer to auth ends the stream. */
+static enum px_session_state ask_leader(struct session_data *data, struct px_actions *actions)
+{
+    data->transfer->is_old_late = data->transfer->awaits_old;
+    session_act(actions, PX_ACTION_AWAIT_APPLIED)->zxid = data->transfer->settled_zxid;
+    return PX_SESSION_RESTORING;
+}
+
 enum px_session_state session_enter_old(struct session_data *data, const struct px_event *event,
                                         struct px_actions *actions)
 {
@@ -72,9 +80,8 @@ enum px_session_state session_enter_old(struct session_data *data, const struct 
         return session_compare(data, event, actions);
     session_enter_stage(transfer, event, STAGE_OLD);
     if (event->old_leads)
-        session_act(actions, PX_ACTION_AWAIT_APPLIED)->zxid = transfer->settled_zxid;
-    else
-        session_ask_old(data, event, actions);
+        return ask_leader(data, actions);
+    session_ask_old(data, event, actions);
     return PX_SESSION_RESTORING;
 }
 
@@ -126,6 +133,8 @@ static enum px_session_state on_old_marker(struct session_data *data, const stru
     session_old_marker(transfer, header->zxid);
     if (transfer->stage != STAGE_OLD) /* asked for in an attempt that failed */
         return PX_SESSION_RESTORING;
+    if (header->xid != ZKP_XID_PING && transfer->is_old_late)
+        return ask_leader(data, actions); /* the same: it says nothing about this attempt's zxid */
     if (header->xid != ZKP_XID_PING)
         return on_leader_marker(data, event, actions);
     if (transfer->old_zxid >= transfer->settled_zxid) {

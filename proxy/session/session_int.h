@@ -54,6 +54,7 @@ struct session_transfer {
     bool is_low;      /* the next server may be behind what the client has seen */
     bool has_shown;   /* the old server's events behind its last marker were passed on */
     bool awaits_old;  /* a marker of the old server is under way */
+    bool is_old_late; /* … since an attempt before this one */
     bool awaits_new;
     bool is_exact;           /* old_zxid == new_zxid: events before events_cut came from the old server too */
     uint32_t auth_left;      /* replies */
@@ -62,6 +63,7 @@ struct session_transfer {
     uint32_t cuts;           /* markers of both sides that did not meet */
     uint32_t elsewheres;     /* servers left because they could prove nothing */
     uint32_t events_cut;     /* bytes of `events` that came before the newest marker */
+    int64_t asked_ms;        /* when the ConnectRequest went out */
     int64_t stage_ms;        /* since when it is in this stage */
     int64_t settled_zxid;    /* S of protocol.md §4.3: the watches are set there from this one on */
     int64_t old_zxid;        /* events up to it came from the old server, and were passed on */
@@ -150,6 +152,7 @@ enum px_session_state session_lose_server(struct session_data *data, const struc
 /* Ends a transfer: outcome by whether it was a move. */
 void session_transfer_end(struct session_data *data, struct px_actions *actions, bool is_good);
 void session_transfer_free(struct session_data *data);
+void session_note_proof(struct session_data *data, int64_t sent_ms);
 /* Another try elsewhere; nothing of this attempt is kept. */
 enum px_session_state session_seek_again(struct session_data *data, struct px_actions *actions);
 /* Persistent and recursive ones: SetWatches catches up with nothing for them. */

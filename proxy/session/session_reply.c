@@ -132,15 +132,10 @@ static bool pass_reply(const struct px_event *event, const struct px_request *re
                                                  : hide_data(header, rest, actions);
 }
 
-/* Request and reply prove that the server saw the session in between; nothing is claimed beyond the sending.
- */
 static void note_proof(struct session_data *data, const struct px_event *event,
                        const struct px_request *request)
 {
-    int64_t sent_ms = event->now_ms - (uint32_t)(event->now_us - request->sent_us) / 1000;
-
-    if (sent_ms > data->proof_ms)
-        data->proof_ms = sent_ms;
+    session_note_proof(data, event->now_ms - (uint32_t)(event->now_us - request->sent_us) / 1000);
 }
 
 /* What an answered request was, taken off all books. */

@@ -183,7 +183,7 @@ enum px_session_state on_restore_frame(struct session_data *data, const struct p
     if (header.xid == ZKP_XID_EVENT)
         return keep_event(data, event, actions);
     session_act(actions, PX_ACTION_DROP);
-    data->proof_ms = event->now_ms;
+    session_note_proof(data, transfer->stage_ms); /* nothing of this stage was sent before it */
     if (transfer->stage == STAGE_AUTH)
         return on_auth_reply(data, event, &header, actions);
     if (transfer->stage == STAGE_WATCHES)
