@@ -1,13 +1,12 @@
-/* Life of a link: adopting, stepping the core, carrying out its actions, dying. Worker thread. */
+/* Life of a link: adopting, stepping the core, carrying out its actions. Worker thread. Its end:
+ * link_close.c. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "proxy/log.h"
-#include "proxy/net/linger.h"
 #include "proxy/net/link_int.h"
 #include "proxy/net/worker_int.h"
-#include "proxy/session/request_queue.h"
 
 _Static_assert(PX_METRIC_STATE_DEAD - PX_METRIC_STATE_GREETING == PX_SESSION_DEAD - PX_SESSION_GREETING,
                "the rows of zkferry_sessions follow the states");
@@ -97,95 +96,6 @@ struct px_event px_link_event(const struct px_link *link, enum px_event_kind kin
     return event;
 }
 
-/* After these the client's socket is worth an orderly end: it has something to read, or will come back. */
-static bool ends_orderly(enum px_close_reason reason)
-{
-    switch (reason) {
-    case PX_CLOSE_CLOSE_SESSION:
-    case PX_CLOSE_RETURNED:
-    case PX_CLOSE_SERVER_GONE:
-    case PX_CLOSE_UNKNOWN_OUTCOME:
-    case PX_CLOSE_EVENTS_UNKNOWN:
-    case PX_CLOSE_EXPIRED:
-    case PX_CLOSE_WRONG_PASSWORD:
-    case PX_CLOSE_NO_SERVER:
-        return true;
-    case PX_CLOSE_CLIENT_GONE:
-    case PX_CLOSE_SILENT:
-    case PX_CLOSE_SUPERSEDED:
-    case PX_CLOSE_OWNER_CONFLICT:
-    case PX_CLOSE_HANDSHAKE_TIMEOUT:
-    case PX_CLOSE_FRAME_LENGTH:
-    case PX_CLOSE_FRAME_TOO_BIG:
-    case PX_CLOSE_BAD_CONNECT:
-    case PX_CLOSE_BAD_REQUEST:
-    case PX_CLOSE_SERVER_PROTOCOL:
-    case PX_CLOSE_LIMIT:
-    case PX_CLOSE_NO_MEMORY:
-    case PX_CLOSE_SHUTDOWN:
-    case PX_CLOSE_WORD:
-    case PX_CLOSE_COUNT:
-        break;
-    }
-    return false;
-}
-
-static void close_client(struct px_link *link, enum px_close_reason reason)
-{
-    struct px_conn *client = &link->client;
-
-    if (client->fd >= 0 && !client->is_broken && ends_orderly(reason))
-        px_linger_start(link->worker, px_conn_detach(client), &client->out);
-    else
-        px_conn_close(client);
-}
-
-static void log_close(const struct px_link *link, enum px_close_reason reason)
-{
-    struct px_session_facts facts;
-    bool is_usual =
-        reason == PX_CLOSE_CLIENT_GONE || reason == PX_CLOSE_CLOSE_SESSION || reason == PX_CLOSE_WORD;
-
-    px_session_facts_get(link->core, &facts);
-    px_log(is_usual ? PX_LOG_DEBUG : PX_LOG_INFO, "client.closed",
-           "reason=%s sid=0x%llx slot=%d zxid=0x%llx received=%llu", px_close_reason_name(reason),
-           (unsigned long long)facts.session_id, (int)link->slot, (unsigned long long)facts.last_zxid,
-           (unsigned long long)facts.received_count);
-}
-
-static void count_close(struct px_link *link, enum px_close_reason reason)
-{
-    struct px_metrics *metrics = link->worker->metrics;
-
-    px_metric_add(metrics, PX_METRIC_CLOSED_CLIENT_GONE + reason, 1);
-    px_metric_sub(metrics, PX_METRIC_CLIENTS, 1);
-    if (reason == PX_CLOSE_RETURNED)
-        px_metric_add(metrics, PX_METRIC_RETURN_DONE, 1);
-    if (reason == PX_CLOSE_SERVER_PROTOCOL)
-        px_metric_add(metrics, PX_METRIC_DECODE_SERVER, 1);
-    if (reason == PX_CLOSE_BAD_CONNECT || reason == PX_CLOSE_BAD_REQUEST || reason == PX_CLOSE_FRAME_LENGTH ||
-        reason == PX_CLOSE_FRAME_TOO_BIG)
-        px_metric_add(metrics, PX_METRIC_DECODE_CLIENT, 1);
-}
-
-/* The core is DEAD already: sockets, claims and counts follow; memory waits for the sweep. */
-static void link_die(struct px_link *link, enum px_close_reason reason)
-{
-    px_walk_flush(link);
-    log_close(link, reason);
-    count_close(link, reason);
-    px_link_dial_end(link, reason == PX_CLOSE_EXPIRED ? PX_DIAL_EXPIRED : PX_DIAL_LOCAL);
-    if (link->attempt != NULL)
-        px_conn_close(&link->attempt->next);
-    px_conn_close(&link->server);
-    close_client(link, reason);
-    px_link_unclaim(link);
-    if (link->is_established)
-        atomic_fetch_sub_explicit(&link->worker->shared->slots[link->slot].session_count, 1,
-                                  memory_order_relaxed);
-    HASH_DELETE(hh, link->worker->by_token, link);
-}
-
 static void link_send(struct px_link *link, struct px_conn *to, const struct px_actions *actions,
                       const struct px_action *action)
 {
@@ -264,13 +174,10 @@ static void link_act(struct px_link *link, const struct px_actions *actions, con
         px_conn_close(&link->client);
         break;
     case PX_ACTION_CLOSE:
-        link_die(link, action->reason);
+        px_link_die(link, action->reason);
         break;
     }
 }
-
-/* How long a session that could not leave is left alone. */
-#define LEAVE_AGAIN_MS 1000
 
 static void link_changed(struct px_link *link, enum px_session_state before, enum px_session_state after)
 {
@@ -278,61 +185,12 @@ static void link_changed(struct px_link *link, enum px_session_state before, enu
     link_enlist(link, after);
     if (before == PX_SESSION_RETURNING && after == PX_SESSION_ACTIVE) {
         px_metric_add(link->worker->metrics, PX_METRIC_RETURN_BUSY, 1);
-        link->leave_after_ms = link->worker->now_ms + LEAVE_AGAIN_MS;
+        link->leave_after_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
     }
     if (before == PX_SESSION_HELD && after == PX_SESSION_SEEKING)
         link->worker->lost_in_hold++;
     if (after == PX_SESSION_RESTORING)
         px_link_dial_answered(link);
-}
-
-static void count_outcome(struct px_link *link, enum px_outcome outcome)
-{
-    static const enum px_metric metrics[] = {
-        [PX_OUTCOME_MOVED] = PX_METRIC_MOVE_DONE,
-        [PX_OUTCOME_STAYED] = PX_METRIC_MOVE_STAYED,
-        [PX_OUTCOME_BUSY] = PX_METRIC_MOVE_BUSY,
-        [PX_OUTCOME_MOVE_LOST] = PX_METRIC_MOVE_LOST,
-        [PX_OUTCOME_REATTACHED] = PX_METRIC_REATTACH_DONE,
-        [PX_OUTCOME_REATTACH_LOST] = PX_METRIC_REATTACH_LOST,
-    };
-
-    if (outcome == PX_OUTCOME_NONE)
-        return;
-    px_metric_add(link->worker->metrics, metrics[outcome], 1);
-    if (outcome == PX_OUTCOME_STAYED || outcome == PX_OUTCOME_BUSY)
-        link->leave_after_ms = link->worker->now_ms + LEAVE_AGAIN_MS;
-}
-
-static void count_note(const struct px_link *link, const struct px_event *event,
-                       const struct px_actions *actions)
-{
-    struct px_metrics *metrics = link->worker->metrics;
-    uint64_t bytes = 4 + (uint64_t)event->length;
-
-    switch (actions->note) {
-    case PX_NOTE_REQUEST:
-        if (actions->request_kind != PX_REQUEST_LOCAL)
-            px_metrics_request(metrics, link->slot, actions->op, bytes);
-        if (actions->request_kind == PX_REQUEST_FORWARDED)
-            break;
-        if (actions->request_kind != PX_REQUEST_LOCAL)
-            px_metric_add(metrics, PX_METRIC_GUARD_CONFIG_HIDDEN, 1);
-        else
-            px_metric_add(metrics,
-                          actions->op == ZKP_OPX_RECONFIG ? PX_METRIC_GUARD_RECONFIG : PX_METRIC_GUARD_CHECK,
-                          1);
-        break;
-    case PX_NOTE_REPLY:
-        px_metrics_response(metrics, link->slot, link->worker->directive->servers[link->slot].side,
-                            actions->op, bytes, event->now_us - actions->sent_us, link->worker->slow_us);
-        break;
-    case PX_NOTE_EVENT:
-        px_metric_add(metrics, PX_METRIC_WATCH_EVENTS, 1);
-        break;
-    case PX_NOTE_NONE:
-        break;
-    }
 }
 
 static void step_once(struct px_link *link, const struct px_event *event)
@@ -346,8 +204,8 @@ static void step_once(struct px_link *link, const struct px_event *event)
     if (before != after)
         link_changed(link, before, after);
     if (actions.note != PX_NOTE_NONE)
-        count_note(link, event, &actions);
-    count_outcome(link, actions.outcome);
+        px_link_count_note(link, event, &actions);
+    px_link_count_outcome(link, actions.outcome);
     if (actions.dropped_events > 0)
         px_metric_add(link->worker->metrics, PX_METRIC_EVENTS_DROPPED, actions.dropped_events);
     for (uint32_t i = 0; i < actions.count; i++)

@@ -1,24 +1,19 @@
-/* Choosing and dialling a server for one link (design.md §4). Worker thread.
+/* Dialling one server for one link (design.md §4). Worker thread. Which one: link_route.c.
  * TCP up says nothing: servers that do not serve accept and then send FIN (protocol.md §1.2); only the
  * ConnectResponse counts, so the deadline and the in-flight limit cover both. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "proxy/log.h"
 #include "proxy/net/link_int.h"
-#include "proxy/net/route.h"
 #include "proxy/net/worker_int.h"
 
-#define DIAL_MS        3000 /* one try; a healthy server answers in milliseconds, a hung one never */
-#define JOIN_MS        1000 /* the same for a session whose requests wait meanwhile */
-#define BEHIND_WAIT_MS 1000 /* then the server itself decides: our numbers may be older than it is */
-#define RETRY_MS       100  /* all were tried */
-#define WAIT_MS        20   /* nobody qualifies: look again */
-#define FULL_MS        2000 /* its live sessions got replies that recently: refusals mean "full" */
+#define DIAL_MS 3000 /* one try; a healthy server answers in milliseconds, a hung one never */
+#define JOIN_MS 1000 /* the same for a session whose requests wait meanwhile */
+#define FULL_MS 2000 /* its live sessions got replies that recently: refusals mean "full" */
 
 static void place_give(struct px_link *link)
 {
@@ -148,8 +143,7 @@ static bool take_place(struct px_worker *worker, uint32_t slot)
     return px_shared_connect_take(worker->shared, slot, worker->skips_pacing ? UINT32_MAX : PX_CONNECTS_MAX);
 }
 
-/* True when a connect is under way. */
-static bool link_dial(struct px_link *link, uint32_t slot)
+bool px_link_dial(struct px_link *link, uint32_t slot)
 {
     struct px_worker *worker = link->worker;
     struct px_attempt *attempt = link->attempt;
@@ -174,207 +168,6 @@ static bool link_dial(struct px_link *link, uint32_t slot)
     attempt->next.is_connecting = true;
     attempt->dial_deadline_ms = dial_deadline(link);
     return true;
-}
-
-static const char *why_waits(const struct px_link *link, enum px_route route)
-{
-    switch (route) {
-    case PX_ROUTE_BUSY:
-        return "connects in flight";
-    case PX_ROUTE_BEHIND:
-        return "servers are behind the client";
-    case PX_ROUTE_EXHAUSTED:
-        return "every server refused";
-    case PX_ROUTE_NONE:
-    case PX_ROUTE_FOUND:
-        break;
-    }
-    return link->worker->directive->why_waiting;
-}
-
-static void link_wait(struct px_link *link, enum px_route route, int64_t pause_ms)
-{
-    struct px_attempt *attempt = link->attempt;
-
-    attempt->retry_ms = link->worker->now_ms + pause_ms;
-    if (attempt->has_waited || link->is_established)
-        return;
-    attempt->has_waited = true;
-    px_metric_add(link->worker->metrics, PX_METRIC_CONNECT_WAITED, 1);
-    px_log(PX_LOG_INFO, "connect.waits", "why=%s", why_waits(link, route));
-}
-
-/* --- a first connection --- */
-
-/* Whether the zxid may be ignored by now. */
-static bool behind_long_enough(struct px_link *link)
-{
-    struct px_attempt *attempt = link->attempt;
-
-    if (attempt->behind_since_ms == 0)
-        attempt->behind_since_ms = link->worker->now_ms;
-    return link->worker->ignores_zxid || link->worker->now_ms - attempt->behind_since_ms >= BEHIND_WAIT_MS;
-}
-
-static enum px_route link_pick(struct px_link *link, uint32_t *ret_slot)
-{
-    struct px_worker *worker = link->worker;
-    struct px_route_ask ask = {.zxid = worker->ignores_zxid ? 0 : px_session_last_zxid(link->core),
-                               .tried = link->attempt->tried,
-                               .home = PX_SLOT_NONE};
-    enum px_route route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
-
-    if (route != PX_ROUTE_BEHIND)
-        return route;
-    px_worker_kick_probe(worker, PX_KICK_MS);
-    if (!behind_long_enough(link))
-        return route;
-    ask.ignores_zxid = true;
-    return px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
-}
-
-static void link_pause(struct px_link *link, enum px_route route)
-{
-    if (route == PX_ROUTE_EXHAUSTED) {
-        link->attempt->tried = 0;
-        link_wait(link, route, RETRY_MS);
-        return;
-    }
-    if (route == PX_ROUTE_NONE)
-        px_worker_kick_probe(link->worker, PX_KICK_MS);
-    link_wait(link, route, WAIT_MS);
-}
-
-static void route_first(struct px_link *link)
-{
-    while (px_session_state(link->core) == PX_SESSION_WAITING) {
-        uint32_t slot;
-        enum px_route route = link_pick(link, &slot);
-        if (route != PX_ROUTE_FOUND) {
-            link_pause(link, route);
-            break;
-        }
-        if (link_dial(link, slot) && px_session_state(link->core) == PX_SESSION_WAITING) {
-            link_wait(link, PX_ROUTE_BUSY, WAIT_MS);
-            break;
-        }
-    }
-}
-
-/* --- another server for a session that has, or had, one --- */
-
-static struct px_route_ask seek_ask(const struct px_link *link)
-{
-    const struct px_attempt *attempt = link->attempt;
-    struct px_route_ask ask = {.zxid = px_session_last_zxid(link->core),
-                               .is_attached = true,
-                               .serving = px_worker_good_slots(link->worker),
-                               .ignores_places = link->worker->skips_pacing,
-                               .home = PX_SLOT_NONE};
-
-    ask.tried = 1ull << link->slot;
-    if (attempt == NULL)
-        return ask;
-    ask.tried = attempt->tried;
-    if (attempt->may_go_home)
-        ask.home = link->slot;
-    return ask;
-}
-
-/* Who is cut off also tries, now and then, what does not look good. */
-static enum px_route pick_next(const struct px_link *link, uint32_t *ret_slot)
-{
-    const struct px_worker *worker = link->worker;
-    struct px_route_ask ask = seek_ask(link);
-    enum px_route route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
-
-    if (route == PX_ROUTE_FOUND || route == PX_ROUTE_BUSY || !px_session_is_detached(link->core))
-        return route;
-    ask.serving = px_worker_scout_slots(worker);
-    return px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
-}
-
-bool px_link_has_taker(const struct px_link *link)
-{
-    struct px_route_ask ask = seek_ask(link);
-    uint32_t slot;
-
-    return px_route_pick(link->worker->directive, link->worker->shared, &ask, &slot) == PX_ROUTE_FOUND;
-}
-
-/* Nobody listens anywhere, the server it came from included: a client of its own would know at once, too. */
-static bool is_hopeless(const struct px_link *link)
-{
-    const struct px_directive *directive = link->worker->directive;
-    const struct px_attempt *attempt = link->attempt;
-
-    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++) {
-        const struct px_server_directive *server = &directive->servers[slot];
-        bool counts = server->in_use && (server->admit || slot == link->slot);
-        if (counts && (attempt->refused >> slot & 1) == 0)
-            return false;
-    }
-    return attempt->refused != 0;
-}
-
-/* All were tried. A session that was cut off goes on trying, its last server included. */
-static void step_unrouted(struct px_link *link)
-{
-    struct px_attempt *attempt = link->attempt;
-    struct px_event event = px_link_event(link, PX_EVENT_UNROUTED);
-
-    event.is_hopeless = is_hopeless(link);
-    attempt->tried = 0;
-    attempt->may_go_home = true;
-    px_link_step(link, &event);
-    if (px_session_state(link->core) == PX_SESSION_SEEKING)
-        link_wait(link, PX_ROUTE_EXHAUSTED, WAIT_MS);
-}
-
-static void route_next(struct px_link *link)
-{
-    while (px_session_state(link->core) == PX_SESSION_SEEKING) {
-        uint32_t slot;
-        enum px_route route = pick_next(link, &slot);
-        bool is_cut_off = px_session_is_detached(link->core);
-        if (route == PX_ROUTE_FOUND && !link_dial(link, slot))
-            continue;
-        if (px_session_state(link->core) != PX_SESSION_SEEKING)
-            return;
-        if (route == PX_ROUTE_EXHAUSTED || (route == PX_ROUTE_NONE && !is_cut_off))
-            step_unrouted(link);
-        else
-            link_wait(link, PX_ROUTE_BUSY, WAIT_MS);
-        return;
-    }
-}
-
-void px_link_want_server(struct px_link *link)
-{
-    struct px_attempt *attempt = link->attempt;
-
-    if (attempt == NULL) {
-        attempt = calloc(1, sizeof(*attempt));
-        if (attempt == NULL) {
-            link->client.is_broken = true; /* the end of the turn closes it */
-            return;
-        }
-        px_conn_init(&attempt->next, link, PX_CONN_NEXT);
-        attempt->slot = PX_SLOT_NONE;
-        attempt->tried = link->is_established ? 1ull << link->slot : 0;
-        link->attempt = attempt;
-    }
-    attempt->retry_ms = 0;
-    link->worker->free_places++;
-}
-
-void px_link_route(struct px_link *link)
-{
-    if (link->attempt != NULL && px_session_state(link->core) == PX_SESSION_WAITING)
-        route_first(link);
-    else if (link->attempt != NULL && px_session_state(link->core) == PX_SESSION_SEEKING)
-        route_next(link);
-    px_link_settle(link);
 }
 
 static enum px_dial_result dial_error(const struct px_link *link)

@@ -1,8 +1,6 @@
-/* Bytes to frames to events: one recv into the worker's scratch, the complete frames walked in place, one
- * send of the same bytes to the other side (design.md §4, hot path). Worker thread. */
-#include <errno.h>
+/* Frames to events: the complete ones are walked in place, and what goes on unchanged is one send (design.md
+ * §4, hot path). Worker thread. Where the bytes come from: link_read.c. */
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "proxy/net/link_int.h"
 #include "proxy/net/worker_int.h"
@@ -12,20 +10,6 @@
 #include "zkproto/opcode.h"
 #include "zkproto/request.h"
 #include "zkproto/word.h"
-
-#define TURNS_MAX 4 /* recvs per callback: one peer may not hold the loop */
-#define FILL_MIN  (16u * 1024u)
-
-/* On the stack of link_walk. Frames that go on unchanged and follow each other are one run. */
-struct px_walk {
-    struct px_conn *from;
-    struct px_conn *to;
-    const uint8_t *run;
-    uint32_t run_length;
-    struct zkp_slice frame; /* the present one, prefix included, as far as it is there */
-    uint32_t frame_left;    /* what of it is still to come */
-    bool was_dropped;       /* it, or a ping that was looked at out of turn */
-};
 
 void px_walk_flush(struct px_link *link)
 {
@@ -93,8 +77,8 @@ void px_walk_hide_multi(struct px_link *link, uint64_t mask)
     free(hidden);
 }
 
-static enum px_event_kind kind_of(const struct px_conn *conn, enum px_event_kind client,
-                                  enum px_event_kind server, enum px_event_kind next)
+enum px_event_kind px_link_kind_of(const struct px_conn *conn, enum px_event_kind client,
+                                   enum px_event_kind server, enum px_event_kind next)
 {
     switch (conn->role) {
     case PX_CONN_CLIENT:
@@ -107,10 +91,10 @@ static enum px_event_kind kind_of(const struct px_conn *conn, enum px_event_kind
     return next;
 }
 
-static void step_bad(struct px_conn *conn, enum px_close_reason reason)
+void px_link_step_bad(struct px_conn *conn, enum px_close_reason reason)
 {
-    struct px_event event =
-        px_link_event(conn->link, kind_of(conn, PX_EVENT_CLIENT_BAD, PX_EVENT_SERVER_BAD, PX_EVENT_NEXT_BAD));
+    struct px_event event = px_link_event(
+        conn->link, px_link_kind_of(conn, PX_EVENT_CLIENT_BAD, PX_EVENT_SERVER_BAD, PX_EVENT_NEXT_BAD));
 
     event.reason = reason;
     px_link_step(conn->link, &event);
@@ -209,7 +193,7 @@ static void step_frame(struct px_conn *conn, const struct zkp_frame *frame)
 {
     struct px_link *link = conn->link;
     struct px_event event = {
-        .kind = kind_of(conn, PX_EVENT_CLIENT_FRAME, PX_EVENT_SERVER_FRAME, PX_EVENT_NEXT_FRAME),
+        .kind = px_link_kind_of(conn, PX_EVENT_CLIENT_FRAME, PX_EVENT_SERVER_FRAME, PX_EVENT_NEXT_FRAME),
         .now_ms = link->worker->now_ms,
         .now_us = link->worker->now_us,
         .length = frame->length,
@@ -237,12 +221,12 @@ static enum rc take_frame(struct px_conn *conn, struct zkp_slice in, uint32_t *r
     if (rc == RC_AGAIN)
         return rc;
     if (rc != RC_OK) {
-        step_bad(conn, bad_length(conn, rc));
+        px_link_step_bad(conn, bad_length(conn, rc));
         return RC_OK;
     }
     need = frame_need(conn, &frame);
     if (need > PX_WHOLE_FRAME_MAX) {
-        step_bad(conn, PX_CLOSE_LIMIT);
+        px_link_step_bad(conn, PX_CLOSE_LIMIT);
         return RC_OK;
     }
     if (need > frame.body.len)
@@ -272,7 +256,7 @@ static bool stops_here(const struct px_conn *conn)
 }
 
 /* Returns how many bytes were dealt with; the rest has to be kept. */
-static uint32_t link_walk(struct px_conn *conn, struct zkp_slice in)
+uint32_t px_link_walk(struct px_conn *conn, struct zkp_slice in)
 {
     struct px_link *link = conn->link;
     struct px_walk walk = {.from = conn,
@@ -300,177 +284,6 @@ void px_link_walk_held(struct px_conn *conn)
     uint32_t done;
 
     conn->wants_walk = false;
-    done = link_walk(conn, px_buffer_slice(&conn->in));
+    done = px_link_walk(conn, px_buffer_slice(&conn->in));
     px_buffer_consume(&conn->in, done);
-}
-
-/* What a batch of replies tells about its server, once per batch. */
-static void note_server(struct px_link *link)
-{
-    struct px_worker *worker = link->worker;
-    int64_t zxid = px_session_last_zxid(link->core);
-
-    if (!link->is_established || px_link_is_dead(link))
-        return;
-    worker->slot_pinged_ms[link->slot] = 0;
-    if (zxid > worker->slot_zxid[link->slot]) {
-        worker->slot_zxid[link->slot] = zxid;
-        px_shared_zxid_raise(worker->shared, link->slot, zxid);
-    }
-    if (worker->now_ms - worker->slot_reply_ms[link->slot] >= 100) {
-        worker->slot_reply_ms[link->slot] = worker->now_ms;
-        atomic_store_explicit(&worker->shared->slots[link->slot].last_reply_ms, worker->now_ms,
-                              memory_order_relaxed);
-    }
-}
-
-/* Walks what came, behind what was kept, and keeps the rest. */
-static enum rc deliver(struct px_conn *conn, uint32_t got)
-{
-    struct zkp_slice fresh = zkp_slice_of(conn->link->worker->scratch, got);
-    uint32_t done;
-
-    if (conn->in.length > 0) {
-        conn->in.length += got;
-        px_link_walk_held(conn);
-        return RC_OK;
-    }
-    done = link_walk(conn, fresh);
-    if (conn->fd < 0)
-        return RC_OK;
-    return px_buffer_append(&conn->in, fresh.ptr + done, fresh.len - done);
-}
-
-/* One recv: into scratch, or behind what was kept. RC_AGAIN = nothing more for now. */
-static enum rc fill(struct px_conn *conn, uint32_t *ret_got)
-{
-    struct px_worker *worker = conn->link->worker;
-    uint8_t *to = worker->scratch;
-    uint32_t room = PX_SCRATCH_SIZE;
-    ssize_t got;
-
-    if (conn->in.length > 0) {
-        if (px_buffer_reserve(&conn->in, FILL_MIN) != RC_OK)
-            return RC_NOMEM;
-        to = conn->in.bytes + conn->in.length;
-        room = conn->in.capacity - conn->in.length;
-    }
-    do
-        got = recv(conn->fd, to, room, 0);
-    while (got < 0 && errno == EINTR);
-    if (got == 0)
-        return RC_CLOSED;
-    if (got < 0)
-        return errno == EAGAIN ? RC_AGAIN : RC_CLOSED;
-    if (conn->role == PX_CONN_CLIENT)
-        px_metric_add(worker->metrics, PX_METRIC_CLIENT_BYTES_IN, (uint64_t)got);
-    *ret_got = (uint32_t)got;
-    return (uint32_t)got < room ? RC_AGAIN : RC_OK; /* less than asked for: the socket is dry */
-}
-
-/* --- a client whose requests wait --- */
-
-static bool is_ping(struct zkp_slice body)
-{
-    return body.len == ZKP_REQUEST_HEADER_LEN && zkp_load_i32(body.ptr + 4) == ZKP_OP_PING;
-}
-
-/* True when the core has answered it. */
-static bool step_ping(struct px_link *link)
-{
-    struct px_walk walk = {.from = &link->client, .to = px_link_server(link)};
-    struct px_event event = px_link_event(link, PX_EVENT_CLIENT_PING);
-
-    ASSERT(link->walk == NULL);
-    link->walk = &walk; /* the action that drops the frame finds nothing left to drop */
-    px_link_step(link, &event);
-    link->walk = NULL;
-    if (walk.was_dropped)
-        px_metric_add(link->worker->metrics, PX_METRIC_PINGS_ANSWERED, 1);
-    return walk.was_dropped;
-}
-
-/* Pings among what waits are answered where that is honest, and taken out; the rest stays in order. */
-static void scan_pings(struct px_conn *conn)
-{
-    struct zkp_frame frame;
-
-    while (px_conn_keeps(conn) && conn->stream_left == 0 && conn->scanned < conn->in.length) {
-        struct zkp_slice all = px_buffer_slice(&conn->in);
-        struct zkp_slice rest = zkp_slice_of(all.ptr + conn->scanned, all.len - conn->scanned);
-        if (zkp_frame_peek(rest, ZKP_CLIENT_FRAME_MAX, &frame) != RC_OK || frame.body.len < frame.length)
-            return; /* not all there; a bad length is dealt with when its turn comes */
-        if (is_ping(frame.body) && step_ping(conn->link))
-            px_buffer_cut(&conn->in, conn->scanned, ZKP_FRAME_PREFIX + frame.length);
-        else
-            conn->scanned += ZKP_FRAME_PREFIX + frame.length;
-    }
-}
-
-/* --- reading --- */
-
-static void step_gone(struct px_conn *conn)
-{
-    struct px_link *link = conn->link;
-
-    if (conn->role == PX_CONN_CLIENT && px_conn_keeps(conn) && conn->in.length > 0) {
-        conn->is_ended = true; /* what it sent before, closeSession perhaps, comes first */
-        return;
-    }
-    if (conn->role == PX_CONN_NEXT && px_session_state(link->core) != PX_SESSION_RESTORING)
-        px_link_dial_end(link, px_link_dial_closed(link));
-    else if (conn->role == PX_CONN_NEXT)
-        px_link_dial_end(link, PX_DIAL_CLOSED);
-    else
-        px_conn_close(conn);
-    px_link_step_kind(link, kind_of(conn, PX_EVENT_CLIENT_GONE, PX_EVENT_SERVER_GONE, PX_EVENT_NEXT_GONE));
-}
-
-/* Adopted in the middle of its own batch: what is left is read in its new place. */
-static bool has_moved_in(const struct px_conn *conn)
-{
-    return conn->role == PX_CONN_NEXT && conn->link->attempt->is_adopted;
-}
-
-static void pump(struct px_conn *conn)
-{
-    struct px_link *link = conn->link;
-
-    for (int turn = 0; turn < TURNS_MAX && px_conn_may_read(conn) && !px_link_is_dead(link); turn++) {
-        uint32_t got = 0;
-        enum rc filled = fill(conn, &got);
-        if (got > 0 && deliver(conn, got) != RC_OK)
-            step_bad(conn, PX_CLOSE_NO_MEMORY);
-        scan_pings(conn);
-        if (has_moved_in(conn))
-            return;
-        if (filled == RC_CLOSED && conn->fd >= 0) {
-            step_gone(conn);
-            return;
-        }
-        if (filled == RC_NOMEM)
-            step_bad(conn, PX_CLOSE_NO_MEMORY);
-        if (filled != RC_OK)
-            break;
-    }
-    if (conn->role == PX_CONN_SERVER)
-        note_server(link);
-}
-
-void px_link_on_event(evutil_socket_t fd, short what, void *arg)
-{
-    struct px_conn *conn = arg;
-    struct px_link *link = conn->link;
-
-    (void)fd;
-    px_worker_clock(link->worker);
-    if ((what & EV_WRITE) != 0 && conn->is_connecting)
-        px_link_dial_ready(link);
-    else if ((what & EV_WRITE) != 0)
-        px_conn_flush(conn);
-    if ((what & EV_READ) != 0)
-        pump(conn);
-    else if ((what & EV_CLOSED) != 0 && conn->fd >= 0)
-        step_gone(conn);
-    px_link_settle(link);
 }

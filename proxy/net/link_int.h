@@ -21,6 +21,9 @@
 struct px_worker;
 struct px_walk;
 
+/* How long a session that could not leave is left alone. */
+#define PX_LEAVE_AGAIN_MS 1000
+
 /* Looking for a server: the first one, another one, or a new one after a crash. Owned by its link, from the
  * core's ROUTE until the server is adopted; an idle session has none. */
 struct px_attempt {
@@ -80,10 +83,36 @@ void px_link_free(struct px_link *link);
 struct px_address px_link_peer(const struct px_link *link);
 void px_link_row(const struct px_link *link, struct px_session_row *ret_row);
 
-/* link_frames.c */
+/* link_close.c: the core is DEAD already; memory waits for the sweep. */
+void px_link_die(struct px_link *link, enum px_close_reason reason);
+
+/* link_count.c */
+void px_link_count_close(struct px_link *link, enum px_close_reason reason);
+void px_link_count_note(const struct px_link *link, const struct px_event *event,
+                        const struct px_actions *actions);
+void px_link_count_outcome(struct px_link *link, enum px_outcome outcome);
+
+/* link_read.c */
 void px_link_on_event(evutil_socket_t fd, short what, void *conn);
+
+/* link_frames.c */
+/* On the stack of px_link_walk. Frames that go on unchanged and follow each other are one run. */
+struct px_walk {
+    struct px_conn *from;
+    struct px_conn *to;
+    const uint8_t *run;
+    uint32_t run_length;
+    struct zkp_slice frame; /* the present one, prefix included, as far as it is there */
+    uint32_t frame_left;    /* what of it is still to come */
+    bool was_dropped;       /* it, or a ping that was looked at out of turn */
+};
+/* How many bytes were dealt with; the rest has to be kept. */
+uint32_t px_link_walk(struct px_conn *conn, struct zkp_slice in);
 /* Looks at what was left in conn->in. */
 void px_link_walk_held(struct px_conn *conn);
+enum px_event_kind px_link_kind_of(const struct px_conn *conn, enum px_event_kind client,
+                                   enum px_event_kind server, enum px_event_kind next);
+void px_link_step_bad(struct px_conn *conn, enum px_close_reason reason);
 /* Where bytes for the server go: an adopted one is not in its place before the walk is over. */
 struct px_conn *px_link_server(struct px_link *link);
 /* The present frame to the other side / swallowed / rewritten. Only while walking. */
@@ -93,13 +122,17 @@ void px_walk_hide_multi(struct px_link *link, uint64_t mask);
 /* What was collected goes out before anything else does. No-op outside a walk. */
 void px_walk_flush(struct px_link *link);
 
-/* link_dial.c */
+/* link_route.c */
 /* The core wants a server: at the end of the loop turn, because a dial may fail at once, and then again. */
 void px_link_want_server(struct px_link *link);
 /* Chooses a server and dials, until a dial is under way or nothing can be done now. */
 void px_link_route(struct px_link *link);
 /* Would another server take it now? */
 bool px_link_has_taker(const struct px_link *link);
+
+/* link_dial.c */
+/* Begins a dial, and steps the core. True when a connect is under way, or no place is free. */
+bool px_link_dial(struct px_link *link, uint32_t slot);
 void px_link_dial_ready(struct px_link *link); /* the socket is writable or failed */
 /* The ConnectResponse came: the place goes to another one, whatever is still to do. */
 void px_link_dial_answered(struct px_link *link);

@@ -134,7 +134,6 @@ static void session_goto(struct px_session *session, enum px_session_state next,
 
 void px_session_step(struct px_session *session, const struct px_event *event, struct px_actions *ret_actions)
 {
-    px_handler *handler = session_handler(session->state, event->kind);
     enum px_session_state next;
 
     ret_actions->count = 0;
@@ -145,9 +144,7 @@ void px_session_step(struct px_session *session, const struct px_event *event, s
     ret_actions->dropped_events = 0;
     if (session->data.transfer != NULL && session->data.transfer->is_over)
         session_transfer_free(&session->data);
-    if (handler == NULL)
-        return;
-    next = handler(&session->data, event, ret_actions, session->state);
+    next = session_handle(&session->data, event, ret_actions, session->state);
     if (next != session->state)
         session_goto(session, next, ret_actions);
 }

@@ -122,8 +122,8 @@ struct session_data {
 typedef enum px_session_state px_handler(struct session_data *data, const struct px_event *event,
                                          struct px_actions *actions, enum px_session_state here);
 
-/* session_table.c: what an event does in a state; NULL = nothing. */
-px_handler *session_handler(enum px_session_state state, enum px_event_kind kind);
+/* session_table.c: what the event does in the state it finds. */
+px_handler session_handle;
 
 /* session_connect.c */
 px_handler on_connect_request, on_connect_late, on_claim_late, on_admitted, on_denied, on_routed, on_dialled,

@@ -86,7 +86,10 @@ static px_handler *const handlers[PX_SESSION_STATE_COUNT][PX_EVENT_COUNT] = {
          [PX_EVENT_SERVER_GONE] = on_end_server_gone, [PX_EVENT_TICK] = on_close_session_tick},
 };
 
-px_handler *session_handler(enum px_session_state state, enum px_event_kind kind)
+enum px_session_state session_handle(struct session_data *data, const struct px_event *event,
+                                     struct px_actions *actions, enum px_session_state here)
 {
-    return kind < PX_EVENT_COUNT ? handlers[state][kind] : NULL;
+    px_handler *const handler = event->kind < PX_EVENT_COUNT ? handlers[here][event->kind] : NULL;
+
+    return handler == NULL ? here : handler(data, event, actions, here);
 }

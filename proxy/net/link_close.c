@@ -1,0 +1,80 @@
+/* The end of a link: sockets closed in the way the reason asks for, claims and counts given back. Worker
+ * thread. */
+#include "proxy/log.h"
+#include "proxy/net/linger.h"
+#include "proxy/net/link_int.h"
+#include "proxy/net/worker_int.h"
+
+/* After these the client's socket is worth an orderly end: it has something to read, or will come back. */
+static bool ends_orderly(enum px_close_reason reason)
+{
+    switch (reason) {
+    case PX_CLOSE_CLOSE_SESSION:
+    case PX_CLOSE_RETURNED:
+    case PX_CLOSE_SERVER_GONE:
+    case PX_CLOSE_UNKNOWN_OUTCOME:
+    case PX_CLOSE_EVENTS_UNKNOWN:
+    case PX_CLOSE_EXPIRED:
+    case PX_CLOSE_WRONG_PASSWORD:
+    case PX_CLOSE_NO_SERVER:
+        return true;
+    case PX_CLOSE_CLIENT_GONE:
+    case PX_CLOSE_SILENT:
+    case PX_CLOSE_SUPERSEDED:
+    case PX_CLOSE_OWNER_CONFLICT:
+    case PX_CLOSE_HANDSHAKE_TIMEOUT:
+    case PX_CLOSE_FRAME_LENGTH:
+    case PX_CLOSE_FRAME_TOO_BIG:
+    case PX_CLOSE_BAD_CONNECT:
+    case PX_CLOSE_BAD_REQUEST:
+    case PX_CLOSE_SERVER_PROTOCOL:
+    case PX_CLOSE_LIMIT:
+    case PX_CLOSE_NO_MEMORY:
+    case PX_CLOSE_SHUTDOWN:
+    case PX_CLOSE_WORD:
+    case PX_CLOSE_COUNT:
+        break;
+    }
+    return false;
+}
+
+static void close_client(struct px_link *link, enum px_close_reason reason)
+{
+    struct px_conn *client = &link->client;
+
+    if (client->fd >= 0 && !client->is_broken && ends_orderly(reason))
+        px_linger_start(link->worker, px_conn_detach(client), &client->out);
+    else
+        px_conn_close(client);
+}
+
+static void log_close(const struct px_link *link, enum px_close_reason reason)
+{
+    struct px_session_facts facts;
+    bool is_usual =
+        reason == PX_CLOSE_CLIENT_GONE || reason == PX_CLOSE_CLOSE_SESSION || reason == PX_CLOSE_WORD;
+
+    px_session_facts_get(link->core, &facts);
+    px_log(is_usual ? PX_LOG_DEBUG : PX_LOG_INFO, "client.closed",
+           "reason=%s sid=0x%llx slot=%d zxid=0x%llx received=%llu", px_close_reason_name(reason),
+           (unsigned long long)facts.session_id, (int)link->slot, (unsigned long long)facts.last_zxid,
+           (unsigned long long)facts.received_count);
+}
+
+/* The core is DEAD already: sockets, claims and counts follow; memory waits for the sweep. */
+void px_link_die(struct px_link *link, enum px_close_reason reason)
+{
+    px_walk_flush(link);
+    log_close(link, reason);
+    px_link_count_close(link, reason);
+    px_link_dial_end(link, reason == PX_CLOSE_EXPIRED ? PX_DIAL_EXPIRED : PX_DIAL_LOCAL);
+    if (link->attempt != NULL)
+        px_conn_close(&link->attempt->next);
+    px_conn_close(&link->server);
+    close_client(link, reason);
+    px_link_unclaim(link);
+    if (link->is_established)
+        atomic_fetch_sub_explicit(&link->worker->shared->slots[link->slot].session_count, 1,
+                                  memory_order_relaxed);
+    HASH_DELETE(hh, link->worker->by_token, link);
+}

@@ -1,0 +1,68 @@
+/* What happens on a link, as metrics. Worker thread. */
+#include "proxy/net/link_int.h"
+#include "proxy/net/worker_int.h"
+#include "proxy/session/request_queue.h"
+
+void px_link_count_close(struct px_link *link, enum px_close_reason reason)
+{
+    struct px_metrics *metrics = link->worker->metrics;
+
+    px_metric_add(metrics, PX_METRIC_CLOSED_CLIENT_GONE + reason, 1);
+    px_metric_sub(metrics, PX_METRIC_CLIENTS, 1);
+    if (reason == PX_CLOSE_RETURNED)
+        px_metric_add(metrics, PX_METRIC_RETURN_DONE, 1);
+    if (reason == PX_CLOSE_SERVER_PROTOCOL)
+        px_metric_add(metrics, PX_METRIC_DECODE_SERVER, 1);
+    if (reason == PX_CLOSE_BAD_CONNECT || reason == PX_CLOSE_BAD_REQUEST || reason == PX_CLOSE_FRAME_LENGTH ||
+        reason == PX_CLOSE_FRAME_TOO_BIG)
+        px_metric_add(metrics, PX_METRIC_DECODE_CLIENT, 1);
+}
+
+void px_link_count_outcome(struct px_link *link, enum px_outcome outcome)
+{
+    static const enum px_metric metrics[] = {
+        [PX_OUTCOME_MOVED] = PX_METRIC_MOVE_DONE,
+        [PX_OUTCOME_STAYED] = PX_METRIC_MOVE_STAYED,
+        [PX_OUTCOME_BUSY] = PX_METRIC_MOVE_BUSY,
+        [PX_OUTCOME_MOVE_LOST] = PX_METRIC_MOVE_LOST,
+        [PX_OUTCOME_REATTACHED] = PX_METRIC_REATTACH_DONE,
+        [PX_OUTCOME_REATTACH_LOST] = PX_METRIC_REATTACH_LOST,
+    };
+
+    if (outcome == PX_OUTCOME_NONE)
+        return;
+    px_metric_add(link->worker->metrics, metrics[outcome], 1);
+    if (outcome == PX_OUTCOME_STAYED || outcome == PX_OUTCOME_BUSY)
+        link->leave_after_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
+}
+
+void px_link_count_note(const struct px_link *link, const struct px_event *event,
+                        const struct px_actions *actions)
+{
+    struct px_metrics *metrics = link->worker->metrics;
+    uint64_t bytes = 4 + (uint64_t)event->length;
+
+    switch (actions->note) {
+    case PX_NOTE_REQUEST:
+        if (actions->request_kind != PX_REQUEST_LOCAL)
+            px_metrics_request(metrics, link->slot, actions->op, bytes);
+        if (actions->request_kind == PX_REQUEST_FORWARDED)
+            break;
+        if (actions->request_kind != PX_REQUEST_LOCAL)
+            px_metric_add(metrics, PX_METRIC_GUARD_CONFIG_HIDDEN, 1);
+        else
+            px_metric_add(metrics,
+                          actions->op == ZKP_OPX_RECONFIG ? PX_METRIC_GUARD_RECONFIG : PX_METRIC_GUARD_CHECK,
+                          1);
+        break;
+    case PX_NOTE_REPLY:
+        px_metrics_response(metrics, link->slot, link->worker->directive->servers[link->slot].side,
+                            actions->op, bytes, event->now_us - actions->sent_us, link->worker->slow_us);
+        break;
+    case PX_NOTE_EVENT:
+        px_metric_add(metrics, PX_METRIC_WATCH_EVENTS, 1);
+        break;
+    case PX_NOTE_NONE:
+        break;
+    }
+}
