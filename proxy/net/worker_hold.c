@@ -116,12 +116,24 @@ static bool leave_the_leaver(struct px_worker *worker)
     return has_left;
 }
 
-/* Servers were lost, and everybody has one again: the new leader leads. */
+/* The reconfig is known to have been applied, or a server has been seen in a later epoch. */
+static bool has_leader_changed(const struct px_worker *worker)
+{
+    if (worker->hold.own_zxid != 0)
+        return true;
+    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
+        if (px_shared_zxid(worker->shared, worker->directive, slot) >> 32 > worker->hold.exit_epoch)
+            return true;
+    return false;
+}
+
+/* Servers were lost, and everybody has one again: the new leader leads. One connection may also be lost for
+ * reasons of its own, before anything has happened. */
 static bool is_purpose_met(struct px_worker *worker)
 {
     struct crew_sum sum = sum_up(worker->shared);
 
-    if (worker->hold.exit_epoch == 0 || sum.lost == 0 || sum.detached > 0)
+    if (worker->hold.exit_epoch == 0 || sum.lost == 0 || sum.detached > 0 || !has_leader_changed(worker))
         return false;
     return !leave_the_leaver(worker);
 }
