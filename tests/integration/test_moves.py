@@ -14,7 +14,6 @@ from lib.waiting import SCALE, wait_for
 
 WRITES_PER_SECOND = 50
 STALL_MAX = 5.0  # seconds: nobody would call it a move any more; the goal, 0.4, is for the reader
-STEADY_POLLS = 25
 DATA_NODES, DATA_BYTES, DATA_BATCH = 200_000, 1000, 500
 
 
@@ -181,55 +180,60 @@ def test_moves_under_write_load(ensemble, make_proxy, launch, tell, moves):
 
 # Pace
 
-IDLE_SESSIONS = 120
+IDLE_SESSIONS = 240
 IN_FLIGHT_MAX = 32  # per server (design.md §4): its listen backlog is 50
+PROOFS = 6
+RETRIED = "zkferry_connects_retried_total"
 PROBES_MAX = 4      # connections that are not sessions
-
-
-def settled(count):
-    """The value of count() when it has not changed for a while."""
-    last, same = count(), 0
-
-    def steady():
-        nonlocal last, same
-        now = count()
-        last, same = now, same + 1 if now == last else 0
-        return same >= STEADY_POLLS
-    wait_for(steady, 20, "no further connections are opened")
-    return last
 
 
 def connects_in_flight(ensemble, make_proxy, launch, *, switches=()):
     """Drains one server while nobody accepts on the two others: how many connections one of them gets."""
     proxy = make_proxy(ensemble.lines(SOURCES), switches=switches)
     full, *others = SOURCES
+    wait_for(lambda: all(proxy.metrics().value("zkferry_server_admitted", server=str(sid)) for sid in SOURCES), 20,
+             "all are admitted")
     for sid in others:
         drain(proxy, ensemble, sid, set())
     swarm = launch(Swarm(proxy.clients, [Role(f"idle {number}") for number in range(IDLE_SESSIONS)]))
     wait_for(lambda: swarm.session_ids <= ensemble[full].sessions(), 20, "one server has all sessions")
     for sid in others:
         undrain(proxy, sid)
+    prove(proxy, ensemble, launch, others)
     opened = most_connects_while_frozen(proxy, ensemble, full, others)
     wait_for(lambda: not swarm.session_ids & ensemble[full].sessions(), 60, "the server is drained")
     assert swarm.disconnects == [] and swarm.problems == []
     return opened
 
 
-def most_connects_while_frozen(proxy, ensemble, full, others):
-    """Drains `full` towards servers that accept nothing; the greater number of connections one was given."""
-    before = {sid: connections_to(ensemble[sid]) for sid in others}
+def prove(proxy, ensemble, launch, others):
+    """A worker sends one session first to a server that it has not seen taking any for seconds. So each of these
+    gets a few, over both workers."""
+    proof = launch(Swarm(proxy.clients, [Role(f"proof {number}") for number in range(PROOFS)]))
+    wait_for(lambda: all(proof.session_ids & ensemble[sid].sessions() for sid in others), 20, "both are proven")
 
-    def opened():
-        return max(connections_to(ensemble[sid]) - before[sid] for sid in others)
+
+def most_connects_while_frozen(proxy, ensemble, full, others):
+    """Drains `full` towards servers that accept nothing, until the first of its sessions gives up there; the
+    greatest number of connections that one of them was given."""
+    before = {sid: connections_to(ensemble[sid]) for sid in others}
+    retried = proxy.metrics().value(RETRIED)
+    most = 0
+
+    def first_gives_up():
+        nonlocal most
+        most = max(most, *(connections_to(ensemble[sid]) - before[sid] for sid in others))
+        return proxy.metrics().value(RETRIED) > retried
     for sid in others:
         ensemble[sid].freeze()
     try:
         assert proxy.post(f"/v1/servers/{full}/drain").status in (200, 202)
-        wait_for(lambda: opened() > PROBES_MAX, 10, "moves begin")
-        return settled(opened)
+        wait_for(first_gives_up, 10, "a session gives up on a frozen server")
     finally:
         for sid in others:
             ensemble[sid].thaw()
+    assert most > PROBES_MAX, "no moves began"
+    return most
 
 
 def test_connects_are_paced(ensemble, make_proxy, launch):
