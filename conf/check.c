@@ -122,6 +122,48 @@ static bool needs_target(enum conf_kind kind)
     return kind == CONF_KIND_MIGRATE || kind == CONF_KIND_EXPAND || kind == CONF_KIND_REPLACE;
 }
 
+static bool has_leavers(enum conf_kind kind)
+{
+    return kind == CONF_KIND_SHRINK || kind == CONF_KIND_REPLACE;
+}
+
+static bool is_source(const struct conf *conf, int32_t id)
+{
+    for (uint32_t i = 0; i < conf->source.count; i++) {
+        if (conf->source.servers[i].id == id)
+            return true;
+    }
+    return false;
+}
+
+static void check_leaving(struct conf_reader *r)
+{
+    const struct conf_ids *leaving = &r->conf->leaving;
+    const char *kind = conf_kind_name(r->conf->kind);
+    int line = line_of(r, "migration.leaving");
+
+    /* An item that was refused has been reported already. */
+    if (has_leavers(r->conf->kind) && leaving->count == 0 && (line == 0 || r->problem_count == 0))
+        conf_problem(r, r->migration_line, "migration.leaving",
+                     "is missing, allowed is at least one id of source when migration.kind is %s", kind);
+    if (r->conf->kind != CONF_KIND_NONE && !has_leavers(r->conf->kind) && leaving->count > 0)
+        conf_problem(r, line, "migration.leaving", "is given, allowed is [] when migration.kind is %s", kind);
+    for (uint32_t i = 0; i < leaving->count; i++) {
+        if (r->conf->source.count > 0 && !is_source(r->conf, leaving->ids[i]))
+            conf_problem(r, leaving->lines[i], "migration.leaving",
+                         "%d is no server of source, allowed is a list of ids of servers in source",
+                         (int)leaving->ids[i]);
+    }
+    if (r->conf->kind == CONF_KIND_REPLACE && r->conf->target.count > 0 && leaving->count > 0 &&
+        leaving->count != r->conf->target.count)
+        conf_problem(r, line, "migration.leaving",
+                     "names %u servers, allowed is as many as target has (%u) when migration.kind is replace",
+                     leaving->count, r->conf->target.count);
+    if (r->conf->kind == CONF_KIND_SHRINK && r->conf->source.count > 0 &&
+        leaving->count >= r->conf->source.count)
+        conf_problem(r, line, "migration.leaving", "names all of source, allowed is to leave some");
+}
+
 static void check_migration(struct conf_reader *r)
 {
     if (r->migration_line == 0)
@@ -130,6 +172,10 @@ static void check_migration(struct conf_reader *r)
         conf_problem(r, r->migration_line, "target",
                      "is missing, allowed is at least one server when migration.kind is %s",
                      conf_kind_name(r->conf->kind));
+    if (r->conf->kind == CONF_KIND_SHRINK && line_of(r, "target") != 0)
+        conf_problem(r, line_of(r, "target"), "target",
+                     "is given, allowed is none when migration.kind is shrink");
+    check_leaving(r);
     if (line_of(r, "credentials.super_file") == 0)
         conf_problem(
             r, r->migration_line, "credentials.super_file",

@@ -44,6 +44,13 @@ struct conf_servers {
     int lines[ZKP_SERVERS_MAX];
 };
 
+/* Ids of servers, as listed in the file, and the line each stood on. */
+struct conf_ids {
+    uint32_t count;
+    int32_t ids[ZKP_SERVERS_MAX];
+    int lines[ZKP_SERVERS_MAX];
+};
+
 struct conf_binds {
     uint32_t count;
     char hosts[CONF_BINDS_MAX][ZKP_HOST_MAX]; /* numeric addresses */
@@ -65,6 +72,7 @@ struct conf {
     char super[CONF_SECRET_MAX]; /* "user:password" read from super_file; "" = none; wiped by conf_free */
     /* migration */
     enum conf_kind kind;
+    struct conf_ids leaving; /* of source; for shrink and replace, else empty: migrate takes all away */
     bool confirm_switch;
     bool confirm_remove;
     bool confirm_finish;

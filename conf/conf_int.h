@@ -28,6 +28,7 @@ enum conf_type {
     CONF_TYPE_LISTENERS, /* list; listeners and listener_count */
     CONF_TYPE_SERVERS,   /* text block; struct conf_servers */
     CONF_TYPE_BINDS,     /* list; struct conf_binds */
+    CONF_TYPE_IDS,       /* list; struct conf_ids */
     CONF_TYPE_COUNT
 };
 

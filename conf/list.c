@@ -1,6 +1,7 @@
-/* Keys whose value is a list: listeners, local addresses, sets of words. Each call adds one item.
- * Thread: the one that loads. */
+/* Keys whose value is a list: listeners, local addresses, ids of servers, sets of words. Each call adds one
+ * item. Thread: the one that loads. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "conf/conf_int.h"
 #include "zkproto/assert.h"
@@ -56,6 +57,31 @@ static void add_bind(struct conf_reader *r, const struct conf_key *key, const st
     memcpy(binds->hosts[binds->count++], host, sizeof(host));
 }
 
+/* Whether there is such a server is checked when all of the file is known. */
+static void add_id(struct conf_reader *r, const struct conf_key *key, const struct conf_scalar *item)
+{
+    struct conf_ids *list = (struct conf_ids *)((char *)r->conf + key->offset);
+    char *end;
+    long id = strtol(item->text, &end, 10);
+
+    if (end == item->text || *end != '\0' || id < CONF_SERVER_ID_MIN || id > CONF_SERVER_ID_MAX) {
+        refuse(r, key, item, "is not an id");
+        return;
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (list->ids[i] == (int32_t)id) {
+            refuse(r, key, item, "is given twice");
+            return;
+        }
+    }
+    if (list->count == ZKP_SERVERS_MAX) {
+        refuse(r, key, item, "is one too many");
+        return;
+    }
+    list->ids[list->count] = (int32_t)id;
+    list->lines[list->count++] = item->line;
+}
+
 void conf_listener_add(struct conf_reader *r, const struct conf_key *key, const struct conf_scalar *address,
                        const struct conf_scalar *guard)
 {
@@ -93,6 +119,8 @@ void conf_list_add(struct conf_reader *r, const struct conf_key *key, const stru
         add_flag(r, key, item);
     else if (key->type == CONF_TYPE_BINDS)
         add_bind(r, key, item);
+    else if (key->type == CONF_TYPE_IDS)
+        add_id(r, key, item);
     else
         conf_listener_add(r, key, item, NULL);
 }

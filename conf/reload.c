@@ -46,6 +46,18 @@ static bool is_same_binds(const struct conf_binds *a, const struct conf_binds *b
     return true;
 }
 
+/* In any order: who leaves first is the plan's business. */
+static bool is_same_ids(const struct conf_ids *a, const struct conf_ids *b)
+{
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < a->count; i++) {
+        for (uint32_t k = 0; k < b->count; k++)
+            found += a->ids[i] == b->ids[k];
+    }
+    return a->count == b->count && found == a->count; /* none is there twice */
+}
+
 static bool is_same_flags(const struct conf_choice *choices, const struct conf *a, const struct conf *b)
 {
     for (; choices->name != NULL; choices++) {
@@ -76,6 +88,8 @@ static bool is_same(const struct conf_key *key, const struct conf *a, const stru
         return is_same_servers(x, y);
     case CONF_TYPE_BINDS:
         return is_same_binds(x, y);
+    case CONF_TYPE_IDS:
+        return is_same_ids(x, y);
     case CONF_TYPE_LISTENERS:
         return is_same_listeners(a, b);
     case CONF_TYPE_FLAGS:

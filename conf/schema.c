@@ -49,6 +49,8 @@ static const struct conf_key keys[] = {
      .help = "one line user:password of ZooKeeper's super user, mode 0600; needed for plans"},
     {"migration.kind", CONF_TYPE_ENUM, AT(kind), .is_required = true, .choices = kinds,
      .reload = CONF_RELOAD_IDLE, .help = "what a plan does"},
+    {"migration.leaving", CONF_TYPE_IDS, AT(leaving), .fallback = "", .reload = CONF_RELOAD_IDLE,
+     .help = "the source servers that leave, for shrink and replace"},
     {"migration.confirm", CONF_TYPE_FLAGS, .fallback = "switch, remove, finish", .choices = confirms,
      .reload = CONF_RELOAD_IDLE, .help = "phases that wait for `zkferry confirm`; [] = run through"},
     {"migration.lag", CONF_TYPE_DURATION, AT(lag_ms), .fallback = "500ms", .min = 1, .max = 10 * MINUTE,
@@ -122,7 +124,8 @@ uint32_t conf_key_index(const struct conf_key *key)
 
 bool conf_key_is_list(const struct conf_key *key)
 {
-    return key->type == CONF_TYPE_FLAGS || key->type == CONF_TYPE_LISTENERS || key->type == CONF_TYPE_BINDS;
+    return key->type == CONF_TYPE_FLAGS || key->type == CONF_TYPE_LISTENERS || key->type == CONF_TYPE_BINDS ||
+           key->type == CONF_TYPE_IDS;
 }
 
 bool conf_section_exists(const char *name)
@@ -179,7 +182,7 @@ static const char *const type_names[CONF_TYPE_COUNT] = {
     [CONF_TYPE_NUMBER] = "number",      [CONF_TYPE_DURATION] = "duration", [CONF_TYPE_SIZE] = "size",
     [CONF_TYPE_ENUM] = "word",          [CONF_TYPE_FLAGS] = "list",        [CONF_TYPE_PATH] = "path",
     [CONF_TYPE_ZNODE] = "znode path",   [CONF_TYPE_ADDRESS] = "address",   [CONF_TYPE_LISTENERS] = "list",
-    [CONF_TYPE_SERVERS] = "text block", [CONF_TYPE_BINDS] = "list",
+    [CONF_TYPE_SERVERS] = "text block", [CONF_TYPE_BINDS] = "list",        [CONF_TYPE_IDS] = "list",
 };
 
 /* For the types whose rows carry neither range nor words. */
@@ -192,6 +195,7 @@ static const char *const type_allowed[CONF_TYPE_COUNT] = {
     [CONF_TYPE_SERVERS] = "`|` and lines server.ID=HOST:PORT:PORT[:participant|observer];[HOST:]PORT, "
                           "ID 1 to 254",
     [CONF_TYPE_BINDS] = "a list of at most 32 numeric addresses of this host",
+    [CONF_TYPE_IDS] = "a list of ids of servers in source",
 };
 
 void conf_key_allowed(const struct conf_key *key, char *buf, uint32_t capacity)

@@ -191,6 +191,7 @@ void conf_value_set(struct conf_reader *r, const struct conf_key *key, const str
     case CONF_TYPE_FLAGS:
     case CONF_TYPE_LISTENERS:
     case CONF_TYPE_BINDS:
+    case CONF_TYPE_IDS:
         refuse(r, key, value, "is not a list");
         return;
     case CONF_TYPE_COUNT:

@@ -152,12 +152,14 @@ static const struct error_case server_cases[] = {
      "no source server has"},
 };
 
+#define TARGET2 "target: |\n  server.2=10.0.0.2:2888:3888;2181\n"
+
 static const struct error_case migration_cases[] = {
     {SOURCE MIGRATION "migration: {kind: migrate}\n",
      "f:3: target: is missing, allowed is at least one server when migration.kind is migrate"},
     {SOURCE MIGRATION "migration: {kind: expand}\n",
      "f:3: target: is missing, allowed is at least one server when migration.kind is expand"},
-    {SOURCE MIGRATION "migration: {kind: replace}\n",
+    {SOURCE MIGRATION "migration: {kind: replace, leaving: [1]}\n",
      "f:3: target: is missing, allowed is at least one server when migration.kind is replace"},
     {SOURCE "migration: {kind: rolling}\n",
      "f:2: credentials.super_file: is missing, allowed is a file of mode 0600 with one line user:password (a "
@@ -165,6 +167,29 @@ static const struct error_case migration_cases[] = {
     {SOURCE MIGRATION "migration: {kind: migrat}\n",
      "f:3: migration.kind: \"migrat\" is not known, allowed is one of migrate, expand, shrink, replace, "
      "rolling"},
+    {SOURCE MIGRATION "migration: {kind: shrink}\n", "f:3: migration.leaving: is missing, allowed is at "
+                                                     "least one id of source when migration.kind is shrink"},
+    {SOURCE MIGRATION "migration: {kind: shrink, leaving: []}\n",
+     "f:3: migration.leaving: is missing, allowed is at least one id of source when migration.kind is "
+     "shrink"},
+    {SOURCE MIGRATION "migration: {kind: shrink, leaving: [one]}\n",
+     "f:3: migration.leaving: \"one\" is not an id, allowed is a list of ids of servers in source"},
+    {SOURCE MIGRATION "migration: {kind: shrink, leaving: [255]}\n",
+     "f:3: migration.leaving: \"255\" is not an id, allowed is a list of ids of servers in source"},
+    {SOURCE MIGRATION "migration: {kind: shrink, leaving: [1]}\n",
+     "f:3: migration.leaving: names all of source, allowed is to leave some"},
+    {SOURCE TARGET2 MIGRATION "migration: {kind: shrink, leaving: [1, 1]}\n",
+     "f:2: target: is given, allowed is none when migration.kind is shrink\n"
+     "f:5: migration.leaving: \"1\" is given twice, allowed is a list of ids of servers in source\n"
+     "f:5: migration.leaving: names all of source, allowed is to leave some"},
+    {SOURCE TARGET2 MIGRATION "migration: {kind: replace, leaving: [2]}\n",
+     "f:5: migration.leaving: 2 is no server of source, allowed is a list of ids of servers in source"},
+    {SOURCE TARGET2 "  server.3=10.0.0.3:2888:3888;2181\n" MIGRATION
+                    "migration:\n  kind: replace\n  leaving: [1]\n",
+     "f:8: migration.leaving: names 1 servers, allowed is as many as target has (2) when migration.kind is "
+     "replace"},
+    {SOURCE TARGET2 MIGRATION "migration: {kind: expand, leaving: [1]}\n",
+     "f:5: migration.leaving: is given, allowed is [] when migration.kind is expand"},
     {SOURCE MIGRATION "migration: {kind: rolling, confirm: [add]}\n",
      "f:3: migration.confirm: \"add\" is not known, allowed is a list of switch, remove, finish"},
 };

@@ -388,6 +388,27 @@ static void reload_refuses_what_needs_a_restart(void **state)
                  true, "listen.clients, listen.admin, workers, state_dir, state_root");
 }
 
+#define THREE "source: |\n  server.1=a:1:2;3\n  server.2=b:1:2;3\n  server.3=c:1:2;3\n"
+
+static void who_leaves_is_a_set(void **state)
+{
+    const struct world *world = *state;
+    static const char *const lists[] = {"3, 1", "1, 3", "1, 2"};
+    char text[3][300];
+    for (size_t i = 0; i < 3; i++)
+        (void)snprintf(text[i], sizeof(text[i]),
+                       THREE "credentials: {super_file: %s}\nmigration: {kind: shrink, leaving: [%s]}\n",
+                       world->super_file, lists[i]);
+    struct conf *conf = load(world, text[0]);
+    assert_int_equal(conf->leaving.count, 2);
+    assert_int_equal(conf->leaving.ids[0], 3);
+    assert_int_equal(conf->leaving.ids[1], 1);
+    conf_free(conf);
+    check_reload(world, text[0], text[1], true, "");
+    check_reload(world, text[0], text[2], true, "migration.leaving");
+    check_reload(world, text[0], text[2], false, "");
+}
+
 static void a_new_secret_in_the_same_file_is_a_change(void **state)
 {
     const struct world *world = *state;
@@ -418,6 +439,7 @@ int main(void)
         cmocka_unit_test(the_super_file_holds_one_line),
         cmocka_unit_test(the_longest_secret_and_no_newline_are_fine),
         cmocka_unit_test(reload_refuses_what_needs_a_restart),
+        cmocka_unit_test(who_leaves_is_a_set),
         cmocka_unit_test(a_new_secret_in_the_same_file_is_a_change),
     };
     return cmocka_run_group_tests(tests, make_world, remove_world);
