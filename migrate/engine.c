@@ -85,17 +85,19 @@ enum mig_gate engine_waiting_gate(const struct mig_engine *e)
     return engine_gate_is_open(e, gate) ? MIG_GATE_NONE : gate;
 }
 
-enum mig_traffic mig_engine_traffic(const struct mig_engine *engine)
+struct mig_traffic mig_engine_traffic(const struct mig_engine *engine)
 {
+    struct mig_traffic traffic = {.prefer = MIG_PREFER_NONE};
     bool is_failed = engine->phase == MIG_PHASE_FAILED;
     if (!is_failed && !mig_phase_is_running(engine->phase))
-        return MIG_TRAFFIC_MEMBERS;
+        return traffic;
     enum mig_phase phase = is_failed ? engine->failed_phase : engine->phase;
     bool is_switched = engine_step_is_done(engine, MIG_DO_SWITCH, -1) ||
                        (phase >= MIG_PHASE_SWITCHING && engine_gate_is_open(engine, MIG_GATE_SWITCH));
-    if (!is_switched)
-        return MIG_TRAFFIC_SOURCES;
-    return is_failed || engine->is_paused ? MIG_TRAFFIC_TARGETS_STILL : MIG_TRAFFIC_TARGETS;
+    traffic.plan = &engine->plan;
+    traffic.prefer = is_switched ? MIG_PREFER_STAYING : MIG_PREFER_SOURCES;
+    traffic.is_emptying = is_switched && !is_failed && !engine->is_paused;
+    return traffic;
 }
 
 const struct mig_drained *mig_engine_drained(const struct mig_engine *engine)

@@ -62,14 +62,19 @@ void mig_engine_command(struct mig_engine *engine, const struct mig_facts *facts
                         const struct mig_command *command, struct mig_answer *ret_answer,
                         struct mig_effects *ret_effects);
 
-/* What routing needs to know of the plan. */
-enum mig_traffic {
-    MIG_TRAFFIC_MEMBERS,       /* no plan: every serving member */
-    MIG_TRAFFIC_SOURCES,       /* plan before the switch */
-    MIG_TRAFFIC_TARGETS,       /* switched; sources empty */
-    MIG_TRAFFIC_TARGETS_STILL, /* switched, but paused or failed: sessions stay where they are */
+enum mig_prefer {
+    MIG_PREFER_NONE,    /* no plan: every serving member */
+    MIG_PREFER_SOURCES, /* plan before the switch */
+    MIG_PREFER_STAYING, /* switched: targets, and sources that do not leave */
 };
-enum mig_traffic mig_engine_traffic(const struct mig_engine *engine);
+
+/* What routing needs to know of the plan. */
+struct mig_traffic {
+    enum mig_prefer prefer;
+    bool is_emptying;            /* the others give their sessions away; not while paused or failed */
+    const struct mig_plan *plan; /* the engine's, valid until its next call; NULL = none */
+};
+struct mig_traffic mig_engine_traffic(const struct mig_engine *engine);
 /* Whom operators have drained; nobody while a plan runs. The engine's: valid until its next call. */
 const struct mig_drained *mig_engine_drained(const struct mig_engine *engine);
 

@@ -1,6 +1,7 @@
-/* The change of one member: gate, intent, hold, reconfig, outcome, barrier, activation. One stage, one
- * handler, which returns the next stage. What is known to be true comes from observation: a lost
- * reply is decided by a config read behind a later barrier (design.md §5, "Outcome of a reconfig"). */
+/* The change of one member (or of a dead one and its replacement at once): gate, intent, hold, reconfig,
+ * outcome, barrier, activation. One stage, one handler, which returns the next stage. What is known to be
+ * true comes from observation: a lost reply is decided by a config read behind a later barrier (design.md §5,
+ * "Outcome of a reconfig"). */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,22 +20,26 @@ bool change_in_flight(const struct change *c)
     return c->stage >= CHANGE_HOLD && c->stage <= CHANGE_BARRIER;
 }
 
-static enum mig_step_kind kind_of(const struct change *c)
-{
-    return c->is_add ? MIG_DO_ADD : MIG_DO_REMOVE;
-}
-
 static bool is_applied_in(const struct change *c, const struct zkp_config *config)
 {
-    return (zkp_config_find(config, c->server) != NULL) == c->is_add;
+    bool is_done = (zkp_config_find(config, c->server) != NULL) == c->is_add;
+    return is_done && (c->partner == 0 || zkp_config_find(config, c->partner) == NULL);
 }
 
-void change_begin(struct run *r, bool is_add, int32_t server)
+enum rc change_apply(const struct mig_engine *e, struct zkp_config *config)
+{
+    const struct change *c = &e->change;
+    mig_config_remove(config, c->is_add ? c->partner : c->server);
+    return c->is_add ? mig_config_add(config, mig_servers_find(&e->plan.targets, c->server)) : RC_OK;
+}
+
+void change_begin(struct run *r, enum mig_step_kind kind, int32_t server)
 {
     struct change *c = &r->e->change;
     ASSERT(!c->is_undecided);
     memset(c, 0, sizeof(*c));
-    c->is_add = is_add;
+    c->kind = kind;
+    c->is_add = kind == MIG_DO_ADD;
     c->server = server;
     c->stage_since_ms = r->f->now_ms;
     /* Observation decides whether it is done, not memory; what follows a change is checked in any case. */
@@ -48,10 +53,11 @@ static void describe(const struct run *r, char *joining, uint32_t joining_size, 
     const struct change *c = &r->e->change;
     joining[0] = '\0';
     leaving[0] = '\0';
-    if (!c->is_add) {
-        mig_text_set(leaving, leaving_size, "%d", c->server);
+    int32_t leaver = c->is_add ? c->partner : c->server;
+    if (leaver != 0)
+        mig_text_set(leaving, leaving_size, "%d", leaver);
+    if (!c->is_add)
         return;
-    }
     const struct zkp_server *server = mig_servers_find(&r->e->plan.targets, c->server);
     ASSERT(server != NULL);
     uint32_t length = zkp_server_format(server, joining, joining_size);
@@ -62,7 +68,7 @@ static struct mig_record *journal_for_step(struct run *r, enum mig_record_kind k
 {
     const struct change *c = &r->e->change;
     struct mig_record *record = run_journal(r, kind);
-    const struct mig_step *step = mig_steps_find(&r->e->steps, kind_of(c), c->server);
+    const struct mig_step *step = mig_steps_find(&r->e->steps, c->kind, c->server);
     mig_text_set(record->step, sizeof(record->step), "%s", step->name);
     record->from_version = c->from_version;
     record->via = c->via;
@@ -108,16 +114,30 @@ static enum change_stage not_applied(struct run *r, int64_t retry_after_ms, cons
     return CHANGE_GATE;
 }
 
+/* When a member that is to be replaced is dead, it leaves in the request that brings a new one: one voter
+ * more would need one more alive. */
+static int32_t dead_leaver(const struct run *r)
+{
+    const struct mig_engine *e = r->e;
+    for (uint32_t i = 0; e->plan.kind == CONF_KIND_REPLACE && i < e->plan.leaving.count; i++) {
+        const struct mig_server_facts *server = mig_facts_server(r->f, e->plan.leaving.ids[i]);
+        if (server != NULL && server->health == MIG_HEALTH_DOWN && server->our_sessions == 0 &&
+            zkp_config_find(&e->expected, server->id) != NULL)
+            return server->id;
+    }
+    return 0;
+}
+
 static enum change_stage stage_gate(struct run *r)
 {
     struct change *c = &r->e->change;
     bool must_stop = false;
+    c->partner = c->kind == MIG_DO_ADD ? dead_leaver(r) : 0;
     if (r->f->now_ms < c->retry_at_ms || !gate_leader(r))
         return CHANGE_GATE;
     bool is_open = gate_config(r, &must_stop) && gate_probe(r, &must_stop) &&
                    (c->is_add ? gate_all_joiners(r, c->stage_since_ms) : gate_leaver(r, c->server)) &&
-                   gate_activation(r, c->stage_since_ms, c->is_add) &&
-                   gate_tolerance(r, c->is_add, c->server);
+                   gate_activation(r, c->stage_since_ms, c->is_add) && gate_tolerance(r);
     if (must_stop)
         return CHANGE_FAILED;
     if (!is_open)
@@ -163,11 +183,7 @@ static bool is_wanted(const struct run *r, const struct zkp_config *config)
     const struct change *c = &r->e->change;
     if (!r->e->has_expected)
         return is_applied_in(c, config);
-    if (!c->is_add)
-        mig_config_remove(&wanted, c->server);
-    else if (mig_config_add(&wanted, mig_servers_find(&r->e->plan.targets, c->server)) != RC_OK)
-        return false;
-    return mig_same_members(&wanted, config);
+    return change_apply(r->e, &wanted) == RC_OK && mig_same_members(&wanted, config);
 }
 
 static enum change_stage applied(struct run *r, const struct zkp_config *config)

@@ -4,6 +4,7 @@
 
 #include "migrate/engine_int.h"
 #include "migrate/text.h"
+#include "zkproto/assert.h"
 #include "zkproto/zkerr.h"
 
 bool gate_confirm(struct run *r, enum mig_gate gate)
@@ -266,12 +267,14 @@ struct mig_quorum mig_quorum_of(const struct mig_facts *facts)
     return quorum_of(facts, facts->config, &leader);
 }
 
-bool gate_tolerance(struct run *r, bool is_add, int32_t id)
+/* A joiner counts as alive: its own gate has seen that it follows. */
+bool gate_tolerance(struct run *r)
 {
+    struct zkp_config then = r->e->expected;
+    enum rc rc = change_apply(r->e, &then);
+    ASSERT(rc == RC_OK); /* a plan has fewer servers than a config can */
     struct mig_quorum now = quorum_of(r->f, &r->e->expected, &r->leader);
-    int32_t change = is_add ? 1 : -1;
-    bool counts = is_add || is_synced_voter(r->f, id, &r->leader);
-    int32_t after = tolerates(now.voters + change, now.alive + (counts ? change : 0));
+    int32_t after = quorum_of(r->f, &then, &r->leader).tolerates;
     int32_t wanted = now.tolerates < 1 ? now.tolerates : 1;
     if (now.tolerates >= 0 && after >= wanted)
         return true;

@@ -43,8 +43,10 @@ enum change_stage {
 
 struct change {
     enum change_stage stage; /* written by change_goto and replay only */
+    enum mig_step_kind kind; /* of the step */
     bool is_add;
     int32_t server;
+    int32_t partner;   /* a dead member that leaves in the request in which server joins; 0 = none */
     bool takes_leader; /* the server that leaves leads */
     bool is_undecided; /* intent without outcome in the journal */
     int64_t from_version;
@@ -193,7 +195,7 @@ bool gate_joiner(struct run *r, int32_t id, int64_t since_ms);
 bool gate_all_joiners(struct run *r, int64_t since_ms);
 bool gate_leaver(struct run *r, int32_t id);
 bool gate_confirm(struct run *r, enum mig_gate gate);
-bool gate_tolerance(struct run *r, bool is_add, int32_t id);
+bool gate_tolerance(struct run *r); /* after the change that is under way */
 struct mig_quorum quorum_of(const struct mig_facts *f, const struct zkp_config *config,
                             const struct mig_leader *leader);
 /* Takes the config as expected; steps that it shows undone become pending again. */
@@ -201,9 +203,11 @@ void engine_adopt(struct mig_engine *e, const struct zkp_config *config);
 bool engine_has_all_targets(const struct mig_engine *e); /* in the expected config */
 
 /* engine_change.c */
-void change_begin(struct run *r, bool is_add, int32_t server);
+void change_begin(struct run *r, enum mig_step_kind kind, int32_t server);
 enum change_stage change_run(struct run *r); /* DONE, FAILED, or the stage it waits in */
 bool change_in_flight(const struct change *c);
+/* What it makes of the config; the version is left as it was. RC_FULL: too many servers. */
+enum rc change_apply(const struct mig_engine *e, struct zkp_config *config) RC_MUST_CHECK;
 
 /* engine_hold.c */
 enum hold_result { HOLD_WAITING, HOLD_QUIET, HOLD_GIVEN_UP };

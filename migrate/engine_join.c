@@ -117,7 +117,7 @@ enum mig_phase phase_catching_up(struct run *r)
         judge_round(r);
     if (c->good_rounds >= r->e->plan.catch_up_rounds) {
         run_step_done(r, MIG_DO_CATCH_UP, -1);
-        return MIG_PHASE_SWITCHING;
+        return r->e->plan.leaving.count > 0 ? MIG_PHASE_SWITCHING : MIG_PHASE_VERIFYING;
     }
     if (c->missed > 0)
         run_wait(

@@ -2,20 +2,29 @@
 #include "migrate/engine_int.h"
 #include "zkproto/assert.h"
 
+/* A dead member that left in the same request has its step done, too. */
+static void finish(struct run *r)
+{
+    struct change *c = &r->e->change;
+    run_step_done(r, c->kind, c->server);
+    if (c->partner != 0) {
+        run_step_start(r, MIG_DO_REMOVE, c->partner);
+        run_step_done(r, MIG_DO_REMOVE, c->partner);
+    }
+    c->stage = CHANGE_NONE;
+}
+
 /* Carries the running change on. */
 static enum mig_phase drive(struct run *r)
 {
     struct change *c = &r->e->change;
     enum mig_phase same = r->e->phase;
-    enum mig_step_kind kind = c->is_add ? MIG_DO_ADD : MIG_DO_REMOVE;
-    run_step_start(r, kind, c->server);
+    run_step_start(r, c->kind, c->server);
     enum change_stage stage = change_run(r);
     if (stage == CHANGE_FAILED)
         return MIG_PHASE_FAILED;
-    if (stage == CHANGE_DONE && r->e->journal_seq == 0) {
-        run_step_done(r, kind, c->server);
-        c->stage = CHANGE_NONE;
-    }
+    if (stage == CHANGE_DONE && r->e->journal_seq == 0)
+        finish(r);
     return same;
 }
 
@@ -28,7 +37,7 @@ enum mig_phase phase_adding(struct run *r)
         int32_t id = e->plan.targets.servers[i].id;
         if (engine_step_is_done(e, MIG_DO_ADD, id))
             continue;
-        change_begin(r, true, id);
+        change_begin(r, MIG_DO_ADD, id);
         return drive(r);
     }
     return MIG_PHASE_CATCHING_UP;
@@ -39,8 +48,8 @@ static int32_t next_leaver(const struct run *r)
 {
     const struct mig_engine *e = r->e;
     int32_t leader = -1;
-    for (uint32_t i = 0; i < e->plan.sources.count; i++) {
-        int32_t id = e->plan.sources.servers[i].id;
+    for (uint32_t i = 0; i < e->plan.leaving.count; i++) {
+        int32_t id = e->plan.leaving.ids[i];
         if (engine_step_is_done(e, MIG_DO_REMOVE, id))
             continue;
         if (id != r->leader.id)
@@ -68,6 +77,6 @@ enum mig_phase phase_removing(struct run *r)
     if (!gate_confirm(r, MIG_GATE_REMOVE))
         return MIG_PHASE_REMOVING;
     if (c->stage == CHANGE_NONE)
-        change_begin(r, false, next);
+        change_begin(r, MIG_DO_REMOVE, next);
     return drive(r);
 }

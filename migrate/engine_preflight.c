@@ -105,5 +105,5 @@ enum mig_phase phase_preflight(struct run *r)
     engine_adopt(e, r->f->config);
     e->plan.original = e->expected;
     run_journal(r, MIG_RECORD_PLAN)->plan = &e->plan;
-    return MIG_PHASE_JOINING;
+    return e->plan.targets.count > 0 ? MIG_PHASE_JOINING : MIG_PHASE_SWITCHING;
 }

@@ -1,5 +1,6 @@
 /* Replay of the journal: intent only. What is true is asked of the ensemble afterwards (engine.h, "Restart").
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "migrate/engine_int.h"
@@ -65,8 +66,10 @@ static enum rc replay_intent(struct mig_engine *e, const struct mig_record *reco
     memset(&e->change, 0, sizeof(e->change));
     e->change.stage = CHANGE_DECIDE; /* until the outcome says otherwise */
     e->change.is_undecided = true;
+    e->change.kind = step->kind;
     e->change.is_add = step->kind == MIG_DO_ADD;
     e->change.server = step->server;
+    e->change.partner = e->change.is_add ? atoi(record->leaving) : 0;
     e->change.from_version = record->from_version;
     e->change.via = record->via;
     e->change.takes_leader = !e->change.is_add && record->via == step->server;
@@ -82,13 +85,7 @@ static enum rc replay_outcome(struct mig_engine *e, const struct mig_record *rec
     e->change.is_undecided = false;
     e->change.stage = CHANGE_NONE;
     e->expected.version = record->version;
-    if (!record->is_done)
-        return RC_OK;
-    if (!e->change.is_add) {
-        mig_config_remove(&e->expected, step->server);
-        return RC_OK;
-    }
-    return mig_config_add(&e->expected, mig_servers_find(&e->plan.targets, step->server));
+    return record->is_done ? change_apply(e, &e->expected) : RC_OK;
 }
 
 static enum rc replay_for_step(struct mig_engine *e, const struct mig_record *record, struct err *err)

@@ -1,4 +1,4 @@
-/* Phases switching (sessions leave the sources; routing does it, see routing.h) and verifying. */
+/* Phases switching (sessions leave the servers that leave; routing does it, see routing.h) and verifying. */
 #include <string.h>
 
 #include "migrate/engine_int.h"
@@ -8,9 +8,9 @@ static int64_t sessions_left(const struct run *r)
 {
     int64_t left = 0;
     for (uint32_t i = 0; i < r->f->server_count; i++)
-        if (r->f->servers[i].side == MIG_SIDE_SOURCE)
+        if (mig_plan_leaves(&r->e->plan, r->f->servers[i].id))
             left += r->f->servers[i].our_sessions;
-    return left > r->f->sessions.source ? left : r->f->sessions.source;
+    return left;
 }
 
 enum mig_phase phase_switching(struct run *r)
@@ -21,25 +21,12 @@ enum mig_phase phase_switching(struct run *r)
     int64_t left = sessions_left(r);
     if (left > 0) {
         run_wait(r, "see `zkferry sessions` for those that stay",
-                 "%lld sessions to leave the sources; %lld are on targets", (long long)left,
-                 (long long)r->f->sessions.target);
+                 "%lld sessions to leave the servers that leave; %lld are on those that stay",
+                 (long long)left, (long long)(r->f->sessions.total - left));
         return MIG_PHASE_SWITCHING;
     }
     run_step_done(r, MIG_DO_SWITCH, -1);
     return MIG_PHASE_REMOVING;
-}
-
-/* Exactly the targets, each with the plan's address. */
-static bool are_the_targets(const struct mig_plan *plan, const struct zkp_config *config)
-{
-    if (config->server_count != plan->targets.count)
-        return false;
-    for (uint32_t i = 0; i < plan->targets.count; i++) {
-        const struct zkp_server *member = zkp_config_find(config, plan->targets.servers[i].id);
-        if (member == NULL || !mig_same_server(member, &plan->targets.servers[i]))
-            return false;
-    }
-    return true;
 }
 
 /* The config read behind a barrier; done once per verification. */
@@ -50,9 +37,9 @@ static enum mig_phase read_members(struct run *r)
     if (op != NULL && op->rc == RC_OK && op->has_config) {
         char ids[256];
         mig_config_ids(&op->config, ids, sizeof(ids));
-        if (!are_the_targets(&e->plan, &op->config))
+        if (!mig_plan_is_final(&e->plan, &op->config))
             return engine_fail(
-                r, "the config was changed by somebody else: its members are %s, not the targets", ids);
+                r, "the config was changed by somebody else: its members are %s, not those of the plan", ids);
         engine_adopt(e, &op->config);
         e->has_read_config = true;
         return MIG_PHASE_VERIFYING;
@@ -72,14 +59,14 @@ static enum mig_phase verify(struct run *r)
         return MIG_PHASE_VERIFYING;
     if (!r->e->has_read_config)
         return read_members(r);
-    if (mig_servers_find(&r->e->plan.targets, r->leader.id) == NULL) {
-        run_wait(r, "", "a target to lead; server %d does", r->leader.id);
+    if (mig_plan_leaves(&r->e->plan, r->leader.id)) {
+        run_wait(r, "", "a server that stays to lead; server %d does", r->leader.id);
         return MIG_PHASE_VERIFYING;
     }
     if (!gate_activation(r, r->e->phase_since_ms, false))
         return MIG_PHASE_VERIFYING;
     if (sessions_left(r) > 0) {
-        run_wait(r, "", "%lld sessions to leave the sources", (long long)sessions_left(r));
+        run_wait(r, "", "%lld sessions to leave the servers that leave", (long long)sessions_left(r));
         return MIG_PHASE_VERIFYING;
     }
     run_step_done(r, MIG_DO_VERIFY, -1);

@@ -61,17 +61,17 @@ static void describe_step(const struct mig_step *step, char *buf, uint32_t capac
         mig_text_set(buf, capacity, "catch_up: wait until the targets keep up with the leader");
         return;
     case MIG_DO_SWITCH:
-        mig_text_set(buf, capacity, "switch: sessions go to the targets");
+        mig_text_set(buf, capacity, "switch: sessions leave the servers that leave");
         return;
     case MIG_DO_REMOVE:
         mig_text_set(buf, capacity, "%s: server %d leaves the config, the leader last; do not stop it yet",
                      step->name, step->server);
         return;
     case MIG_DO_VERIFY:
-        mig_text_set(buf, capacity, "verify: exactly the targets are members and use the config");
+        mig_text_set(buf, capacity, "verify: exactly the servers of the plan are members and use the config");
         return;
     case MIG_DO_FINISH:
-        mig_text_set(buf, capacity, "finish: afterwards stop the sources for good and move their data away");
+        mig_text_set(buf, capacity, "finish: afterwards stop the servers that left for good, and move their data away");
         return;
     }
 }

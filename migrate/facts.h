@@ -104,7 +104,8 @@ struct mig_facts {
     struct mig_session_facts sessions;
     struct mig_hold_facts hold;
     bool has_credentials;
-    uint32_t target_binds; /* local addresses for connections to targets, at least 1 */
+    uint32_t source_binds; /* local addresses for connections to sources, 0 counts as 1 */
+    uint32_t target_binds; /* the same for targets */
 };
 
 /* NULL when there is none. */

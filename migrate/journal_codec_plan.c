@@ -61,6 +61,8 @@ static void pack_numbers(Zkf__RecordedPlan *m, const struct mig_plan *plan)
     m->join_timeout_ms = plan->join_timeout_ms;
     m->step_timeout_ms = plan->step_timeout_ms;
     m->hold_ms = plan->hold_ms;
+    m->n_leaving = plan->leaving.count;
+    m->leaving = (int32_t *)(uintptr_t)plan->leaving.ids; /* protobuf-c only reads it */
     m->has_original_version = plan->original.has_version;
     m->original_version = (uint64_t)plan->original.version;
     m->has_original_is_hierarchical = true;
@@ -147,6 +149,24 @@ static enum rc unpack_names(const Zkf__RecordedPlan *m, struct mig_plan *plan, s
     return RC_OK;
 }
 
+static enum rc unpack_leaving(const Zkf__RecordedPlan *m, struct mig_plan *plan, struct err *err)
+{
+    if (m->n_leaving > MIG_SERVERS_MAX)
+        return err_set(err, RC_CORRUPT, "plan: %zu servers leave, at most %u fit", m->n_leaving,
+                       MIG_SERVERS_MAX);
+    for (size_t i = 0; i < m->n_leaving; i++) {
+        if (mig_servers_find(&plan->sources, m->leaving[i]) == NULL)
+            return err_set(err, RC_CORRUPT, "plan: server %d leaves, but is no source", m->leaving[i]);
+        plan->leaving.ids[i] = m->leaving[i];
+    }
+    plan->leaving.count = (uint32_t)m->n_leaving;
+    if (plan->kind != CONF_KIND_MIGRATE || plan->leaving.count > 0)
+        return RC_OK;
+    for (uint32_t i = 0; i < plan->sources.count; i++) /* written before there were other kinds */
+        plan->leaving.ids[plan->leaving.count++] = plan->sources.servers[i].id;
+    return RC_OK;
+}
+
 static void unpack_numbers(const Zkf__RecordedPlan *m, struct mig_plan *plan)
 {
     plan->created_wall_ms = m->created_at;
@@ -176,6 +196,8 @@ enum rc mig_plan_unpack(const Zkf__RecordedPlan *m, struct mig_plan *plan, struc
     if (rc == RC_OK)
         rc = unpack_servers(m->original, m->n_original, plan->original.servers, ZKP_SERVERS_MAX,
                             &plan->original.server_count, err);
+    if (rc == RC_OK)
+        rc = unpack_leaving(m, plan, err);
     if (rc == RC_OK)
         rc = unpack_names(m, plan, err);
     unpack_numbers(m, plan);

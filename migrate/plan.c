@@ -21,11 +21,15 @@ static enum rc check_kind(const struct conf *conf, struct err *err)
 {
     if (conf->kind == CONF_KIND_NONE)
         return err_set(err, RC_REFUSED, "the configuration file has no migration section");
-    if (conf->kind != CONF_KIND_MIGRATE)
-        return err_set(err, RC_REFUSED, "migration.kind %s is not available in this version, migrate is",
-                       conf_kind_name(conf->kind));
-    if (conf->target.count == 0)
+    if (conf->kind == CONF_KIND_ROLLING)
+        return err_set(
+            err, RC_REFUSED,
+            "migration.kind rolling is not available in this version; `zkferry drain ID`, a restart "
+            "and `zkferry undrain ID` do it server by server");
+    if (conf->kind != CONF_KIND_SHRINK && conf->target.count == 0)
         return err_set(err, RC_REFUSED, "the configuration file names no target servers");
+    if (conf->kind == CONF_KIND_SHRINK && conf->target.count > 0)
+        return err_set(err, RC_REFUSED, "the configuration file names target servers, but shrink adds none");
     if (conf->source.count + conf->target.count > MIG_SERVERS_MAX)
         return err_set(err, RC_REFUSED, "more than %u servers in one plan", MIG_SERVERS_MAX);
     return RC_OK;
@@ -60,6 +64,44 @@ static enum rc check_target(const struct conf *conf, const struct zkp_server *ta
     return RC_OK;
 }
 
+static bool takes_some(enum conf_kind kind)
+{
+    return kind == CONF_KIND_SHRINK || kind == CONF_KIND_REPLACE;
+}
+
+static bool is_listed(const struct conf_ids *list, int32_t id)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        if (list->ids[i] == id)
+            return true;
+    return false;
+}
+
+static enum rc choose_leaving(const struct conf *conf, struct mig_plan *plan, struct err *err)
+{
+    uint32_t wanted = takes_some(conf->kind) ? conf->leaving.count : 0;
+    plan->leaving.count = 0;
+    for (uint32_t i = 0; i < conf->source.count; i++) {
+        int32_t id = conf->source.servers[i].id;
+        if (conf->kind == CONF_KIND_MIGRATE || (wanted > 0 && is_listed(&conf->leaving, id)))
+            plan->leaving.ids[plan->leaving.count++] = id;
+    }
+    if (takes_some(conf->kind) && (wanted == 0 || plan->leaving.count != wanted))
+        return err_set(err, RC_REFUSED, "migration.leaving names %s",
+                       wanted == 0 ? "no servers" : "a server that is no source");
+    if (mig_plan_final_count(plan) == 0)
+        return err_set(err, RC_REFUSED, "no server would be left");
+    return RC_OK;
+}
+
+/* A plan without a switch or removals must not wait for somebody to confirm them. */
+static void choose_gates(const struct conf *conf, struct mig_plan *plan)
+{
+    plan->confirm[MIG_GATE_SWITCH] = conf->confirm_switch && plan->leaving.count > 0;
+    plan->confirm[MIG_GATE_REMOVE] = conf->confirm_remove && plan->leaving.count > 0;
+    plan->confirm[MIG_GATE_FINISH] = conf->confirm_finish;
+}
+
 static void copy_servers(const struct conf_servers *from, struct mig_servers *to)
 {
     to->count = from->count;
@@ -81,13 +123,14 @@ enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, 
     if (rc != RC_OK)
         return rc;
     memset(ret_plan, 0, sizeof(*ret_plan));
-    mig_plan_name(ret_plan, wall_ms, nonce);
-    ret_plan->kind = conf->kind;
     copy_servers(&conf->source, &ret_plan->sources);
     copy_servers(&conf->target, &ret_plan->targets);
-    ret_plan->confirm[MIG_GATE_SWITCH] = conf->confirm_switch;
-    ret_plan->confirm[MIG_GATE_REMOVE] = conf->confirm_remove;
-    ret_plan->confirm[MIG_GATE_FINISH] = conf->confirm_finish;
+    rc = choose_leaving(conf, ret_plan, err);
+    if (rc != RC_OK)
+        return rc;
+    choose_gates(conf, ret_plan);
+    mig_plan_name(ret_plan, wall_ms, nonce);
+    ret_plan->kind = conf->kind;
     ret_plan->lag_ms = conf->lag_ms;
     ret_plan->catch_up_rounds = conf->catch_up_rounds;
     ret_plan->switch_rate = conf->switch_rate;
@@ -103,6 +146,19 @@ bool mig_plan_accepts(const struct mig_plan *plan, const char *rule, const char 
         if (strcmp(plan->accept[i], rule) == 0 || strcmp(plan->accept[i], finding_id) == 0)
             return true;
     return false;
+}
+
+bool mig_plan_leaves(const struct mig_plan *plan, int32_t id)
+{
+    for (uint32_t i = 0; i < plan->leaving.count; i++)
+        if (plan->leaving.ids[i] == id)
+            return true;
+    return false;
+}
+
+uint32_t mig_plan_final_count(const struct mig_plan *plan)
+{
+    return plan->sources.count - plan->leaving.count + plan->targets.count;
 }
 
 static void step_add(struct mig_steps *steps, enum mig_step_kind kind, const char *name, int32_t server)
@@ -121,13 +177,16 @@ void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps)
     memset(ret_steps, 0, sizeof(*ret_steps));
     step_add(ret_steps, MIG_DO_PREFLIGHT, "preflight", -1);
     step_add(ret_steps, MIG_DO_LOCK, "lock", -1);
-    step_add(ret_steps, MIG_DO_JOIN, "join", -1);
+    if (plan->targets.count > 0)
+        step_add(ret_steps, MIG_DO_JOIN, "join", -1);
     for (uint32_t i = 0; i < plan->targets.count; i++)
         step_add(ret_steps, MIG_DO_ADD, "add", plan->targets.servers[i].id);
-    step_add(ret_steps, MIG_DO_CATCH_UP, "catch_up", -1);
-    step_add(ret_steps, MIG_DO_SWITCH, "switch", -1);
-    for (uint32_t i = 0; i < plan->sources.count; i++)
-        step_add(ret_steps, MIG_DO_REMOVE, "remove", plan->sources.servers[i].id);
+    if (plan->targets.count > 0)
+        step_add(ret_steps, MIG_DO_CATCH_UP, "catch_up", -1);
+    if (plan->leaving.count > 0)
+        step_add(ret_steps, MIG_DO_SWITCH, "switch", -1);
+    for (uint32_t i = 0; i < plan->leaving.count; i++)
+        step_add(ret_steps, MIG_DO_REMOVE, "remove", plan->leaving.ids[i]);
     step_add(ret_steps, MIG_DO_VERIFY, "verify", -1);
     step_add(ret_steps, MIG_DO_FINISH, "finish", -1);
 }

@@ -21,13 +21,19 @@ struct mig_servers {
     struct zkp_server servers[MIG_SERVERS_MAX]; /* ascending id */
 };
 
+struct mig_ids {
+    uint32_t count;
+    int32_t ids[MIG_SERVERS_MAX]; /* ascending */
+};
+
 /* Owned by the engine; immutable after mig_plan_make. */
 struct mig_plan {
     char id[MIG_PLAN_ID_MAX]; /* "" = no plan */
     enum conf_kind kind;
     int64_t created_wall_ms;
     struct mig_servers sources;
-    struct mig_servers targets;
+    struct mig_servers targets; /* empty for shrink */
+    struct mig_ids leaving;     /* of the sources: all of them for migrate, none for expand */
     struct zkp_config original; /* config when the plan was accepted; server_count 0 until known */
     bool confirm[MIG_GATE_COUNT];
     uint32_t accept_count; /* findings accepted by name at start */
@@ -40,12 +46,18 @@ struct mig_plan {
     int32_t hold_ms; /* all sessions must be quiesced within; the reconfig is sent only then */
 };
 
-/* RC_REFUSED with the reason when no plan can be made: no targets, a kind not available in this version,
- * an id or an address on both sides, more servers than MIG_SERVERS_MAX, a target without client port. */
+/* RC_REFUSED with the reason when no plan can be made: no targets (or some for shrink), a kind not available
+ * in this version, a leaving server that is no source, an id or an address on both sides, more servers than
+ * MIG_SERVERS_MAX, a target without client port. Gates that such a plan does not pass are not kept. */
 enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, struct mig_plan *ret_plan,
                       struct err *err) RC_MUST_CHECK;
 void mig_plan_name(struct mig_plan *plan, int64_t wall_ms, uint32_t nonce); /* gives it its id */
 bool mig_plan_accepts(const struct mig_plan *plan, const char *rule, const char *finding_id);
+bool mig_plan_leaves(const struct mig_plan *plan, int32_t id); /* a source that will be no member */
+/* The targets that are members at the end and the sources that stay. */
+uint32_t mig_plan_final_count(const struct mig_plan *plan);
+/* Exactly these are its members, each with the plan's line. */
+bool mig_plan_is_final(const struct mig_plan *plan, const struct zkp_config *config);
 const struct zkp_server *mig_servers_find(const struct mig_servers *servers, int32_t id); /* or NULL */
 
 enum mig_step_kind {
@@ -76,8 +88,9 @@ struct mig_steps {
     struct mig_step items[MIG_STEPS_MAX];
 };
 
-/* preflight, lock, join, add.N ascending, catch_up, switch, remove.N ascending, verify, finish. The leader
- * among the sources is removed last; since leaders change, that order is decided when it is time. */
+/* preflight, lock; with targets: join, add.N ascending, catch_up; with leaving sources: switch, remove.N
+ * ascending; verify, finish. The leader among those that leave is removed last; since leaders change, that
+ * order is decided when it is time. */
 void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps);
 struct mig_step *mig_steps_find(struct mig_steps *steps, enum mig_step_kind kind, int32_t server);
 struct mig_step *mig_steps_named(struct mig_steps *steps, const char *name); /* or NULL */

@@ -75,6 +75,24 @@ void mig_config_ids(const struct zkp_config *config, char *buf, uint32_t capacit
         mig_text_add(buf, capacity, "%s%d", i > 0 ? "," : "", config->servers[i].id);
 }
 
+static bool is_member_as(const struct zkp_config *config, const struct zkp_server *server)
+{
+    const struct zkp_server *member = zkp_config_find(config, server->id);
+    return member != NULL && mig_same_server(member, server);
+}
+
+bool mig_plan_is_final(const struct mig_plan *plan, const struct zkp_config *config)
+{
+    for (uint32_t i = 0; i < plan->targets.count; i++)
+        if (!is_member_as(config, &plan->targets.servers[i]))
+            return false;
+    for (uint32_t i = 0; i < plan->sources.count; i++)
+        if (!mig_plan_leaves(plan, plan->sources.servers[i].id) &&
+            !is_member_as(config, &plan->sources.servers[i]))
+            return false;
+    return config->server_count == mig_plan_final_count(plan);
+}
+
 bool mig_plan_fits(const struct mig_plan *plan, const struct zkp_config *config, char *buf, uint32_t capacity)
 {
     mig_text_set(buf, capacity, "%s", "");

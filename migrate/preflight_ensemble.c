@@ -105,27 +105,42 @@ static void check_leader(struct rules *r)
         rules_add(r, &none, -1, "no source is proven to lead");
 }
 
-static void check_target_count(struct rules *r)
+static int32_t tolerated(uint32_t voters)
 {
-    static const struct rule few = {"targets-few", MIG_BLOCK, false,
-                                    "ZooKeeper cannot shrink a quorum below two voters (P9)",
-                                    "give at least two targets, better three"};
-    static const struct rule weak = {
-        "targets-weak", MIG_WARN, false,
-        "two voters tolerate no failure, an even number no more than one less (P20)",
-        "use 3, 5 or 7 targets"};
-    uint32_t count = r->plan->targets.count;
-    if (count < 2)
-        rules_add(r, &few, -1, "%u target", count);
-    else if (count % 2 == 0)
-        rules_add(r, &weak, -1, "%u targets", count);
+    return ((int32_t)voters - 1) / 2;
 }
 
-/* Sessions one target takes from all our addresses; -1 = no limit. */
-static int64_t capacity_of(const struct rules *r, const struct mig_server_facts *target)
+/* What is left at the end. A step that would tolerate less than before, and less than one, is never taken: a
+ * plan that needs one would wait for it until its deadline. */
+static void check_final_count(struct rules *r)
 {
-    int64_t limit = target->conf != NULL ? target->conf->max_client_cnxns : DEFAULT_MAX_CLIENT_CNXNS;
-    int64_t binds = r->facts->target_binds > 0 ? r->facts->target_binds : 1;
+    static const struct rule few = {"voters-few", MIG_BLOCK, false,
+                                    "ZooKeeper cannot shrink a quorum below two voters (P9)",
+                                    "let at least two servers be members at the end, better three"};
+    static const struct rule lost = {"tolerance-lost", MIG_BLOCK, false,
+                                     "an ensemble that survives the loss of a server must still do so",
+                                     "let at least three servers be members at the end"};
+    static const struct rule weak = {
+        "voters-even", MIG_WARN, false,
+        "an even number of voters tolerates no more failures than one less (P20)",
+        "let 3, 5 or 7 servers be members at the end"};
+    uint32_t before = r->plan->sources.count;
+    uint32_t after = mig_plan_final_count(r->plan);
+    if (after < 2)
+        rules_add(r, &few, -1, "%u voter at the end", after);
+    else if (tolerated(before) > 0 && tolerated(after) == 0)
+        rules_add(r, &lost, -1, "%u voters at the end tolerate no failure, %u do now", after, before);
+    else if (after % 2 == 0)
+        rules_add(r, &weak, -1, "%u voters at the end", after);
+}
+
+/* Sessions one server takes from all our addresses; -1 = no limit. */
+static int64_t capacity_of(const struct rules *r, const struct mig_server_facts *server)
+{
+    int64_t limit = server->conf != NULL ? server->conf->max_client_cnxns : DEFAULT_MAX_CLIENT_CNXNS;
+    bool is_target = server->side == MIG_SIDE_TARGET;
+    int64_t binds = is_target ? r->facts->target_binds : r->facts->source_binds;
+    binds = binds > 0 ? binds : 1;
     if (limit == 0)
         return -1;
     return limit > PROBE_CONNECTIONS ? (limit - PROBE_CONNECTIONS) * binds : 0;
@@ -137,17 +152,18 @@ static void check_capacity(struct rules *r)
     static const struct rule small = {
         "connections-few", MIG_BLOCK, true,
         "all sessions come from the proxy's addresses; a full server refuses them",
-        "set maxClientCnxns=0 on the targets, or give more addresses in bind.target"};
+        "set maxClientCnxns=0 on the servers that are members at the end, or give more addresses in bind"};
     static const struct rule maybe = {
         "connections-maybe-few", MIG_WARN, false,
-        "a target's limit is not known; ZooKeeper's default is 60 per address",
-        "set maxClientCnxns=0 on the targets, or give more addresses in bind.target"};
+        "the limit of a server that is a member at the end is not known; ZooKeeper's default is 60 per "
+        "address",
+        "set maxClientCnxns=0 on the servers that are members at the end, or give more addresses in bind"};
     int64_t total = 0;
     int64_t largest = 0;
     bool is_known = true;
     for (uint32_t i = 0; i < r->facts->server_count; i++) {
         const struct mig_server_facts *server = &r->facts->servers[i];
-        if (server->side != MIG_SIDE_TARGET)
+        if (mig_plan_leaves(r->plan, server->id))
             continue;
         int64_t capacity = capacity_of(r, server);
         if (capacity < 0)
@@ -158,7 +174,7 @@ static void check_capacity(struct rules *r)
     }
     if (r->facts->sessions.total > total - largest)
         rules_add(r, is_known ? &small : &maybe, -1,
-                  "%lld sessions, room for %lld on the targets with one of them missing",
+                  "%lld sessions, room for %lld on the members at the end with one of them missing",
                   (long long)r->facts->sessions.total, (long long)(total - largest));
 }
 
@@ -180,7 +196,7 @@ void rules_ensemble(struct rules *r)
     check_leader(r);
     check_credentials(r);
     check_reconfig(r);
-    check_target_count(r);
+    check_final_count(r);
     check_capacity(r);
     check_drained(r);
 }

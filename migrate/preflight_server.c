@@ -8,6 +8,13 @@
 #define ZXID_COUNTER_WARN            0xe6666666u /* 90 % of the 32 bits after which an election is forced (P29) */
 #define ID_MAX                       254         /* extended types keep the id in one byte (P25) */
 
+/* By the operator, one by one; in a migration all sources leave, and one that is down is not meant by that.
+ */
+static bool is_named_to_leave(const struct rules *r, int32_t id)
+{
+    return r->plan->kind != CONF_KIND_MIGRATE && mig_plan_leaves(r->plan, id);
+}
+
 static void check_answers(struct rules *r, const struct mig_server_facts *server)
 {
     static const struct rule down = {
@@ -17,12 +24,18 @@ static void check_answers(struct rules *r, const struct mig_server_facts *server
         "server-not-serving", MIG_BLOCK, true,
         "a server without quorum, still loading, or with leaderServes=no (P28)",
         "see its log; or accept this finding"};
+    static const struct rule dead = {
+        "leaving-server-down", MIG_WARN, false,
+        "it leaves anyway; until its replacement is a member one failure less is tolerated",
+        "nothing, when it is dead; do not start it again after the plan"};
     static const struct rule waits = {"target-not-started", MIG_INFO, false,
                                       "targets may be started during the plan",
                                       "`zkferry joiner-config ID` prints the files to start it with"};
     if (server->side == MIG_SIDE_TARGET) {
         if (server->health != MIG_HEALTH_SERVING)
             rules_add(r, &waits, server->id, "%s", mig_health_name(server->health));
+    } else if (server->health == MIG_HEALTH_DOWN && is_named_to_leave(r, server->id)) {
+        rules_add(r, &dead, server->id, "down: %s", server->health_reason);
     } else if (server->health == MIG_HEALTH_NOT_SERVING) {
         rules_add(r, &silent, server->id, "answers, but serves no requests");
     } else if (server->health != MIG_HEALTH_SERVING) {

@@ -10,16 +10,15 @@ static bool is_member(const struct mig_facts *facts, const struct mig_server_fac
     return zkp_config_find(facts->config, server->id) != NULL;
 }
 
-static bool prefers(enum mig_traffic traffic, enum mig_side side)
+static bool prefers(struct mig_traffic traffic, const struct mig_server_facts *server)
 {
-    switch (traffic) {
-    case MIG_TRAFFIC_MEMBERS:
+    switch (traffic.prefer) {
+    case MIG_PREFER_NONE:
         return true;
-    case MIG_TRAFFIC_SOURCES:
-        return side == MIG_SIDE_SOURCE;
-    case MIG_TRAFFIC_TARGETS:
-    case MIG_TRAFFIC_TARGETS_STILL:
-        return side == MIG_SIDE_TARGET;
+    case MIG_PREFER_SOURCES:
+        return server->side == MIG_SIDE_SOURCE;
+    case MIG_PREFER_STAYING:
+        return !mig_plan_leaves(traffic.plan, server->id);
     }
     return false;
 }
@@ -35,40 +34,40 @@ static const char *refusal(const struct mig_drained *drained, const struct mig_f
     return server->health == MIG_HEALTH_FULL ? "full" : "";
 }
 
-static bool any_preferred(enum mig_traffic traffic, const struct mig_drained *drained,
+static bool any_preferred(struct mig_traffic traffic, const struct mig_drained *drained,
                           const struct mig_facts *facts)
 {
     for (uint32_t i = 0; i < facts->server_count; i++) {
         const struct mig_server_facts *server = &facts->servers[i];
-        if (prefers(traffic, server->side) && server->health == MIG_HEALTH_SERVING &&
+        if (prefers(traffic, server) && server->health == MIG_HEALTH_SERVING &&
             refusal(drained, facts, server)[0] == '\0')
             return true;
     }
     return false;
 }
 
-static void judge(struct mig_route *route, const char *refusal, bool is_other_side,
+static void judge(struct mig_route *route, const char *refusal, bool is_other,
                   const struct mig_server_facts *server)
 {
     route->reason = refusal;
-    if (route->reason[0] == '\0' && is_other_side)
-        route->reason = "the plan prefers the other side";
+    if (route->reason[0] == '\0' && is_other)
+        route->reason = "the plan prefers others";
     route->is_eligible = route->reason[0] == '\0';
     if (route->is_eligible && server->health != MIG_HEALTH_SERVING)
         route->reason = "not serving";
     route->is_admitted = route->reason[0] == '\0';
 }
 
-static bool must_empty(enum mig_traffic traffic, const struct mig_facts *facts,
+static bool must_empty(struct mig_traffic traffic, const struct mig_facts *facts,
                        const struct mig_server_facts *server, const struct mig_route *route,
                        bool has_preferred)
 {
     if (!is_member(facts, server) || route->is_drained)
         return true;
-    return traffic == MIG_TRAFFIC_TARGETS && server->side == MIG_SIDE_SOURCE && has_preferred;
+    return traffic.is_emptying && !prefers(traffic, server) && has_preferred;
 }
 
-void mig_route(enum mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
+void mig_route(struct mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
                struct mig_routes *ret_routes)
 {
     bool has_preferred = any_preferred(traffic, drained, facts);
@@ -77,8 +76,7 @@ void mig_route(enum mig_traffic traffic, const struct mig_drained *drained, cons
         const struct mig_server_facts *server = &facts->servers[i];
         struct mig_route *route = &ret_routes->routes[i];
         *route = (struct mig_route){.id = server->id, .is_drained = mig_drained_has(drained, server->id)};
-        judge(route, refusal(drained, facts, server), has_preferred && !prefers(traffic, server->side),
-              server);
+        judge(route, refusal(drained, facts, server), has_preferred && !prefers(traffic, server), server);
     }
     bool is_any_admitted = mig_routes_admit(ret_routes); /* sessions need somewhere to go */
     for (uint32_t i = 0; i < facts->server_count; i++) {

@@ -44,7 +44,8 @@ void px_control_observe(struct px_control *control)
     px_links_facts(control->links, facts);
     observe_sessions(control);
     observe_hold(control);
-    facts->target_binds = control->conf->bind_target.count ? control->conf->bind_target.count : 1;
+    facts->source_binds = control->conf->bind_source.count;
+    facts->target_binds = control->conf->bind_target.count;
     px_control_judge(control);
 }
 

@@ -24,15 +24,16 @@ static struct zkp_server spec_of(int32_t id)
     return server;
 }
 
-static void make_conf(struct conf *conf)
+static void make_conf(struct conf *conf, enum conf_kind kind, uint32_t sources, uint32_t targets,
+                      const int32_t *leaving)
 {
-    conf->kind = CONF_KIND_MIGRATE;
-    conf->source.count = 3;
-    conf->target.count = 3;
-    for (int32_t i = 0; i < 3; i++) {
-        conf->source.servers[i] = spec_of(i + 1);
-        conf->target.servers[i] = spec_of(i + 4);
-    }
+    conf->kind = kind;
+    for (; conf->source.count < sources; conf->source.count++)
+        conf->source.servers[conf->source.count] = spec_of((int32_t)conf->source.count + 1);
+    for (; conf->target.count < targets; conf->target.count++)
+        conf->target.servers[conf->target.count] = spec_of((int32_t)(sources + conf->target.count) + 1);
+    for (; leaving != NULL && leaving[conf->leaving.count] != 0; conf->leaving.count++)
+        conf->leaving.ids[conf->leaving.count] = leaving[conf->leaving.count];
     conf->lag_ms = 500;
     conf->catch_up_rounds = 5;
     conf->switch_rate = 500;
@@ -40,11 +41,39 @@ static void make_conf(struct conf *conf)
     conf->step_timeout_ms = 120000;
 }
 
+static bool is_source(const struct sim *sim, int32_t id)
+{
+    return (uint32_t)id <= sim->conf.source.count;
+}
+
+/* One of those that the plan takes away. */
+static bool must_leave(const struct sim *sim, int32_t id)
+{
+    if (sim->conf.kind == CONF_KIND_MIGRATE)
+        return is_source(sim, id);
+    for (uint32_t i = 0; i < sim->conf.leaving.count; i++)
+        if (sim->conf.leaving.ids[i] == id)
+            return true;
+    return false;
+}
+
+static const struct zkp_server *line_of(const struct sim *sim, int32_t id)
+{
+    return is_source(sim, id) ? &sim->conf.source.servers[id - 1]
+                              : &sim->conf.target.servers[(uint32_t)id - 1 - sim->conf.source.count];
+}
+
 struct sim *sim_new(void)
 {
+    return sim_new_kind(CONF_KIND_MIGRATE, 3, 3, NULL);
+}
+
+struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets, const int32_t *leaving)
+{
+    assert_true(sources + targets <= SIM_SERVERS);
     struct sim *sim = calloc(1, sizeof(*sim));
     assert_non_null(sim);
-    make_conf(&sim->conf);
+    make_conf(&sim->conf, kind, sources, targets, leaving);
     sim->facts.now_ms = 1000;
     sim->facts.wall_ms = 1700000000000;
     sim->facts.lock = MIG_LOCK_NONE;
@@ -58,14 +87,14 @@ struct sim *sim_new(void)
     sim->leader = 3;
     sim->config.has_version = true;
     sim->config.version = 0x100000000;
-    sim->facts.server_count = SIM_SERVERS;
+    sim->facts.server_count = sources + targets;
     for (uint32_t i = 0; i < SIM_SERVERS; i++) {
         struct sim_server *server = &sim->servers[i];
         server->id = (int32_t)i + 1;
-        server->is_up = i < 3;
-        server->sessions = i < 3 ? 7 : 0;
+        server->is_up = i < sources;
+        server->sessions = i < sources ? 7 : 0;
         server->zxid = 0x100000007;
-        if (i < 3)
+        if (i < sources)
             assert_int_equal(mig_config_add(&sim->config, &sim->conf.source.servers[i]), RC_OK);
     }
     for (uint32_t i = 0; i < SIM_SERVERS; i++)
@@ -143,9 +172,8 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
     if (facts->health != health)
         facts->health_since_ms = now_ms;
     facts->id = server->id;
-    facts->side = server->id <= 3 ? MIG_SIDE_SOURCE : MIG_SIDE_TARGET;
-    facts->spec = server->id <= 3 ? &sim->conf.source.servers[server->id - 1]
-                                  : &sim->conf.target.servers[server->id - 4];
+    facts->side = is_source(sim, server->id) ? MIG_SIDE_SOURCE : MIG_SIDE_TARGET;
+    facts->spec = line_of(sim, server->id);
     facts->health = health;
     facts->probed_at_ms = now_ms;
     facts->shows_service = server->is_up;
@@ -174,10 +202,11 @@ static void observe(struct sim *sim)
 {
     struct mig_facts *f = &sim->facts;
     f->sessions = (struct mig_session_facts){0};
-    for (uint32_t i = 0; i < SIM_SERVERS; i++) {
+    for (uint32_t i = 0; i < f->server_count; i++) {
         observe_server(sim, &f->servers[i], &sim->servers[i]);
+        bool is_left = is_source(sim, sim->servers[i].id);
         f->sessions.total += sim->servers[i].sessions;
-        *(i < 3 ? &f->sessions.source : &f->sessions.target) += sim->servers[i].sessions;
+        *(is_left ? &f->sessions.source : &f->sessions.target) += sim->servers[i].sessions;
     }
     f->config = &sim->config;
     f->config_at_ms = f->now_ms;
@@ -235,6 +264,12 @@ static void check_hold(const struct sim *sim, bool takes_leader)
     assert_int_equal(sim->hold.own_zxid, 0); /* not known before it has happened */
 }
 
+/* Both are taken away by the plan. */
+static bool leaves_with(const struct sim *sim, int32_t id, int32_t leaver)
+{
+    return must_leave(sim, leaver) && must_leave(sim, id);
+}
+
 static void check_reconfig(const struct sim *sim, const struct mig_effect *effect)
 {
     const struct mig_record *last = &sim->records[sim->record_count - 1];
@@ -243,42 +278,55 @@ static void check_reconfig(const struct sim *sim, const struct mig_effect *effec
     assert_string_equal(last->leaving, effect->leaving);
     assert_int_equal(effect->from_version, last->from_version);
     assert_true(sim->has_lock);
-    if (effect->joining[0] == '\0')
-        assert_int_equal(sim->facts.sessions.source, 0); /* nobody is on a side that leaves */
-    bool takes_leader = effect->joining[0] == '\0' && atoi(effect->leaving) == sim->leader;
+    int32_t leaver = atoi(effect->leaving);
+    bool takes_leader = leaver != 0 && leaver == sim->leader;
     if (!takes_leader || !sim->switches.no_hold)
         check_hold(sim, takes_leader);
-    for (int32_t id = 1; takes_leader && id <= 3; id++) /* the leader leaves last */
-        assert_true(id == sim->leader || zkp_config_find(&sim->config, id) == NULL);
+    for (int32_t id = 1; leaver != 0 && id <= (int32_t)sim->facts.server_count; id++) {
+        bool is_alike = leaves_with(sim, id, leaver);
+        if (id == leaver || (is_alike && effect->joining[0] == '\0'))
+            assert_int_equal(sim->servers[id - 1].sessions, 0); /* nobody is on those that leave */
+        if (takes_leader && is_alike && id != leaver)           /* the leader leaves last */
+            assert_null(zkp_config_find(&sim->config, id));
+    }
 }
 
-/* Alive voters that really count with the committed config must keep a majority after every change. */
-static void check_quorum(const struct sim *sim)
+/* Alive voters that may still fail; negative = no majority. */
+static int32_t tolerated(const struct sim *sim)
 {
-    uint32_t alive = 0;
+    int32_t alive = 0;
     for (uint32_t i = 0; i < sim->config.server_count; i++)
         alive += sim->servers[sim->config.servers[i].id - 1].is_up;
-    assert_true(alive * 2 > sim->config.server_count);
+    return alive - (int32_t)(sim->config.server_count / 2 + 1);
+}
+
+/* A majority is alive after every change, and one may fail if one could before. */
+static void check_quorum(const struct sim *sim, int32_t tolerated_before)
+{
+    assert_true(tolerated(sim) >= (tolerated_before < 1 ? tolerated_before : 1));
+    assert_true(tolerated(sim) >= 0);
 }
 
 /* ---- effects ---- */
 
-static bool apply_request(struct sim *sim, const struct mig_effect *effect, int32_t *ret_server)
+static bool apply_request(struct sim *sim, const struct mig_effect *effect)
 {
     if (effect->from_version != sim->config.version)
         return false;
+    int32_t tolerated_before = tolerated(sim);
     if (effect->joining[0] != '\0') {
         struct zkp_server server;
         assert_int_equal(zkp_server_parse(zkp_slice_str(effect->joining), &server, NULL), RC_OK);
         assert_int_equal(mig_config_add(&sim->config, &server), RC_OK);
-        *ret_server = server.id;
-    } else {
-        *ret_server = -atoi(effect->leaving);
+        sim->order[sim->reconfigs++] = server.id;
+    }
+    if (effect->leaving[0] != '\0') {
         mig_config_remove(&sim->config, atoi(effect->leaving));
+        sim->order[sim->reconfigs++] = -atoi(effect->leaving);
     }
     apply_config(sim);
-    sim->order[sim->reconfigs++] = *ret_server;
-    check_quorum(sim);
+    sim->requests++;
+    check_quorum(sim, tolerated_before);
     return true;
 }
 
@@ -294,7 +342,6 @@ static void do_reconfig(struct sim *sim, const struct mig_effect *effect, struct
     }
     event->rc = RC_UNKNOWN;
     event->zk_err = 0;
-    int32_t server = 0;
     if (effect->via != sim->leader) {
         event->rc = RC_IO;
     } else if (fault == SIM_REFUSED) {
@@ -304,7 +351,7 @@ static void do_reconfig(struct sim *sim, const struct mig_effect *effect, struct
         event->rc = RC_IO;
     } else if (fault == SIM_LOST_DROPPED) {
         return;
-    } else if (!apply_request(sim, effect, &server)) {
+    } else if (!apply_request(sim, effect)) {
         event->rc = RC_REFUSED;
         event->zk_err = ZKP_ERR_BAD_VERSION;
     } else if (fault == SIM_NO_FAULT) {
@@ -564,11 +611,11 @@ void sim_assert_finished(struct sim *sim)
 {
     assert_string_equal(sim->view.failed_reason, "");
     assert_int_equal(sim->view.phase, MIG_PHASE_FINISHED);
-    assert_int_equal(sim->config.server_count, 3);
-    for (int32_t id = 4; id <= 6; id++)
-        assert_non_null(zkp_config_find(&sim->config, id));
-    for (int32_t id = 1; id <= 3; id++)
-        assert_int_equal(sim_server(sim, id)->sessions, 0);
+    for (int32_t id = 1; id <= (int32_t)sim->facts.server_count; id++) {
+        assert_int_equal(zkp_config_find(&sim->config, id) != NULL, !must_leave(sim, id));
+        if (must_leave(sim, id))
+            assert_int_equal(sim_server(sim, id)->sessions, 0);
+    }
     for (uint32_t i = 0; i < sim->view.steps->count; i++)
         assert_int_equal(sim->view.steps->items[i].state, MIG_STEP_DONE);
     assert_int_equal(sim->hold_id, 0);

@@ -38,7 +38,7 @@ struct sim {
     struct mig_facts facts;
     struct mig_engine *engine;
     struct mig_switches switches;
-    struct sim_server servers[SIM_SERVERS]; /* 1..3 sources, 4..6 targets */
+    struct sim_server servers[SIM_SERVERS]; /* ids from 1: sources, then targets */
     struct zkp_config config;               /* committed */
     int32_t leader;
     int64_t epoch;
@@ -71,8 +71,9 @@ struct sim {
     uint32_t effects_done;
     uint32_t crash_after; /* effects; 0 = never */
     bool has_crashed;
+    uint32_t requests; /* applied */
     uint32_t reconfigs;
-    int32_t order[32]; /* servers in the order of applied changes, negative = removed */
+    int32_t order[32]; /* servers in the order of applied changes, negative = removed; reconfigs in all */
     struct mig_view view;
     struct mig_effects effects;
     uint32_t queued;
@@ -80,6 +81,8 @@ struct sim {
 };
 
 struct sim *sim_new(void); /* conf with sources 1..3, targets 4..6, no confirms; targets down */
+/* The same for another kind: so many sources, then so many targets; leaving ends with 0, NULL = nobody. */
+struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets, const int32_t *leaving);
 void sim_free(struct sim *sim);
 void sim_up(struct sim *sim, int32_t id, bool is_up);
 struct sim_server *sim_server(struct sim *sim, int32_t id);
@@ -99,6 +102,6 @@ bool sim_until_waiting(struct sim *sim, const char *text, int64_t max_ms);
 bool sim_run_for(struct sim *sim, int64_t ms); /* true */
 /* kill -9 and start again: a new engine from the journal. */
 void sim_restart(struct sim *sim);
-void sim_assert_finished(struct sim *sim);
+void sim_assert_finished(struct sim *sim); /* exactly the members that the plan wanted */
 
 #endif

@@ -100,7 +100,7 @@ static void test_gates(void **state)
     wait_for_gate(sim, MIG_GATE_SWITCH);
     (void)sim_run_for(sim, MINUTE_MS);
     assert_true(sim->facts.sessions.source > 0); /* nobody has moved */
-    assert_int_equal(mig_engine_traffic(sim->engine), MIG_TRAFFIC_SOURCES);
+    assert_int_equal(mig_engine_traffic(sim->engine).prefer, MIG_PREFER_SOURCES);
     assert_non_null(strstr(sim->view.waiting_for, "zkferry confirm switch"));
     assert_string_equal(sim_command(sim, MIG_COMMAND_CONFIRM, "remove").code, "not_waiting");
     assert_string_equal(sim_command(sim, MIG_COMMAND_CONFIRM, "joining").code, "bad_phase");
@@ -142,9 +142,11 @@ static void test_pause_while_switching(void **state)
 {
     (void)state;
     struct sim *sim = in_phase(MIG_PHASE_SWITCHING);
-    assert_int_equal(mig_engine_traffic(sim->engine), MIG_TRAFFIC_TARGETS);
+    assert_int_equal(mig_engine_traffic(sim->engine).prefer, MIG_PREFER_STAYING);
+    assert_true(mig_engine_traffic(sim->engine).is_emptying);
     assert_int_equal(sim_command(sim, MIG_COMMAND_PAUSE, NULL).rc, RC_OK);
-    assert_int_equal(mig_engine_traffic(sim->engine), MIG_TRAFFIC_TARGETS_STILL);
+    assert_int_equal(mig_engine_traffic(sim->engine).prefer, MIG_PREFER_STAYING);
+    assert_false(mig_engine_traffic(sim->engine).is_emptying);
     int64_t left = sim->facts.sessions.source;
     assert_true(left > 0);
     (void)sim_run_for(sim, 60 * MINUTE_MS); /* longer than any deadline */

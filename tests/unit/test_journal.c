@@ -117,11 +117,13 @@ static void fill_plan(struct mig_plan *plan)
 {
     memset(plan, 0, sizeof *plan);
     snprintf(plan->id, sizeof plan->id, "p-1");
-    plan->kind = CONF_KIND_MIGRATE;
+    plan->kind = CONF_KIND_REPLACE;
     plan->created_wall_ms = 1700000000123;
     plan->sources.count = 2;
     add_server(&plan->sources.servers[0], "server.1=a:2888:3888:participant;a:2181");
     add_server(&plan->sources.servers[1], "server.2=b:2888:3888:observer;0.0.0.0:2181");
+    plan->leaving.count = 1;
+    plan->leaving.ids[0] = 2;
     plan->targets.count = 1;
     add_server(&plan->targets.servers[0], "server.4=[::1]:2888:3888:participant;[::1]:2181");
     plan->original.server_count = 1;
@@ -184,6 +186,9 @@ static void assert_same_plan(const struct mig_plan *a, const struct mig_plan *b)
         assert_memory_equal(&a->sources.servers[i], &b->sources.servers[i], sizeof a->sources.servers[i]);
     assert_int_equal(a->targets.count, b->targets.count);
     assert_memory_equal(&a->targets.servers[0], &b->targets.servers[0], sizeof a->targets.servers[0]);
+    assert_int_equal(a->leaving.count, b->leaving.count);
+    for (uint32_t i = 0; i < a->leaving.count; i++)
+        assert_int_equal(a->leaving.ids[i], b->leaving.ids[i]);
     assert_true(zkp_config_same_members(&a->original, &b->original));
     assert_int_equal(a->original.has_version, b->original.has_version);
     assert_int_equal(a->original.version, b->original.version);
@@ -223,6 +228,27 @@ static void every_kind_of_record_survives(void **state)
     for (uint32_t kind = 0; kind < MIG_RECORD_COUNT; kind++)
         assert_same_record(&f->records[kind], &written[kind]);
     assert_same_plan(&f->plan, &plan);
+    stop(f);
+}
+
+/* Journals from before there were other kinds say only "migrate": all sources leave. */
+static void a_plan_without_leaving_takes_all_away(void **state)
+{
+    struct fixture *f = *state;
+    struct mig_plan plan;
+    struct mig_record record;
+    fill_plan(&plan);
+    plan.kind = CONF_KIND_MIGRATE;
+    plan.leaving.count = 0;
+    fill_record(&record, MIG_RECORD_PLAN);
+    record.plan = &plan;
+    start_ok(f);
+    append(f, 1, &record);
+    stop(f);
+    start_ok(f);
+    assert_int_equal(f->plan.leaving.count, 2);
+    assert_int_equal(f->plan.leaving.ids[0], 1);
+    assert_int_equal(f->plan.leaving.ids[1], 2);
     stop(f);
 }
 
@@ -326,6 +352,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_kind_of_record_survives, setup, teardown),
         cmocka_unit_test(every_phase_and_gate_survives),
         cmocka_unit_test_setup_teardown(ends_are_reported_from_the_loop, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_plan_without_leaving_takes_all_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_plan_replaces_the_old_one, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_record_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(the_instance_belongs_to_the_directory, setup, teardown),

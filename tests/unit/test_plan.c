@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -46,6 +47,67 @@ static void test_steps(void **state)
     assert_null(mig_steps_named(&steps, "remove.4"));
 }
 
+static void assert_steps(const struct conf *conf, const char *expected)
+{
+    static struct mig_plan plan;
+    static struct mig_steps steps;
+    char names[512] = "";
+    assert_int_equal(mig_plan_make(conf, 1, 1, &plan, NULL), RC_OK);
+    mig_plan_steps(&plan, &steps);
+    for (uint32_t i = 0; i < steps.count; i++)
+        snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s ", steps.items[i].name);
+    assert_string_equal(names, expected);
+}
+
+static void test_steps_of_the_other_kinds(void **state)
+{
+    struct sim *sim = *state;
+    struct conf *conf = &sim->conf;
+    conf->kind = CONF_KIND_EXPAND;
+    conf->target.count = 2;
+    assert_steps(conf, "preflight lock join add.4 add.5 catch_up verify finish ");
+    conf->kind = CONF_KIND_REPLACE;
+    conf->leaving = (struct conf_ids){.count = 2, .ids = {3, 1}};
+    assert_steps(conf, "preflight lock join add.4 add.5 catch_up switch remove.1 remove.3 verify finish ");
+    conf->kind = CONF_KIND_SHRINK;
+    conf->target.count = 0;
+    assert_steps(conf, "preflight lock switch remove.1 remove.3 verify finish ");
+}
+
+/* Nobody is asked to confirm what the plan does not do. */
+static void test_gates_of_the_other_kinds(void **state)
+{
+    struct sim *sim = *state;
+    static struct mig_plan plan;
+    sim->conf.kind = CONF_KIND_EXPAND;
+    sim->conf.confirm_switch = sim->conf.confirm_remove = sim->conf.confirm_finish = true;
+    assert_int_equal(mig_plan_make(&sim->conf, 1, 1, &plan, NULL), RC_OK);
+    assert_false(plan.confirm[MIG_GATE_SWITCH]);
+    assert_false(plan.confirm[MIG_GATE_REMOVE]);
+    assert_true(plan.confirm[MIG_GATE_FINISH]);
+}
+
+static void test_final_members(void **state)
+{
+    struct sim *sim = *state;
+    static struct mig_plan plan;
+    sim->conf.kind = CONF_KIND_REPLACE;
+    sim->conf.leaving = (struct conf_ids){.count = 1, .ids = {2}};
+    sim->conf.target.count = 1;
+    assert_int_equal(mig_plan_make(&sim->conf, 1, 1, &plan, NULL), RC_OK);
+    assert_int_equal(mig_plan_final_count(&plan), 3);
+    assert_true(mig_plan_leaves(&plan, 2));
+    assert_false(mig_plan_leaves(&plan, 1));
+    assert_false(mig_plan_leaves(&plan, 4));
+    assert_false(mig_plan_is_final(&plan, &sim->config));
+    assert_int_equal(mig_config_add(&sim->config, &sim->conf.target.servers[0]), RC_OK);
+    assert_false(mig_plan_is_final(&plan, &sim->config)); /* one too many */
+    mig_config_remove(&sim->config, 2);
+    assert_true(mig_plan_is_final(&plan, &sim->config));
+    sim->config.servers[0].client_port++;
+    assert_false(mig_plan_is_final(&plan, &sim->config)); /* somebody else is at home there */
+}
+
 static void test_refused_plans(void **state)
 {
     struct sim *sim = *state;
@@ -66,6 +128,14 @@ static void test_refused_plans(void **state)
     assert_refused(conf, "same address");
     conf->target.count = 0;
     assert_refused(conf, "no target");
+    conf->kind = CONF_KIND_SHRINK;
+    assert_refused(conf, "names no servers");
+    conf->leaving = (struct conf_ids){.count = 2, .ids = {2, 9}};
+    assert_refused(conf, "no source");
+    conf->leaving = (struct conf_ids){.count = 3, .ids = {1, 2, 3}};
+    assert_refused(conf, "no server would be left");
+    conf->target.count = 1;
+    assert_refused(conf, "shrink adds none");
 }
 
 static void test_same_server(void **state)
@@ -199,6 +269,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_steps),
+        TEST(test_steps_of_the_other_kinds),
+        TEST(test_gates_of_the_other_kinds),
+        TEST(test_final_members),
         TEST(test_refused_plans),
         TEST(test_same_server),
         TEST(test_config_changes),

@@ -281,10 +281,33 @@ static void test_written_lines(void **state)
     struct world *w = *state;
     strcpy(w->sim->conf.target.servers[0].addresses[0].host, "0.0.0.0");
     assert_block(w, "wildcard-address-4");
+}
+
+/* Nobody is led to less than they have: one failure tolerated, if it was. */
+static void test_count_at_the_end(void **state)
+{
+    struct world *w = *state;
+    w->plan.kind = CONF_KIND_REPLACE; /* one stays, three join */
+    w->plan.leaving.count = 2;
+    assert_severity(w, "voters-even", MIG_WARN);
+    w->plan.leaving.count = 3;
     w->plan.targets.count = 2;
-    assert_severity(w, "targets-weak", MIG_WARN);
+    assert_block(w, "tolerance-lost");
     w->plan.targets.count = 1;
-    assert_block(w, "targets-few");
+    assert_block(w, "voters-few");
+}
+
+/* Who was named to leave may be dead; who stays may not. */
+static void test_leaving_server_down(void **state)
+{
+    struct world *w = *state;
+    w->plan.kind = CONF_KIND_REPLACE;
+    w->plan.leaving.count = 1;
+    server(w, 1)->health = MIG_HEALTH_DOWN;
+    assert_severity(w, "leaving-server-down-1", MIG_WARN);
+    assert_int_equal(mig_findings_blocks(&w->findings), 0);
+    server(w, 2)->health = MIG_HEALTH_DOWN;
+    assert_block(w, "server-down-2");
 }
 
 static void test_blocks_come_first(void **state)
@@ -320,6 +343,8 @@ int main(void)
         TEST(test_connections),
         TEST(test_conf_values),
         TEST(test_written_lines),
+        TEST(test_count_at_the_end),
+        TEST(test_leaving_server_down),
         TEST(test_blocks_come_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

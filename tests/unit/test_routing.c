@@ -9,12 +9,20 @@
 
 #include "tests/lib/sim_ensemble.h"
 
+/* Everybody is replaced; a test may let some stay. */
+static struct mig_plan plan;
+static const struct mig_traffic members = {.prefer = MIG_PREFER_NONE};
+static const struct mig_traffic sources = {.prefer = MIG_PREFER_SOURCES, .plan = &plan};
+static const struct mig_traffic staying = {.prefer = MIG_PREFER_STAYING, .is_emptying = true, .plan = &plan};
+static const struct mig_traffic staying_still = {.prefer = MIG_PREFER_STAYING, .plan = &plan};
+
 static int setup(void **state)
 {
     struct sim *sim = sim_new();
     for (int32_t id = 4; id <= 6; id++)
         sim_up(sim, id, true);
     sim_tick(sim);
+    assert_int_equal(mig_plan_make(&sim->conf, 1, 1, &plan, NULL), RC_OK);
     *state = sim;
     return 0;
 }
@@ -28,11 +36,11 @@ static int teardown(void **state)
 /* Per server: A admitted, e eligible but not serving, D empties (drains away), - none. No server both admits
  * and empties. */
 static void assert_drained_routes(struct sim *sim, const struct mig_drained *drained,
-                                  enum mig_traffic traffic, const char *expected)
+                                  const struct mig_traffic *traffic, const char *expected)
 {
     struct mig_routes routes;
     char seen[SIM_SERVERS + 1] = "";
-    mig_route(traffic, drained, &sim->facts, &routes);
+    mig_route(*traffic, drained, &sim->facts, &routes);
     assert_int_equal(routes.count, SIM_SERVERS);
     for (uint32_t i = 0; i < routes.count; i++) {
         const struct mig_route *route = &routes.routes[i];
@@ -50,7 +58,7 @@ static void assert_drained_routes(struct sim *sim, const struct mig_drained *dra
     assert_int_equal(mig_routes_admit(&routes), strchr(expected, 'A') != NULL);
 }
 
-static void assert_routes(struct sim *sim, enum mig_traffic traffic, const char *expected)
+static void assert_routes(struct sim *sim, const struct mig_traffic *traffic, const char *expected)
 {
     static const struct mig_drained nobody;
     assert_drained_routes(sim, &nobody, traffic, expected);
@@ -65,20 +73,33 @@ static void all_are_members(struct sim *sim)
 static void test_members_only(void **state)
 {
     struct sim *sim = *state;
-    assert_routes(sim, MIG_TRAFFIC_MEMBERS, "AAADDD");
-    assert_routes(sim, MIG_TRAFFIC_SOURCES, "AAADDD");
+    assert_routes(sim, &members, "AAADDD");
+    assert_routes(sim, &sources, "AAADDD");
     /* Switched too early would still not route to a server that is no voter. */
-    assert_routes(sim, MIG_TRAFFIC_TARGETS, "AAADDD");
+    assert_routes(sim, &staying, "AAADDD");
 }
 
 static void test_before_and_after_the_switch(void **state)
 {
     struct sim *sim = *state;
     all_are_members(sim);
-    assert_routes(sim, MIG_TRAFFIC_MEMBERS, "AAAAAA");
-    assert_routes(sim, MIG_TRAFFIC_SOURCES, "AAA---");
-    assert_routes(sim, MIG_TRAFFIC_TARGETS, "DDDAAA");
-    assert_routes(sim, MIG_TRAFFIC_TARGETS_STILL, "---AAA");
+    assert_routes(sim, &members, "AAAAAA");
+    assert_routes(sim, &sources, "AAA---");
+    assert_routes(sim, &staying, "DDDAAA");
+    assert_routes(sim, &staying_still, "---AAA");
+}
+
+/* shrink and replace: those that stay go on as before, the others get nobody and give theirs away. */
+static void test_some_stay(void **state)
+{
+    struct sim *sim = *state;
+    all_are_members(sim);
+    plan.leaving.count = 2;
+    assert_routes(sim, &sources, "AAA---");
+    assert_routes(sim, &staying, "DDAAAA");
+    assert_routes(sim, &staying_still, "--AAAA");
+    plan.leaving.count = 0; /* expand: nobody is emptied, everybody takes new ones */
+    assert_routes(sim, &staying, "AAAAAA");
 }
 
 /* A wiped state directory and the old file: the plan is forgotten, the members are the targets. */
@@ -88,8 +109,8 @@ static void test_forgotten_plan(void **state)
     all_are_members(sim);
     for (int32_t id = 1; id <= 3; id++)
         mig_config_remove(&sim->config, id);
-    assert_routes(sim, MIG_TRAFFIC_MEMBERS, "DDDAAA");
-    assert_routes(sim, MIG_TRAFFIC_SOURCES, "DDDAAA");
+    assert_routes(sim, &members, "DDDAAA");
+    assert_routes(sim, &sources, "DDDAAA");
 }
 
 static void test_health(void **state)
@@ -98,12 +119,12 @@ static void test_health(void **state)
     all_are_members(sim);
     sim->facts.servers[4].health = MIG_HEALTH_NOT_SERVING;
     sim->facts.servers[5].health = MIG_HEALTH_FULL;
-    assert_routes(sim, MIG_TRAFFIC_TARGETS, "DDDAe-");
+    assert_routes(sim, &staying, "DDDAe-");
     sim->facts.servers[3].health = MIG_HEALTH_DOWN; /* no target is left: better a source than nobody */
-    assert_routes(sim, MIG_TRAFFIC_TARGETS, "AAAee-");
+    assert_routes(sim, &staying, "AAAee-");
     for (uint32_t i = 0; i < 3; i++)
         sim->facts.servers[i].health = MIG_HEALTH_DOWN;
-    assert_routes(sim, MIG_TRAFFIC_TARGETS, "eeeee-"); /* who serves first is taken */
+    assert_routes(sim, &staying, "eeeee-"); /* who serves first is taken */
 }
 
 static void test_config_not_observable(void **state)
@@ -111,7 +132,7 @@ static void test_config_not_observable(void **state)
     struct sim *sim = *state;
     sim->facts.config = NULL;
     sim->facts.servers[1].health = MIG_HEALTH_UNKNOWN;
-    assert_routes(sim, MIG_TRAFFIC_MEMBERS, "AeADDD");
+    assert_routes(sim, &members, "AeADDD");
 }
 
 static void test_drained(void **state)
@@ -120,15 +141,15 @@ static void test_drained(void **state)
     struct mig_drained drained = {0};
     all_are_members(sim);
     assert_int_equal(mig_drained_set(&drained, 2, true), RC_OK);
-    assert_drained_routes(sim, &drained, MIG_TRAFFIC_MEMBERS, "ADAAAA");
-    assert_drained_routes(sim, &drained, MIG_TRAFFIC_SOURCES, "ADA---"); /* of a failed plan */
+    assert_drained_routes(sim, &drained, &members, "ADAAAA");
+    assert_drained_routes(sim, &drained, &sources, "ADA---"); /* of a failed plan */
     for (uint32_t i = 0; i < SIM_SERVERS; i++)
         if (i != 1)
             sim->facts.servers[i].health = MIG_HEALTH_DOWN;
     /* Nobody could take its sessions: they stay, but no new ones come. */
-    assert_drained_routes(sim, &drained, MIG_TRAFFIC_MEMBERS, "e-eeee");
+    assert_drained_routes(sim, &drained, &members, "e-eeee");
     assert_int_equal(mig_drained_set(&drained, 2, false), RC_OK);
-    assert_drained_routes(sim, &drained, MIG_TRAFFIC_MEMBERS, "eAeeee");
+    assert_drained_routes(sim, &drained, &members, "eAeeee");
 }
 
 static void test_drained_ids(void **state)
@@ -152,9 +173,10 @@ static void test_drained_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_members_only), TEST(test_before_and_after_the_switch), TEST(test_forgotten_plan),
-        TEST(test_health),       TEST(test_config_not_observable),       TEST(test_drained),
-        TEST(test_drained_ids),
+        TEST(test_members_only),          TEST(test_before_and_after_the_switch),
+        TEST(test_forgotten_plan),        TEST(test_health),
+        TEST(test_config_not_observable), TEST(test_drained),
+        TEST(test_drained_ids),           TEST(test_some_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
