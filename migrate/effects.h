@@ -27,7 +27,9 @@
     X(RETRY, "retry")   /* phase gone back to */                                                             \
     X(FINISHED, "finished")                                                                                  \
     X(DRAINED, "drained") /* server; outside of plans, like the next */                                      \
-    X(UNDRAINED, "undrained")
+    X(UNDRAINED, "undrained")                                                                                \
+    X(ROLLBACK, "rollback") /* phase: rolling_back */                                                        \
+    X(ROLLED_BACK, "rolled_back")
 
 enum mig_record_kind {
 #define MIG_RECORD_ENUM(name, text) MIG_RECORD_##name,

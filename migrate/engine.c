@@ -15,7 +15,7 @@ static engine_handler *const handlers[MIG_PHASE_COUNT] = {
     [MIG_PHASE_PREFLIGHT] = phase_preflight, [MIG_PHASE_JOINING] = phase_joining,
     [MIG_PHASE_ADDING] = phase_adding,       [MIG_PHASE_CATCHING_UP] = phase_catching_up,
     [MIG_PHASE_SWITCHING] = phase_switching, [MIG_PHASE_REMOVING] = phase_removing,
-    [MIG_PHASE_VERIFYING] = phase_verifying,
+    [MIG_PHASE_VERIFYING] = phase_verifying, [MIG_PHASE_ROLLING_BACK] = phase_rolling_back,
 };
 
 struct mig_engine *mig_engine_new(const struct conf *conf, const struct mig_switches *switches)
@@ -54,7 +54,7 @@ enum rc mig_engine_configure(struct mig_engine *engine, const struct conf *conf)
 }
 
 /* The newest config known: what we read ourselves may be ahead of the last probe. */
-static const struct zkp_config *newest_config(const struct mig_engine *e, const struct mig_facts *f)
+const struct zkp_config *engine_newest_config(const struct mig_engine *e, const struct mig_facts *f)
 {
     if (!e->has_expected || !mig_engine_plan_runs(e))
         return f->config;
@@ -63,9 +63,19 @@ static const struct zkp_config *newest_config(const struct mig_engine *e, const 
 
 struct run run_begin(struct mig_engine *e, const struct mig_facts *f, struct mig_effects *out)
 {
-    struct run r = {.e = e, .f = f, .out = out, .config = newest_config(e, f)};
+    struct run r = {.e = e, .f = f, .out = out, .config = engine_newest_config(e, f)};
     r.leader = mig_facts_leader_in(f, r.config, GATE_AGE_MAX_MS);
     return r;
+}
+
+enum mig_phase engine_phase(const struct mig_engine *e)
+{
+    return e->phase == MIG_PHASE_FAILED ? e->failed_phase : e->phase;
+}
+
+bool engine_goes_back(const struct mig_engine *e)
+{
+    return engine_phase(e) == MIG_PHASE_ROLLING_BACK || e->phase == MIG_PHASE_ROLLED_BACK;
 }
 
 bool engine_gate_is_open(const struct mig_engine *e, enum mig_gate gate)
@@ -85,21 +95,6 @@ enum mig_gate engine_waiting_gate(const struct mig_engine *e)
     return engine_gate_is_open(e, gate) ? MIG_GATE_NONE : gate;
 }
 
-struct mig_traffic mig_engine_traffic(const struct mig_engine *engine)
-{
-    struct mig_traffic traffic = {.prefer = MIG_PREFER_NONE};
-    bool is_failed = engine->phase == MIG_PHASE_FAILED;
-    if (!is_failed && !mig_phase_is_running(engine->phase))
-        return traffic;
-    enum mig_phase phase = is_failed ? engine->failed_phase : engine->phase;
-    bool is_switched = engine_step_is_done(engine, MIG_DO_SWITCH, -1) ||
-                       (phase >= MIG_PHASE_SWITCHING && engine_gate_is_open(engine, MIG_GATE_SWITCH));
-    traffic.plan = &engine->plan;
-    traffic.prefer = is_switched ? MIG_PREFER_STAYING : MIG_PREFER_SOURCES;
-    traffic.is_emptying = is_switched && !is_failed && !engine->is_paused;
-    return traffic;
-}
-
 const struct mig_drained *mig_engine_drained(const struct mig_engine *engine)
 {
     return &engine->drained;
@@ -110,7 +105,7 @@ int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f)
     if (e->phase == MIG_PHASE_JOINING)
         return e->plan.join_timeout_ms;
     int64_t rate = e->plan.switch_rate > 0 ? e->plan.switch_rate : 1;
-    if (e->phase == MIG_PHASE_SWITCHING)
+    if (e->phase == MIG_PHASE_SWITCHING || e->phase == MIG_PHASE_ROLLING_BACK)
         return e->plan.step_timeout_ms + f->sessions.total * 1000 / rate;
     return e->plan.step_timeout_ms;
 }
@@ -175,8 +170,14 @@ static void enter(struct run *r, enum mig_phase from)
         (void)run_journal(r, MIG_RECORD_FINISHED);
         (void)run_tell(r, MIG_EFFECT_DROP_LOCK);
         run_log(r, "plan.finished", "plan %s", e->plan.id);
-    } else if (from != MIG_PHASE_FAILED && e->phase != MIG_PHASE_PREFLIGHT) {
-        (void)run_journal(r, MIG_RECORD_PHASE); /* START and RETRY write records of their own */
+    } else if (e->phase == MIG_PHASE_ROLLED_BACK) {
+        rollback_end(e);
+        (void)run_journal(r, MIG_RECORD_ROLLED_BACK);
+        (void)run_tell(r, MIG_EFFECT_DROP_LOCK);
+        run_log(r, "plan.rolled_back", "plan %s", e->plan.id);
+    } else if (from != MIG_PHASE_FAILED && e->phase != MIG_PHASE_PREFLIGHT &&
+               e->phase != MIG_PHASE_ROLLING_BACK) {
+        (void)run_journal(r, MIG_RECORD_PHASE); /* START, RETRY and ROLLBACK write records of their own */
         run_log(r, "plan.phase", "%s", mig_phase_name(e->phase));
     }
 }
@@ -234,7 +235,7 @@ static enum mig_phase adopt_config(struct run *r)
         if (!mig_plan_fits(&e->plan, &op->config, difference, sizeof(difference)))
             return engine_fail(r, "the config was changed by somebody else: %s", difference);
         engine_adopt(e, &op->config);
-        bool is_short = e->phase > MIG_PHASE_ADDING && !engine_has_all_targets(e);
+        bool is_short = e->phase > MIG_PHASE_ADDING && !engine_goes_back(e) && !engine_has_all_targets(e);
         return is_short ? MIG_PHASE_JOINING : e->phase;
     }
     if (op != NULL)
@@ -259,6 +260,8 @@ static enum mig_phase run_phase(struct run *r)
     struct mig_engine *e = r->e;
     bool is_settled = !change_in_flight(&e->change);
     bool is_foreign = false;
+    if (e->phase == MIG_PHASE_ROLLING_BACK && !e->has_changed)
+        return MIG_PHASE_ROLLED_BACK; /* nothing was done that has to be undone */
     bool has_lock = e->phase == MIG_PHASE_PREFLIGHT || !is_settled || engine_lock(r, &is_foreign);
     if (is_foreign)
         return MIG_PHASE_FAILED; /* engine_lock wrote why */

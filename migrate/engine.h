@@ -64,7 +64,7 @@ void mig_engine_command(struct mig_engine *engine, const struct mig_facts *facts
 
 enum mig_prefer {
     MIG_PREFER_NONE,    /* no plan: every serving member */
-    MIG_PREFER_SOURCES, /* plan before the switch */
+    MIG_PREFER_SOURCES, /* plan before the switch, and after the way back */
     MIG_PREFER_STAYING, /* switched: targets, and sources that do not leave */
 };
 

@@ -30,7 +30,7 @@ enum rc change_apply(const struct mig_engine *e, struct zkp_config *config)
 {
     const struct change *c = &e->change;
     mig_config_remove(config, c->is_add ? c->partner : c->server);
-    return c->is_add ? mig_config_add(config, mig_servers_find(&e->plan.targets, c->server)) : RC_OK;
+    return c->is_add ? mig_config_add(config, mig_plan_line(&e->plan, c->server)) : RC_OK;
 }
 
 void change_begin(struct run *r, enum mig_step_kind kind, int32_t server)
@@ -39,7 +39,7 @@ void change_begin(struct run *r, enum mig_step_kind kind, int32_t server)
     ASSERT(!c->is_undecided);
     memset(c, 0, sizeof(*c));
     c->kind = kind;
-    c->is_add = kind == MIG_DO_ADD;
+    c->is_add = kind == MIG_DO_ADD || kind == MIG_DO_RESTORE;
     c->server = server;
     c->stage_since_ms = r->f->now_ms;
     /* Observation decides whether it is done, not memory; what follows a change is checked in any case. */
@@ -58,7 +58,7 @@ static void describe(const struct run *r, char *joining, uint32_t joining_size, 
         mig_text_set(leaving, leaving_size, "%d", leaver);
     if (!c->is_add)
         return;
-    const struct zkp_server *server = mig_servers_find(&r->e->plan.targets, c->server);
+    const struct zkp_server *server = mig_plan_line(&r->e->plan, c->server);
     ASSERT(server != NULL);
     uint32_t length = zkp_server_format(server, joining, joining_size);
     ASSERT(length > 0);
@@ -128,6 +128,16 @@ static int32_t dead_leaver(const struct run *r)
     return 0;
 }
 
+/* What is asked of the server itself, and of those that come with it. */
+static bool gate_server(struct run *r)
+{
+    const struct change *c = &r->e->change;
+    if (!c->is_add)
+        return gate_leaver(r, c->server);
+    return c->kind == MIG_DO_ADD ? gate_all_joiners(r, c->stage_since_ms)
+                                 : gate_restored(r, c->server, c->stage_since_ms);
+}
+
 static enum change_stage stage_gate(struct run *r)
 {
     struct change *c = &r->e->change;
@@ -135,9 +145,8 @@ static enum change_stage stage_gate(struct run *r)
     c->partner = c->kind == MIG_DO_ADD ? dead_leaver(r) : 0;
     if (r->f->now_ms < c->retry_at_ms || !gate_leader(r))
         return CHANGE_GATE;
-    bool is_open = gate_config(r, &must_stop) && gate_probe(r, &must_stop) &&
-                   (c->is_add ? gate_all_joiners(r, c->stage_since_ms) : gate_leaver(r, c->server)) &&
-                   gate_activation(r, c->stage_since_ms, c->is_add) && gate_tolerance(r);
+    bool is_open = gate_config(r, &must_stop) && gate_probe(r, &must_stop) && gate_server(r) &&
+                   gate_activation(r, c->stage_since_ms, c->kind == MIG_DO_ADD) && gate_tolerance(r);
     if (must_stop)
         return CHANGE_FAILED;
     if (!is_open)

@@ -14,7 +14,14 @@ static bool can_start(const struct mig_engine *e)
     return is_free && e->draft_rc == RC_OK && !engine_is_draining(e);
 }
 
-bool engine_can(const struct mig_engine *e, enum mig_command_kind kind)
+/* In a failed plan that has changed nothing there is nothing to take back. */
+static bool can_roll_back(const struct mig_engine *e, const struct mig_facts *f)
+{
+    bool is_live = e->phase != MIG_PHASE_FAILED || e->has_changed;
+    return is_live && !engine_goes_back(e) && rollback_obstacle(e, f) == 0;
+}
+
+bool engine_can(const struct mig_engine *e, const struct mig_facts *f, enum mig_command_kind kind)
 {
     if (!mig_phase_allows(e->phase, kind))
         return false;
@@ -32,8 +39,9 @@ bool engine_can(const struct mig_engine *e, enum mig_command_kind kind)
     case MIG_COMMAND_DRAIN:
     case MIG_COMMAND_UNDRAIN:
         return !mig_engine_plan_runs(e);
-    case MIG_COMMAND_PREFLIGHT:
     case MIG_COMMAND_ROLLBACK:
+        return can_roll_back(e, f);
+    case MIG_COMMAND_PREFLIGHT:
     case MIG_COMMAND_COUNT:
         break;
     }
@@ -84,12 +92,32 @@ static void refuse_begin(const struct mig_engine *e, enum mig_command_kind kind,
         refuse_draining(e, answer);
 }
 
-static void refuse_now(const struct mig_engine *e, enum mig_command_kind kind, struct mig_answer *answer)
+static void refuse_rollback(const struct mig_engine *e, const struct mig_facts *f, struct mig_answer *answer)
+{
+    int32_t obstacle = rollback_obstacle(e, f);
+    if (engine_goes_back(e))
+        engine_refuse(answer, 409, "not_allowed_now", "`zkferry retry` goes on with it",
+                      "plan %s is being rolled back already", e->plan.id);
+    else if (obstacle == 0)
+        engine_refuse(answer, 409, "nothing_changed", "`zkferry retry`, or `zkferry start` for a new plan",
+                      "plan %s has failed before it changed anything", e->plan.id);
+    else
+        engine_refuse(answer, 409, "source_not_following",
+                      "start it with its data and the member list of `zkferry joiner-config ID`; see "
+                      "`zkferry servers`",
+                      "server %d is not seen following the present leader; only then there is a way back",
+                      obstacle);
+}
+
+static void refuse_now(const struct mig_engine *e, const struct mig_facts *f, enum mig_command_kind kind,
+                       struct mig_answer *answer)
 {
     bool is_begin = kind == MIG_COMMAND_START || kind == MIG_COMMAND_RETRY;
     bool is_drain = kind == MIG_COMMAND_DRAIN || kind == MIG_COMMAND_UNDRAIN;
     if (is_begin && mig_phase_allows(e->phase, kind))
         refuse_begin(e, kind, answer);
+    else if (kind == MIG_COMMAND_ROLLBACK && mig_phase_allows(e->phase, kind))
+        refuse_rollback(e, f, answer);
     else if (is_drain)
         engine_refuse(answer, 409, "plan_runs", "wait until the plan has ended; it moves sessions by itself",
                       "plan %s is %s: servers are drained outside of plans only", e->plan.id,
@@ -165,7 +193,9 @@ void engine_reset_for_retry(struct mig_engine *e)
     for (uint32_t i = 0; i < e->steps.count; i++) {
         struct mig_step *step = &e->steps.items[i];
         bool is_first = step->kind == MIG_DO_PREFLIGHT || step->kind == MIG_DO_LOCK;
-        if (step->state == MIG_STEP_FAILED || (is_first && e->failed_phase == MIG_PHASE_PREFLIGHT))
+        if (step->state == MIG_STEP_FAILED && engine_phase(e) == MIG_PHASE_ROLLING_BACK)
+            step->state = MIG_STEP_RUNNING; /* one that is pending may be skipped, unchecked */
+        else if (step->state == MIG_STEP_FAILED || (is_first && e->failed_phase == MIG_PHASE_PREFLIGHT))
             step->state = MIG_STEP_PENDING;
     }
 }
@@ -179,6 +209,17 @@ static void do_retry(struct run *r)
     engine_goto(r, e->failed_phase);
     (void)run_journal(r, MIG_RECORD_RETRY);
     run_log(r, "plan.retry", "from %s", mig_phase_name(e->phase));
+}
+
+static void do_rollback(struct run *r)
+{
+    struct mig_engine *e = r->e;
+    if (e->phase == MIG_PHASE_FAILED)
+        engine_reset_for_retry(e); /* what is true now is read anew */
+    run_log(r, "plan.rollback", "from %s", mig_phase_name(engine_phase(e)));
+    rollback_turn(e);
+    engine_goto(r, MIG_PHASE_ROLLING_BACK);
+    (void)run_journal(r, MIG_RECORD_ROLLBACK);
 }
 
 /* Is it the gate's turn? Idempotent: an open gate answers OK again, and never opens the next one. */
@@ -239,9 +280,10 @@ static void carry_out(struct run *r, const struct mig_command *command, struct m
         engine_drain(r, command, answer);
         break;
     case MIG_COMMAND_ROLLBACK:
+        do_rollback(r);
+        break;
     case MIG_COMMAND_COUNT:
-        ASSERT(command->kind != MIG_COMMAND_ROLLBACK &&
-               command->kind < MIG_COMMAND_COUNT); /* refused before */
+        ASSERT(command->kind < MIG_COMMAND_COUNT); /* refused before */
     }
 }
 
@@ -251,23 +293,19 @@ static bool names_other_plan(const struct mig_engine *e, const struct mig_comman
     return is_named && strcmp(command->plan_id, e->plan.id) != 0;
 }
 
-static bool is_admissible(const struct mig_engine *e, const struct mig_command *command,
-                          struct mig_answer *answer)
+static bool is_admissible(const struct mig_engine *e, const struct mig_facts *f,
+                          const struct mig_command *command, struct mig_answer *answer)
 {
     bool is_confirm = command->kind == MIG_COMMAND_CONFIRM;
-    if (command->kind == MIG_COMMAND_ROLLBACK) {
-        engine_refuse(answer, 501, "rollback_not_available",
-                      "`zkferry pause` stops the plan where it is; clients keep working on both sides",
-                      "rollback is not available in this version");
-    } else if (names_other_plan(e, command)) {
+    if (names_other_plan(e, command)) {
         engine_refuse(answer, 409, "wrong_plan", "`zkferry status` shows the plan's id",
                       "the plan is %s, not %s", engine_has_plan(e) ? e->plan.id : "none", command->plan_id);
     } else if (is_confirm && mig_phase_allows(e->phase, command->kind) &&
                (command->plan_id == NULL || command->plan_id[0] == '\0')) {
         engine_refuse(answer, 400, "plan_id_missing", "`zkferry status` shows the plan's id",
                       "a confirmation must name the plan");
-    } else if (is_confirm ? !mig_phase_allows(e->phase, command->kind) : !engine_can(e, command->kind)) {
-        refuse_now(e, command->kind, answer);
+    } else if (is_confirm ? !mig_phase_allows(e->phase, command->kind) : !engine_can(e, f, command->kind)) {
+        refuse_now(e, f, command->kind, answer);
     } else {
         return true;
     }
@@ -281,7 +319,7 @@ void mig_engine_command(struct mig_engine *engine, const struct mig_facts *facts
     ret_effects->count = 0;
     struct run r = run_begin(engine, facts, ret_effects);
     answer_ok(ret_answer);
-    if (!is_admissible(engine, command, ret_answer))
+    if (!is_admissible(engine, facts, command, ret_answer))
         return;
     carry_out(&r, command, ret_answer);
     if (ret_answer->rc == RC_OK)

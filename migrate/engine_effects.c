@@ -201,6 +201,14 @@ void run_step_done(struct run *r, enum mig_step_kind kind, int32_t server)
     run_log(r, "plan.step.done", "%s took %lld ms", step->name, (long long)step->seconds_ms);
 }
 
+bool engine_step_is_over(const struct mig_engine *e, enum mig_step_kind kind)
+{
+    for (uint32_t i = 0; i < e->steps.count; i++)
+        if (e->steps.items[i].kind == kind)
+            return e->steps.items[i].state == MIG_STEP_DONE || e->steps.items[i].state == MIG_STEP_SKIPPED;
+    return false;
+}
+
 bool engine_step_is_done(const struct mig_engine *e, enum mig_step_kind kind, int32_t server)
 {
     for (uint32_t i = 0; i < e->steps.count; i++)

@@ -165,24 +165,25 @@ bool gate_activation(struct run *r, int64_t since_ms, bool with_pending_targets)
 bool gate_joiner(struct run *r, int32_t id, int64_t since_ms)
 {
     const struct mig_server_facts *server = mig_facts_server(r->f, id);
+    const char *side = mig_servers_find(&r->e->plan.targets, id) != NULL ? "target" : "source";
     const char *start = "start it with the files of `zkferry joiner-config ID`";
     if (server == NULL)
-        run_wait(r, "put the plan's servers back into the configuration file",
-                 "target %d, which is not probed", id);
+        run_wait(r, "put the plan's servers back into the configuration file", "%s %d, which is not probed",
+                 side, id);
     else if (server->health == MIG_HEALTH_NOT_SERVING)
         run_wait(r, "see its log; reconfigEnabled=true and the initial member list must be right on it",
-                 "target %d; it answers but does not serve, since %lld s", id,
+                 "%s %d; it answers but does not serve, since %lld s", side, id,
                  (long long)((r->f->now_ms - server->health_since_ms) / 1000));
     else if (server->health != MIG_HEALTH_SERVING)
-        run_wait(r, start, "target %d to follow; it is %s (%s) since %lld s", id,
+        run_wait(r, start, "%s %d to follow; it is %s (%s) since %lld s", side, id,
                  mig_health_name(server->health), server->health_reason,
                  (long long)((r->f->now_ms - server->health_since_ms) / 1000));
     else if (server->srvr_at_ms < since_ms)
-        run_wait(r, "", "a fresh answer of target %d", id);
+        run_wait(r, "", "a fresh answer of %s %d", side, id);
     else if (server->srvr.mode != ZKP_MODE_FOLLOWER)
-        run_wait(r, start, "target %d to follow; its mode is %s", id, zkp_mode_name(server->srvr.mode));
+        run_wait(r, start, "%s %d to follow; its mode is %s", side, id, zkp_mode_name(server->srvr.mode));
     else if (mig_zxid_epoch(server->srvr.zxid) != r->leader.epoch)
-        run_wait(r, "", "target %d to reach the leader's epoch; its zxid is 0x%llx", id,
+        run_wait(r, "", "%s %d to reach the leader's epoch; its zxid is 0x%llx", side, id,
                  (unsigned long long)server->srvr.zxid);
     else
         return true;
@@ -219,6 +220,11 @@ bool gate_all_joiners(struct run *r, int64_t since_ms)
     return leader_counts(r, pending, since_ms);
 }
 
+bool gate_restored(struct run *r, int32_t id, int64_t since_ms)
+{
+    return gate_joiner(r, id, since_ms) && is_active(r, id, since_ms);
+}
+
 bool gate_leaver(struct run *r, int32_t id)
 {
     const struct mig_server_facts *server = mig_facts_server(r->f, id);
@@ -228,8 +234,7 @@ bool gate_leaver(struct run *r, int32_t id)
     return false;
 }
 
-/* A voter that counts: answers, takes part, and is in the leader's epoch. */
-static bool is_synced_voter(const struct mig_facts *f, int32_t id, const struct mig_leader *leader)
+bool server_is_synced(const struct mig_facts *f, int32_t id, const struct mig_leader *leader)
 {
     const struct mig_server_facts *server = mig_facts_server(f, id);
     if (server == NULL || leader->id < 0 || !mig_server_is_serving(f, server, GATE_AGE_MAX_MS * 3))
@@ -254,7 +259,7 @@ struct mig_quorum quorum_of(const struct mig_facts *f, const struct zkp_config *
         if (config->servers[i].role != ZKP_ROLE_PARTICIPANT)
             continue;
         quorum.voters++;
-        if (is_synced_voter(f, config->servers[i].id, leader))
+        if (server_is_synced(f, config->servers[i].id, leader))
             quorum.alive++;
     }
     quorum.tolerates = tolerates(quorum.voters, quorum.alive);
@@ -293,6 +298,14 @@ bool engine_has_all_targets(const struct mig_engine *e)
     return true;
 }
 
+/* On the way back the steps of the way there are history. */
+static bool is_undone(const struct mig_engine *e, enum mig_step_kind kind, bool is_member)
+{
+    if (engine_goes_back(e))
+        return (kind == MIG_DO_RESTORE && !is_member) || (kind == MIG_DO_WITHDRAW && is_member);
+    return (kind == MIG_DO_ADD && !is_member) || (kind == MIG_DO_REMOVE && is_member);
+}
+
 void engine_adopt(struct mig_engine *e, const struct zkp_config *config)
 {
     e->expected = *config;
@@ -300,9 +313,9 @@ void engine_adopt(struct mig_engine *e, const struct zkp_config *config)
     for (uint32_t i = 0; i < e->steps.count; i++) {
         struct mig_step *step = &e->steps.items[i];
         bool is_member = step->server >= 0 && zkp_config_find(config, step->server) != NULL;
-        bool is_undone =
-            (step->kind == MIG_DO_ADD && !is_member) || (step->kind == MIG_DO_REMOVE && is_member);
-        if (is_undone && step->state == MIG_STEP_DONE)
+        bool is_over =
+            step->state == MIG_STEP_DONE || (engine_goes_back(e) && step->state == MIG_STEP_SKIPPED);
+        if (is_over && is_undone(e, step->kind, is_member))
             step->state = MIG_STEP_PENDING;
     }
 }

@@ -159,11 +159,14 @@ struct run run_begin(struct mig_engine *e, const struct mig_facts *f, struct mig
 void engine_run(struct run *r);
 void engine_goto(struct run *r, enum mig_phase next);
 bool engine_gate_is_open(const struct mig_engine *e, enum mig_gate gate);
+enum mig_phase engine_phase(const struct mig_engine *e); /* of a failed plan: the one that failed */
+bool engine_goes_back(const struct mig_engine *e);       /* rolls back, has or could not */
 enum mig_gate engine_waiting_gate(const struct mig_engine *e);
 int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f);
 enum mig_phase engine_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-bool engine_can(const struct mig_engine *e, enum mig_command_kind kind);
+const struct zkp_config *engine_newest_config(const struct mig_engine *e, const struct mig_facts *f);
+bool engine_can(const struct mig_engine *e, const struct mig_facts *f, enum mig_command_kind kind);
 void engine_take_plan(struct mig_engine *e, const struct mig_plan *plan); /* START and its replay */
 void engine_reset_for_retry(struct mig_engine *e);                        /* RETRY and its replay */
 
@@ -183,6 +186,7 @@ void run_wait(struct run *r, const char *todo, const char *format, ...) __attrib
 void run_step_start(struct run *r, enum mig_step_kind kind, int32_t server);
 void run_step_done(struct run *r, enum mig_step_kind kind, int32_t server); /* journals it once */
 bool engine_step_is_done(const struct mig_engine *e, enum mig_step_kind kind, int32_t server);
+bool engine_step_is_over(const struct mig_engine *e, enum mig_step_kind kind); /* done or skipped */
 struct mig_step *engine_current_step(struct mig_engine *e); /* RUNNING or WAITING; NULL = none */
 
 /* engine_gate.c: conditions. False = not yet; the reason is in run_wait. */
@@ -191,7 +195,10 @@ bool gate_config(struct run *r,
                  bool *ret_is_foreign); /* observed = expected; foreign: reason is in failed_reason */
 bool gate_probe(struct run *r, bool *ret_is_disabled); /* this leader accepts reconfig */
 bool gate_activation(struct run *r, int64_t since_ms, bool with_pending_targets);
-bool gate_joiner(struct run *r, int32_t id, int64_t since_ms);
+bool gate_joiner(struct run *r, int32_t id, int64_t since_ms);   /* follows, in the leader's epoch */
+bool gate_restored(struct run *r, int32_t id, int64_t since_ms); /* so does a source that had left */
+/* A voter that counts, or could: answers, takes part, and is in the leader's epoch. */
+bool server_is_synced(const struct mig_facts *f, int32_t id, const struct mig_leader *leader);
 bool gate_all_joiners(struct run *r, int64_t since_ms);
 bool gate_leaver(struct run *r, int32_t id);
 bool gate_confirm(struct run *r, enum mig_gate gate);
@@ -208,6 +215,27 @@ enum change_stage change_run(struct run *r); /* DONE, FAILED, or the stage it wa
 bool change_in_flight(const struct change *c);
 /* What it makes of the config; the version is left as it was. RC_FULL: too many servers. */
 enum rc change_apply(const struct mig_engine *e, struct zkp_config *config) RC_MUST_CHECK;
+
+/* engine_members.c */
+/* The next of this kind that is not done, lowest id first, the leader last; -1 = none is left. */
+int32_t members_next(const struct run *r, enum mig_step_kind kind);
+/* Begins that change unless it is under way, or gives way to another order; carries it on. */
+enum mig_phase members_change(struct run *r, enum mig_step_kind kind, int32_t next);
+enum mig_phase members_drive(struct run *r); /* carries the running change on */
+
+/* engine_join.c */
+bool catch_up_is_done(struct run *r); /* K rounds in a row; the wait is said */
+
+/* engine_switch.c */
+bool switch_is_done(struct run *r);                                   /* nobody is left where they leave */
+enum mig_phase switch_verify(struct run *r, enum mig_step_kind kind); /* ends with that step done */
+
+/* engine_rollback.c */
+/* The source that bars the way back at the moment: it is not seen following the present leader. 0 = none. */
+int32_t rollback_obstacle(const struct mig_engine *e, const struct mig_facts *f);
+void rollback_turn(struct mig_engine *e);       /* ROLLBACK and its replay: the steps */
+void rollback_end(struct mig_engine *e);        /* ROLLED_BACK and its replay: what is left is not needed */
+void rollback_mark_steps(struct mig_engine *e); /* of the way there: what the config shows as done, is */
 
 /* engine_hold.c */
 enum hold_result { HOLD_WAITING, HOLD_QUIET, HOLD_GIVEN_UP };
@@ -229,9 +257,9 @@ void engine_drain_journaled(struct mig_engine *e, const struct mig_event *event)
 bool engine_lock(struct run *r, bool *ret_is_foreign);
 
 /* Handlers: engine_preflight.c, engine_join.c (joining, catching_up), engine_members.c (adding, removing),
- * engine_switch.c (switching, verifying) */
+ * engine_switch.c (switching, verifying), engine_rollback.c (rolling_back) */
 engine_handler phase_preflight, phase_joining, phase_adding, phase_catching_up, phase_switching,
-    phase_removing, phase_verifying;
+    phase_removing, phase_verifying, phase_rolling_back;
 void preflight_probe(struct run *r);           /* asks what is missing; for preflight outside a plan too */
 bool preflight_is_probed(const struct run *r); /* the two harmless questions are answered */
 bool preflight_is_seen(struct run *r);         /* so are config and probes; asks again for what is missing */

@@ -1,5 +1,5 @@
-/* Phases joining (each target follows as a non-voting, synced follower) and catching_up (its zxid keeps up).
- */
+/* Phases joining (each target follows as a non-voting, synced follower) and catching_up (its zxid keeps up),
+ * with the catching up of restored sources on the way back. */
 #include <string.h>
 
 #include "migrate/engine_int.h"
@@ -56,12 +56,23 @@ enum mig_phase phase_joining(struct run *r)
 
 enum reached { REACHED, NOT_YET, MISSED };
 
+/* Who has to catch up: the targets, on the way back the sources. */
+static const struct mig_servers *latecomers(const struct run *r)
+{
+    return engine_goes_back(r->e) ? &r->e->plan.sources : &r->e->plan.targets;
+}
+
+static bool is_awaited(const struct run *r, int32_t id)
+{
+    return !engine_goes_back(r->e) || engine_step_is_done(r->e, MIG_DO_RESTORE, id);
+}
+
 /* The target's question was sent after the leader's, so its answer includes what it had at that moment. */
-static enum reached has_reached(const struct run *r, uint32_t index)
+static enum reached has_reached(const struct run *r, int32_t id, uint32_t index)
 {
     const struct catch_up *c = &r->e->catch_up;
-    const struct mig_server_facts *target = mig_facts_server(r->f, r->e->plan.targets.servers[index].id);
-    if (c->has_reached[index])
+    const struct mig_server_facts *target = mig_facts_server(r->f, id);
+    if (c->has_reached[index] || !is_awaited(r, id))
         return REACHED;
     bool is_late = r->f->now_ms - c->round_at_ms > r->e->plan.lag_ms + GATE_AGE_MAX_MS;
     if (target == NULL || target->srvr_at_ms < c->round_at_ms)
@@ -86,13 +97,14 @@ static void judge_round(struct run *r)
 {
     struct catch_up *c = &r->e->catch_up;
     bool is_all = true;
-    for (uint32_t i = 0; i < r->e->plan.targets.count; i++) {
-        enum reached reached = has_reached(r, i);
+    const struct mig_servers *servers = latecomers(r);
+    for (uint32_t i = 0; i < servers->count; i++) {
+        enum reached reached = has_reached(r, servers->servers[i].id, i);
         c->has_reached[i] = reached == REACHED;
         is_all = is_all && reached == REACHED;
         if (reached == MISSED) {
             c->good_rounds = 0;
-            c->missed = r->e->plan.targets.servers[i].id;
+            c->missed = servers->servers[i].id;
             c->last_round_ms = c->round_at_ms;
             c->round_at_ms = 0;
             return;
@@ -105,28 +117,40 @@ static void judge_round(struct run *r)
     }
 }
 
-enum mig_phase phase_catching_up(struct run *r)
+static void say_who_is_late(struct run *r)
+{
+    const struct catch_up *c = &r->e->catch_up;
+    const char *who = engine_goes_back(r->e) ? "source" : "target";
+    if (c->missed > 0)
+        run_wait(r, "see the load and the disk of that server",
+                 "all %ss to reach the leader's zxid within %d ms, %d times in a row; %s %d was late last",
+                 who, r->e->plan.lag_ms, r->e->plan.catch_up_rounds, who, c->missed);
+    else
+        run_wait(r, "", "all %ss to reach the leader's zxid within %d ms, %d times in a row", who,
+                 r->e->plan.lag_ms, r->e->plan.catch_up_rounds);
+}
+
+bool catch_up_is_done(struct run *r)
 {
     struct catch_up *c = &r->e->catch_up;
-    run_step_start(r, MIG_DO_CATCH_UP, -1);
     if (!gate_leader(r))
-        return MIG_PHASE_CATCHING_UP;
+        return false;
     if (c->round_at_ms == 0)
         begin_round(r, c->last_round_ms > r->e->phase_since_ms ? c->last_round_ms : r->e->phase_since_ms - 1);
     if (c->round_at_ms != 0)
         judge_round(r);
-    if (c->good_rounds >= r->e->plan.catch_up_rounds) {
-        run_step_done(r, MIG_DO_CATCH_UP, -1);
-        return r->e->plan.leaving.count > 0 ? MIG_PHASE_SWITCHING : MIG_PHASE_VERIFYING;
-    }
-    if (c->missed > 0)
-        run_wait(
-            r, "see the load and the disk of that server",
-            "all targets to reach the leader's zxid within %d ms, %d times in a row; target %d was late last",
-            r->e->plan.lag_ms, r->e->plan.catch_up_rounds, c->missed);
-    else
-        run_wait(r, "", "all targets to reach the leader's zxid within %d ms, %d times in a row",
-                 r->e->plan.lag_ms, r->e->plan.catch_up_rounds);
+    if (c->good_rounds >= r->e->plan.catch_up_rounds)
+        return true;
+    say_who_is_late(r);
     run_reprobe(r, MIG_PROBE_SRVR);
-    return MIG_PHASE_CATCHING_UP;
+    return false;
+}
+
+enum mig_phase phase_catching_up(struct run *r)
+{
+    run_step_start(r, MIG_DO_CATCH_UP, -1);
+    if (!catch_up_is_done(r))
+        return MIG_PHASE_CATCHING_UP;
+    run_step_done(r, MIG_DO_CATCH_UP, -1);
+    return r->e->plan.leaving.count > 0 ? MIG_PHASE_SWITCHING : MIG_PHASE_VERIFYING;
 }

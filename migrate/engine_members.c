@@ -1,6 +1,5 @@
 /* Phases adding and removing: one member after another, each by the machine of engine_change.c. */
 #include "migrate/engine_int.h"
-#include "zkproto/assert.h"
 
 /* A dead member that left in the same request has its step done, too. */
 static void finish(struct run *r)
@@ -14,8 +13,7 @@ static void finish(struct run *r)
     c->stage = CHANGE_NONE;
 }
 
-/* Carries the running change on. */
-static enum mig_phase drive(struct run *r)
+enum mig_phase members_drive(struct run *r)
 {
     struct change *c = &r->e->change;
     enum mig_phase same = r->e->phase;
@@ -28,55 +26,54 @@ static enum mig_phase drive(struct run *r)
     return same;
 }
 
-enum mig_phase phase_adding(struct run *r)
+/* Steps of a kind are in the order of ids; who leads is looked at anew each time. */
+int32_t members_next(const struct run *r, enum mig_step_kind kind)
 {
-    struct mig_engine *e = r->e;
-    if (e->change.stage != CHANGE_NONE)
-        return drive(r);
-    for (uint32_t i = 0; i < e->plan.targets.count; i++) {
-        int32_t id = e->plan.targets.servers[i].id;
-        if (engine_step_is_done(e, MIG_DO_ADD, id))
-            continue;
-        change_begin(r, MIG_DO_ADD, id);
-        return drive(r);
-    }
-    return MIG_PHASE_CATCHING_UP;
-}
-
-/* Lowest id first, the leader last; who leads is looked at anew each time. -1 = none is left. */
-static int32_t next_leaver(const struct run *r)
-{
-    const struct mig_engine *e = r->e;
     int32_t leader = -1;
-    for (uint32_t i = 0; i < e->plan.leaving.count; i++) {
-        int32_t id = e->plan.leaving.ids[i];
-        if (engine_step_is_done(e, MIG_DO_REMOVE, id))
+    for (uint32_t i = 0; i < r->e->steps.count; i++) {
+        const struct mig_step *step = &r->e->steps.items[i];
+        if (step->kind != kind || step->state == MIG_STEP_DONE || step->state == MIG_STEP_SKIPPED)
             continue;
-        if (id != r->leader.id)
-            return id;
-        leader = id;
+        if (step->server != r->leader.id)
+            return step->server;
+        leader = step->server;
     }
     return leader;
 }
 
-enum mig_phase phase_removing(struct run *r)
+enum mig_phase members_change(struct run *r, enum mig_step_kind kind, int32_t next)
 {
-    struct mig_engine *e = r->e;
-    struct change *c = &e->change;
-    int32_t next = next_leaver(r);
-    bool is_settled = c->stage == CHANGE_NONE || c->stage == CHANGE_GATE;
-    if (!is_settled)
-        return drive(r);
-    if (next < 0)
-        return MIG_PHASE_VERIFYING;
+    struct change *c = &r->e->change;
     if (c->stage == CHANGE_GATE && c->server != next) { /* the leader changed: only the order does */
-        mig_steps_find(&e->steps, MIG_DO_REMOVE, c->server)->state = MIG_STEP_PENDING;
+        mig_steps_find(&r->e->steps, c->kind, c->server)->state = MIG_STEP_PENDING;
         c->stage = CHANGE_NONE;
     }
-    run_step_start(r, MIG_DO_REMOVE, next);
-    if (!gate_confirm(r, MIG_GATE_REMOVE))
-        return MIG_PHASE_REMOVING;
     if (c->stage == CHANGE_NONE)
-        change_begin(r, MIG_DO_REMOVE, next);
-    return drive(r);
+        change_begin(r, kind, next);
+    return members_drive(r);
+}
+
+static bool is_settled(const struct change *c)
+{
+    return c->stage == CHANGE_NONE || c->stage == CHANGE_GATE;
+}
+
+enum mig_phase phase_adding(struct run *r)
+{
+    int32_t next = members_next(r, MIG_DO_ADD);
+    if (!is_settled(&r->e->change))
+        return members_drive(r);
+    return next < 0 ? MIG_PHASE_CATCHING_UP : members_change(r, MIG_DO_ADD, next);
+}
+
+enum mig_phase phase_removing(struct run *r)
+{
+    int32_t next = members_next(r, MIG_DO_REMOVE);
+    if (!is_settled(&r->e->change))
+        return members_drive(r);
+    if (next < 0)
+        return MIG_PHASE_VERIFYING;
+    if (r->e->change.stage == CHANGE_NONE)
+        run_step_start(r, MIG_DO_REMOVE, next);
+    return gate_confirm(r, MIG_GATE_REMOVE) ? members_change(r, MIG_DO_REMOVE, next) : MIG_PHASE_REMOVING;
 }

@@ -23,7 +23,7 @@ static enum rc replay_plan(struct mig_engine *e, const struct mig_record *record
         return RC_OK;
     }
     bool is_free = e->phase == MIG_PHASE_IDLE || e->phase == MIG_PHASE_FINISHED ||
-                   (e->phase == MIG_PHASE_FAILED && !e->has_changed);
+                   e->phase == MIG_PHASE_ROLLED_BACK || (e->phase == MIG_PHASE_FAILED && !e->has_changed);
     if (!is_free)
         return corrupt(e, record, err);
     engine_take_plan(e, record->plan);
@@ -60,14 +60,15 @@ static enum rc replay_step(struct mig_engine *e, const struct mig_record *record
 static enum rc replay_intent(struct mig_engine *e, const struct mig_record *record,
                              const struct mig_step *step, struct err *err)
 {
-    bool is_change = step->kind == MIG_DO_ADD || step->kind == MIG_DO_REMOVE;
+    bool is_change = step->kind == MIG_DO_ADD || step->kind == MIG_DO_REMOVE ||
+                     step->kind == MIG_DO_RESTORE || step->kind == MIG_DO_WITHDRAW;
     if (!is_change || !mig_phase_is_running(e->phase))
         return corrupt(e, record, err);
     memset(&e->change, 0, sizeof(e->change));
     e->change.stage = CHANGE_DECIDE; /* until the outcome says otherwise */
     e->change.is_undecided = true;
     e->change.kind = step->kind;
-    e->change.is_add = step->kind == MIG_DO_ADD;
+    e->change.is_add = step->kind == MIG_DO_ADD || step->kind == MIG_DO_RESTORE;
     e->change.server = step->server;
     e->change.partner = e->change.is_add ? atoi(record->leaving) : 0;
     e->change.from_version = record->from_version;
@@ -77,15 +78,22 @@ static enum rc replay_intent(struct mig_engine *e, const struct mig_record *reco
     return RC_OK;
 }
 
-static enum rc replay_outcome(struct mig_engine *e, const struct mig_record *record,
-                              const struct mig_step *step, struct err *err)
+static enum rc replay_outcome(struct mig_engine *e, const struct mig_record *record, struct mig_step *step,
+                              struct err *err)
 {
     if (!e->change.is_undecided || step->server != e->change.server)
         return corrupt(e, record, err);
     e->change.is_undecided = false;
     e->change.stage = CHANGE_NONE;
     e->expected.version = record->version;
-    return record->is_done ? change_apply(e, &e->expected) : RC_OK;
+    if (!record->is_done)
+        return RC_OK;
+    enum rc rc = change_apply(e, &e->expected);
+    if (step->state == MIG_STEP_PENDING)
+        step->state = MIG_STEP_RUNNING; /* what follows a change is still to be checked */
+    else
+        rollback_mark_steps(e);
+    return rc;
 }
 
 static enum rc replay_for_step(struct mig_engine *e, const struct mig_record *record, struct err *err)
@@ -99,6 +107,29 @@ static enum rc replay_for_step(struct mig_engine *e, const struct mig_record *re
     if (record->kind == MIG_RECORD_INTENT)
         return replay_intent(e, record, step, err);
     return replay_outcome(e, record, step, err);
+}
+
+static enum rc replay_rollback(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    if (!mig_phase_allows(e->phase, MIG_COMMAND_ROLLBACK) || engine_goes_back(e))
+        return corrupt(e, record, err);
+    if (e->phase == MIG_PHASE_FAILED)
+        engine_reset_for_retry(e);
+    rollback_turn(e);
+    e->phase = MIG_PHASE_ROLLING_BACK;
+    settle_change(e);
+    return RC_OK;
+}
+
+static enum rc replay_end(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    enum mig_phase next = record->kind == MIG_RECORD_FINISHED ? MIG_PHASE_FINISHED : MIG_PHASE_ROLLED_BACK;
+    if (!mig_phase_may_go(e->phase, next))
+        return corrupt(e, record, err);
+    if (next == MIG_PHASE_ROLLED_BACK)
+        rollback_end(e);
+    e->phase = next;
+    return RC_OK;
 }
 
 static enum rc replay_failed(struct mig_engine *e, const struct mig_record *record, struct err *err)
@@ -164,10 +195,10 @@ static enum rc replay_record(struct mig_engine *e, const struct mig_record *reco
     case MIG_RECORD_RETRY:
         return replay_retry(e, record, err);
     case MIG_RECORD_FINISHED:
-        if (e->phase != MIG_PHASE_VERIFYING)
-            return corrupt(e, record, err);
-        e->phase = MIG_PHASE_FINISHED;
-        return RC_OK;
+    case MIG_RECORD_ROLLED_BACK:
+        return replay_end(e, record, err);
+    case MIG_RECORD_ROLLBACK:
+        return replay_rollback(e, record, err);
     case MIG_RECORD_DRAINED:
     case MIG_RECORD_UNDRAINED:
         return replay_drain(e, record, err);

@@ -4,29 +4,45 @@
 #include "migrate/engine_int.h"
 #include "migrate/text.h"
 
+/* Who gives its sessions away: those that leave, on the way back the targets. */
+static bool gives_away(const struct mig_engine *e, int32_t id)
+{
+    return engine_goes_back(e) ? mig_servers_find(&e->plan.targets, id) != NULL
+                               : mig_plan_leaves(&e->plan, id);
+}
+
 static int64_t sessions_left(const struct run *r)
 {
     int64_t left = 0;
     for (uint32_t i = 0; i < r->f->server_count; i++)
-        if (mig_plan_leaves(&r->e->plan, r->f->servers[i].id))
+        if (gives_away(r->e, r->f->servers[i].id))
             left += r->f->servers[i].our_sessions;
     return left;
+}
+
+bool switch_is_done(struct run *r)
+{
+    int64_t left = sessions_left(r);
+    if (left > 0)
+        run_wait(r, "see `zkferry sessions` for those that stay",
+                 "%lld sessions to leave the servers that leave; %lld are on those that stay",
+                 (long long)left, (long long)(r->f->sessions.total - left));
+    return left == 0;
 }
 
 enum mig_phase phase_switching(struct run *r)
 {
     run_step_start(r, MIG_DO_SWITCH, -1);
-    if (!gate_confirm(r, MIG_GATE_SWITCH))
+    if (!gate_confirm(r, MIG_GATE_SWITCH) || !switch_is_done(r))
         return MIG_PHASE_SWITCHING;
-    int64_t left = sessions_left(r);
-    if (left > 0) {
-        run_wait(r, "see `zkferry sessions` for those that stay",
-                 "%lld sessions to leave the servers that leave; %lld are on those that stay",
-                 (long long)left, (long long)(r->f->sessions.total - left));
-        return MIG_PHASE_SWITCHING;
-    }
     run_step_done(r, MIG_DO_SWITCH, -1);
     return MIG_PHASE_REMOVING;
+}
+
+static bool is_the_end(const struct mig_engine *e, const struct zkp_config *config)
+{
+    return engine_goes_back(e) ? mig_same_members(&e->plan.original, config)
+                               : mig_plan_is_final(&e->plan, config);
 }
 
 /* The config read behind a barrier; done once per verification. */
@@ -37,46 +53,42 @@ static enum mig_phase read_members(struct run *r)
     if (op != NULL && op->rc == RC_OK && op->has_config) {
         char ids[256];
         mig_config_ids(&op->config, ids, sizeof(ids));
-        if (!mig_plan_is_final(&e->plan, &op->config))
+        if (!is_the_end(e, &op->config))
             return engine_fail(
                 r, "the config was changed by somebody else: its members are %s, not those of the plan", ids);
         engine_adopt(e, &op->config);
         e->has_read_config = true;
-        return MIG_PHASE_VERIFYING;
+        return e->phase;
     }
     if (op != NULL)
         e->adopt_retry_at_ms = r->f->now_ms + RETRY_MS;
     run_wait(r, "", "the config, read from the leader behind a barrier");
     if (r->f->now_ms >= e->adopt_retry_at_ms)
         (void)run_ask(r, MIG_EFFECT_READ_CONFIG, r->leader.id);
-    return MIG_PHASE_VERIFYING;
+    return e->phase;
 }
 
-static enum mig_phase verify(struct run *r)
+enum mig_phase switch_verify(struct run *r, enum mig_step_kind kind)
 {
-    run_step_start(r, MIG_DO_VERIFY, -1);
+    enum mig_phase same = r->e->phase;
+    run_step_start(r, kind, -1);
     if (!gate_leader(r))
-        return MIG_PHASE_VERIFYING;
+        return same;
     if (!r->e->has_read_config)
         return read_members(r);
-    if (mig_plan_leaves(&r->e->plan, r->leader.id)) {
+    if (gives_away(r->e, r->leader.id)) {
         run_wait(r, "", "a server that stays to lead; server %d does", r->leader.id);
-        return MIG_PHASE_VERIFYING;
+        return same;
     }
-    if (!gate_activation(r, r->e->phase_since_ms, false))
-        return MIG_PHASE_VERIFYING;
-    if (sessions_left(r) > 0) {
-        run_wait(r, "", "%lld sessions to leave the servers that leave", (long long)sessions_left(r));
-        return MIG_PHASE_VERIFYING;
-    }
-    run_step_done(r, MIG_DO_VERIFY, -1);
-    return MIG_PHASE_VERIFYING;
+    if (gate_activation(r, mig_steps_find(&r->e->steps, kind, -1)->started_ms, false) && switch_is_done(r))
+        run_step_done(r, kind, -1);
+    return same;
 }
 
 enum mig_phase phase_verifying(struct run *r)
 {
     if (!engine_step_is_done(r->e, MIG_DO_VERIFY, -1))
-        return verify(r);
+        return switch_verify(r, MIG_DO_VERIFY);
     run_step_start(r, MIG_DO_FINISH, -1);
     if (!gate_confirm(r, MIG_GATE_FINISH))
         return MIG_PHASE_VERIFYING;

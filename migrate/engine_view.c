@@ -70,8 +70,25 @@ static void describe_step(const struct mig_step *step, char *buf, uint32_t capac
     case MIG_DO_VERIFY:
         mig_text_set(buf, capacity, "verify: exactly the servers of the plan are members and use the config");
         return;
+    case MIG_DO_RESTORE:
+        mig_text_set(buf, capacity, "%s: server %d becomes a voter again", step->name, step->server);
+        return;
+    case MIG_DO_CATCH_UP_BACK:
+        mig_text_set(buf, capacity, "catch_up_back: wait until the sources keep up with the leader");
+        return;
+    case MIG_DO_SWITCH_BACK:
+        mig_text_set(buf, capacity, "switch_back: sessions go back to the sources");
+        return;
+    case MIG_DO_WITHDRAW:
+        mig_text_set(buf, capacity, "%s: server %d leaves the config, the leader last", step->name,
+                     step->server);
+        return;
+    case MIG_DO_VERIFY_BACK:
+        mig_text_set(buf, capacity, "verify_back: exactly the servers of before are members");
+        return;
     case MIG_DO_FINISH:
-        mig_text_set(buf, capacity, "finish: afterwards stop the servers that left for good, and move their data away");
+        mig_text_set(buf, capacity,
+                     "finish: afterwards stop the servers that left for good, and move their data away");
         return;
     }
 }
@@ -103,7 +120,7 @@ void mig_engine_view(const struct mig_engine *engine, const struct mig_facts *fa
     describe_waiting(engine, facts, ret_view->waiting_for, sizeof(ret_view->waiting_for));
     describe_next(engine, ret_view->next_step, sizeof(ret_view->next_step));
     for (uint32_t i = 0; i < MIG_COMMAND_COUNT; i++)
-        ret_view->can[i] = engine_can(engine, (enum mig_command_kind)i);
+        ret_view->can[i] = engine_can(engine, facts, (enum mig_command_kind)i);
     ret_view->waiting_gate = engine_waiting_gate(engine);
     ret_view->steps = &engine->steps;
     ret_view->findings = &engine->findings;

@@ -19,13 +19,20 @@ static const struct zkp_conf_answer *timing_of(const struct mig_facts *facts)
     return &usual;
 }
 
-static void write_zoo_cfg(const struct mig_facts *facts, int32_t id, char *buf, uint32_t capacity)
+/* A source that had left and was stopped is started again for a rollback: its data is the ensemble's own. */
+static const char *what_data(const struct mig_server_facts *server)
+{
+    return server->side == MIG_SIDE_SOURCE ? "is the one it had" : "must be empty but for myid";
+}
+
+static void write_zoo_cfg(const struct mig_facts *facts, const struct mig_server_facts *server, char *buf,
+                          uint32_t capacity)
 {
     const struct zkp_conf_answer *timing = timing_of(facts);
     mig_text_set(buf, capacity,
-                 "# Start of server %d as a joiner. dataDir must be empty but for myid.\n"
+                 "# Start of server %d as a joiner. dataDir %s.\n"
                  "tickTime=%d\ninitLimit=%d\nsyncLimit=%d\nminSessionTimeout=%d\nmaxSessionTimeout=%d\n",
-                 id, timing->tick_time_ms, timing->init_limit, timing->sync_limit,
+                 server->id, what_data(server), timing->tick_time_ms, timing->init_limit, timing->sync_limit,
                  timing->min_session_timeout_ms, timing->max_session_timeout_ms);
     mig_text_add(
         buf, capacity,
@@ -72,7 +79,7 @@ enum rc mig_joiner_config(const struct mig_facts *facts, int32_t id, struct mig_
         rc = add_line(&self, ret_joiner->dynamic, MIG_JOINER_TEXT_MAX, err);
     if (rc != RC_OK)
         return rc;
-    write_zoo_cfg(facts, id, ret_joiner->zoo_cfg, MIG_JOINER_TEXT_MAX);
+    write_zoo_cfg(facts, server, ret_joiner->zoo_cfg, MIG_JOINER_TEXT_MAX);
     mig_text_set(ret_joiner->myid, sizeof(ret_joiner->myid), "%d\n", id);
     return RC_OK;
 }

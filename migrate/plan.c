@@ -156,6 +156,12 @@ bool mig_plan_leaves(const struct mig_plan *plan, int32_t id)
     return false;
 }
 
+const struct zkp_server *mig_plan_line(const struct mig_plan *plan, int32_t id)
+{
+    const struct zkp_server *original = zkp_config_find(&plan->original, id);
+    return original != NULL ? original : mig_servers_find(&plan->targets, id);
+}
+
 uint32_t mig_plan_final_count(const struct mig_plan *plan)
 {
     return plan->sources.count - plan->leaving.count + plan->targets.count;
@@ -189,6 +195,24 @@ void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps)
         step_add(ret_steps, MIG_DO_REMOVE, "remove", plan->leaving.ids[i]);
     step_add(ret_steps, MIG_DO_VERIFY, "verify", -1);
     step_add(ret_steps, MIG_DO_FINISH, "finish", -1);
+}
+
+void mig_plan_turn_back(const struct mig_plan *plan, struct mig_steps *steps)
+{
+    for (uint32_t i = 0; i < steps->count; i++) {
+        struct mig_step *step = &steps->items[i];
+        if (step->state == MIG_STEP_DONE)
+            continue;
+        step->state = MIG_STEP_SKIPPED;
+        mig_text_set(step->detail, sizeof(step->detail), "the plan was rolled back before it was done");
+    }
+    for (uint32_t i = 0; i < plan->leaving.count; i++)
+        step_add(steps, MIG_DO_RESTORE, "restore", plan->leaving.ids[i]);
+    step_add(steps, MIG_DO_CATCH_UP_BACK, "catch_up_back", -1);
+    step_add(steps, MIG_DO_SWITCH_BACK, "switch_back", -1);
+    for (uint32_t i = 0; i < plan->targets.count; i++)
+        step_add(steps, MIG_DO_WITHDRAW, "withdraw", plan->targets.servers[i].id);
+    step_add(steps, MIG_DO_VERIFY_BACK, "verify_back", -1);
 }
 
 struct mig_step *mig_steps_find(struct mig_steps *steps, enum mig_step_kind kind, int32_t server)

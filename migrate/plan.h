@@ -12,7 +12,7 @@
 
 #define MIG_PLAN_ID_MAX    40u
 #define MIG_STEP_NAME_MAX  24u
-#define MIG_STEPS_MAX      (MIG_SERVERS_MAX + 8u)
+#define MIG_STEPS_MAX      (2u * MIG_SERVERS_MAX + 10u) /* there and back again */
 #define MIG_ACCEPT_MAX     16u
 #define MIG_FINDING_ID_MAX 64u
 
@@ -58,6 +58,8 @@ bool mig_plan_leaves(const struct mig_plan *plan, int32_t id); /* a source that 
 uint32_t mig_plan_final_count(const struct mig_plan *plan);
 /* Exactly these are its members, each with the plan's line. */
 bool mig_plan_is_final(const struct mig_plan *plan, const struct zkp_config *config);
+/* The line a server joins with: the one it had when the plan began, or a target's. NULL: neither. */
+const struct zkp_server *mig_plan_line(const struct mig_plan *plan, int32_t id);
 const struct zkp_server *mig_servers_find(const struct mig_servers *servers, int32_t id); /* or NULL */
 
 enum mig_step_kind {
@@ -69,13 +71,19 @@ enum mig_step_kind {
     MIG_DO_SWITCH,
     MIG_DO_REMOVE,
     MIG_DO_VERIFY,
-    MIG_DO_FINISH
+    MIG_DO_FINISH,
+    /* the way back */
+    MIG_DO_RESTORE,
+    MIG_DO_CATCH_UP_BACK,
+    MIG_DO_SWITCH_BACK,
+    MIG_DO_WITHDRAW,
+    MIG_DO_VERIFY_BACK
 };
 
 struct mig_step {
     enum mig_step_kind kind;
-    char name[MIG_STEP_NAME_MAX]; /* preflight lock join add.N catch_up switch remove.N verify finish */
-    int32_t server;               /* ADD, REMOVE; else -1 */
+    char name[MIG_STEP_NAME_MAX]; /* "add.4": see mig_plan_steps */
+    int32_t server;               /* ADD, REMOVE, RESTORE, WITHDRAW; else -1 */
     enum mig_step_state state;
     int64_t started_wall_ms; /* 0 = not yet */
     int64_t started_ms;      /* monotonic; 0 = not yet, or before a restart */
@@ -92,6 +100,9 @@ struct mig_steps {
  * ascending; verify, finish. The leader among those that leave is removed last; since leaders change, that
  * order is decided when it is time. */
 void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps);
+/* Appends the way back: restore.N for each source that may have left, catch_up_back, switch_back, withdraw.N
+ * for each target, verify_back. Steps of the way there that are not done are given up. */
+void mig_plan_turn_back(const struct mig_plan *plan, struct mig_steps *steps);
 struct mig_step *mig_steps_find(struct mig_steps *steps, enum mig_step_kind kind, int32_t server);
 struct mig_step *mig_steps_named(struct mig_steps *steps, const char *name); /* or NULL */
 

@@ -4,30 +4,32 @@
 #include <string.h>
 
 #define TO(name) (1u << MIG_PHASE_##name)
-#define RUNNING                                                                                              \
+#define FORWARD                                                                                              \
     (TO(PREFLIGHT) | TO(JOINING) | TO(ADDING) | TO(CATCHING_UP) | TO(SWITCHING) | TO(REMOVING) |             \
      TO(VERIFYING))
+#define RUNNING (FORWARD | TO(ROLLING_BACK))
+#define BROKEN  (TO(FAILED) | TO(ROLLING_BACK)) /* off the way, from wherever it is */
 
 /* A plan without targets (shrink) goes from preflight to the switch, one in which nobody leaves (expand) has
  * none. A retry goes back to the phase that failed, hence FAILED -> RUNNING. When the config read then shows
  * that somebody has taken a target out of it, the plan goes back to JOINING. */
 static const uint32_t next_phases[MIG_PHASE_COUNT] = {
     [MIG_PHASE_IDLE] = TO(PREFLIGHT),
-    [MIG_PHASE_PREFLIGHT] = TO(JOINING) | TO(SWITCHING) | TO(FAILED),
-    [MIG_PHASE_JOINING] = TO(ADDING) | TO(FAILED),
-    [MIG_PHASE_ADDING] = TO(CATCHING_UP) | TO(FAILED),
-    [MIG_PHASE_CATCHING_UP] = TO(SWITCHING) | TO(VERIFYING) | TO(JOINING) | TO(FAILED),
-    [MIG_PHASE_SWITCHING] = TO(REMOVING) | TO(JOINING) | TO(FAILED),
-    [MIG_PHASE_REMOVING] = TO(VERIFYING) | TO(JOINING) | TO(FAILED),
-    [MIG_PHASE_VERIFYING] = TO(FINISHED) | TO(JOINING) | TO(FAILED),
+    [MIG_PHASE_PREFLIGHT] = TO(JOINING) | TO(SWITCHING) | BROKEN,
+    [MIG_PHASE_JOINING] = TO(ADDING) | BROKEN,
+    [MIG_PHASE_ADDING] = TO(CATCHING_UP) | BROKEN,
+    [MIG_PHASE_CATCHING_UP] = TO(SWITCHING) | TO(VERIFYING) | TO(JOINING) | BROKEN,
+    [MIG_PHASE_SWITCHING] = TO(REMOVING) | TO(JOINING) | BROKEN,
+    [MIG_PHASE_REMOVING] = TO(VERIFYING) | TO(JOINING) | BROKEN,
+    [MIG_PHASE_VERIFYING] = TO(FINISHED) | TO(JOINING) | BROKEN,
     [MIG_PHASE_FINISHED] = TO(PREFLIGHT),
-    [MIG_PHASE_ROLLING_BACK] = 0, /* not in this version */
-    [MIG_PHASE_ROLLED_BACK] = 0,
+    [MIG_PHASE_ROLLING_BACK] = TO(ROLLED_BACK) | TO(FAILED),
+    [MIG_PHASE_ROLLED_BACK] = TO(PREFLIGHT),
     [MIG_PHASE_FAILED] = RUNNING,
 };
 
 #define CAN(name)   (1u << MIG_COMMAND_##name)
-#define CAN_RUNNING (CAN(CONFIRM) | CAN(PAUSE) | CAN(RESUME))
+#define CAN_RUNNING (CAN(CONFIRM) | CAN(PAUSE) | CAN(RESUME) | CAN(ROLLBACK))
 #define CAN_RESTING (CAN(PREFLIGHT) | CAN(START) | CAN(DRAIN) | CAN(UNDRAIN))
 
 /* CONFIRM is let through also where no gate can be closed any more, because a repeated one answers OK. */
@@ -41,9 +43,9 @@ static const uint32_t commands[MIG_PHASE_COUNT] = {
     [MIG_PHASE_REMOVING] = CAN_RUNNING,
     [MIG_PHASE_VERIFYING] = CAN_RUNNING,
     [MIG_PHASE_FINISHED] = CAN_RESTING | CAN(CONFIRM),
-    [MIG_PHASE_ROLLING_BACK] = 0,
-    [MIG_PHASE_ROLLED_BACK] = 0,
-    [MIG_PHASE_FAILED] = CAN_RESTING | CAN(CONFIRM) | CAN(RETRY),
+    [MIG_PHASE_ROLLING_BACK] = CAN(CONFIRM) | CAN(PAUSE) | CAN(RESUME),
+    [MIG_PHASE_ROLLED_BACK] = CAN_RESTING | CAN(CONFIRM),
+    [MIG_PHASE_FAILED] = CAN_RESTING | CAN(CONFIRM) | CAN(RETRY) | CAN(ROLLBACK),
 };
 
 static const char *const gate_names[MIG_GATE_COUNT] = {"", "switch", "remove", "finish"};

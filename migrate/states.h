@@ -54,7 +54,8 @@ enum mig_gate { MIG_GATE_NONE, MIG_GATE_SWITCH, MIG_GATE_REMOVE, MIG_GATE_FINISH
     X(RUNNING, "running")                                                                                    \
     X(WAITING, "waiting") /* for a person, a server or a condition */                                        \
     X(DONE, "done")                                                                                          \
-    X(FAILED, "failed")
+    X(FAILED, "failed")                                                                                      \
+    X(SKIPPED, "skipped") /* not needed on the way back, or given up for it */
 
 enum mig_step_state {
 #define MIG_STEP_ENUM(name, text) MIG_STEP_##name,
@@ -73,7 +74,7 @@ const char *mig_step_state_name(enum mig_step_state state);
 bool mig_phase_may_go(enum mig_phase from, enum mig_phase to);
 /* The table phase x command; conditions beside the phase (is it paused?) are the engine's. */
 bool mig_phase_allows(enum mig_phase phase, enum mig_command_kind command);
-/* preflight … verifying: a plan is being carried out. */
+/* preflight … verifying, rolling_back: a plan is being carried out, or taken back. */
 bool mig_phase_is_running(enum mig_phase phase);
 
 #endif

@@ -111,6 +111,8 @@ static Zkf__Step__State step_state_of(enum mig_step_state state)
         return ZKF__STEP__STATE__done;
     case MIG_STEP_FAILED:
         return ZKF__STEP__STATE__failed;
+    case MIG_STEP_SKIPPED:
+        return ZKF__STEP__STATE__skipped;
     case MIG_STEP_PENDING:
     case MIG_STEP_COUNT:
         break;
@@ -204,6 +206,12 @@ static enum mig_phase phase_of_step(enum mig_step_kind kind)
         return MIG_PHASE_SWITCHING;
     case MIG_DO_REMOVE:
         return MIG_PHASE_REMOVING;
+    case MIG_DO_RESTORE:
+    case MIG_DO_CATCH_UP_BACK:
+    case MIG_DO_SWITCH_BACK:
+    case MIG_DO_WITHDRAW:
+    case MIG_DO_VERIFY_BACK:
+        return MIG_PHASE_ROLLING_BACK;
     case MIG_DO_VERIFY:
     case MIG_DO_FINISH:
         break;
@@ -292,8 +300,9 @@ static void fill_failure(struct px_report *r, const struct mig_view *view)
     zkf__failure__init(&r->failure);
     r->failure.reason = text_of(view->failed_reason);
     snprintf(r->hint, sizeof r->hint,
-             "failed while %s; remove the cause, then `zkferry retry` goes on from what it finds",
-             mig_phase_name(view->failed_phase));
+             "failed while %s; remove the cause, then `zkferry retry` goes on from what it finds%s",
+             mig_phase_name(view->failed_phase),
+             view->can[MIG_COMMAND_ROLLBACK] ? "; `zkferry rollback` takes the plan back" : "");
     r->failure.hint = r->hint;
     r->status.failed = view->phase == MIG_PHASE_FAILED ? &r->failure : NULL;
 }

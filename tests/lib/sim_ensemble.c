@@ -264,15 +264,16 @@ static void check_hold(const struct sim *sim, bool takes_leader)
     assert_int_equal(sim->hold.own_zxid, 0); /* not known before it has happened */
 }
 
-/* Both are taken away by the plan. */
+/* Both are taken away by the plan, or both on the way back. */
 static bool leaves_with(const struct sim *sim, int32_t id, int32_t leaver)
 {
-    return must_leave(sim, leaver) && must_leave(sim, id);
+    return is_source(sim, leaver) ? must_leave(sim, id) : !is_source(sim, id);
 }
 
 static void check_reconfig(const struct sim *sim, const struct mig_effect *effect)
 {
     const struct mig_record *last = &sim->records[sim->record_count - 1];
+    last -= last->kind == MIG_RECORD_ROLLBACK;       /* commanded while the request was on its way */
     assert_int_equal(last->kind, MIG_RECORD_INTENT); /* intent is on disk before the request */
     assert_string_equal(last->joining, effect->joining);
     assert_string_equal(last->leaving, effect->leaving);
@@ -605,6 +606,26 @@ void sim_restart(struct sim *sim)
         sim->lock_free_at_ms = sim->facts.now_ms + DEAD_LOCK_MS;
     sim->has_lock = false;
     mig_engine_view(sim->engine, &sim->facts, &sim->view);
+}
+
+void sim_assert_rolled_back(struct sim *sim)
+{
+    assert_string_equal(sim->view.failed_reason, "");
+    assert_int_equal(sim->view.phase, MIG_PHASE_ROLLED_BACK);
+    for (int32_t id = 1; id <= (int32_t)sim->facts.server_count; id++) {
+        const struct zkp_server *member = zkp_config_find(&sim->config, id);
+        assert_int_equal(member != NULL, is_source(sim, id));
+        if (member != NULL)
+            assert_true(mig_same_server(member, line_of(sim, id)));
+        else
+            assert_int_equal(sim_server(sim, id)->sessions, 0);
+    }
+    for (uint32_t i = 0; i < sim->view.steps->count; i++) {
+        enum mig_step_state state = sim->view.steps->items[i].state;
+        assert_true(state == MIG_STEP_DONE || state == MIG_STEP_SKIPPED);
+    }
+    assert_int_equal(sim->hold_id, 0);
+    assert_false(sim->has_lock);
 }
 
 void sim_assert_finished(struct sim *sim)

@@ -102,6 +102,7 @@ bool sim_until_waiting(struct sim *sim, const char *text, int64_t max_ms);
 bool sim_run_for(struct sim *sim, int64_t ms); /* true */
 /* kill -9 and start again: a new engine from the journal. */
 void sim_restart(struct sim *sim);
-void sim_assert_finished(struct sim *sim); /* exactly the members that the plan wanted */
+void sim_assert_rolled_back(struct sim *sim); /* everything is as before the plan */
+void sim_assert_finished(struct sim *sim);    /* exactly the members that the plan wanted */
 
 #endif

@@ -50,7 +50,6 @@ static void test_matrix(void **state)
         }
 }
 
-/* Each command is possible somewhere, rollback nowhere in this version. */
 static void test_table_is_used(void **state)
 {
     (void)state;
@@ -58,19 +57,8 @@ static void test_table_is_used(void **state)
         uint32_t phases = 0;
         for (uint32_t p = 0; p < MIG_PHASE_COUNT; p++)
             phases += mig_phase_allows((enum mig_phase)p, (enum mig_command_kind)c);
-        assert_int_equal(phases > 0, c != MIG_COMMAND_ROLLBACK);
+        assert_true(phases > 0);
     }
-}
-
-static void test_rollback_says_so(void **state)
-{
-    (void)state;
-    struct sim *sim = in_phase(MIG_PHASE_ADDING);
-    struct mig_answer answer = sim_command(sim, MIG_COMMAND_ROLLBACK, NULL);
-    assert_int_equal(answer.http_status, 501);
-    assert_string_equal(answer.code, "rollback_not_available");
-    assert_true(strlen(answer.hint) > 0);
-    sim_free(sim);
 }
 
 static void wait_for_gate(struct sim *sim, enum mig_gate gate)
@@ -213,7 +201,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matrix),
         cmocka_unit_test(test_table_is_used),
-        cmocka_unit_test(test_rollback_says_so),
         cmocka_unit_test(test_gates),
         cmocka_unit_test(test_confirm_names_the_plan),
         cmocka_unit_test(test_pause_while_switching),

@@ -27,6 +27,7 @@ static void test_files(void **state)
     assert_non_null(strstr(joiner.zoo_cfg, "maxSessionTimeout=40000\n"));
     assert_non_null(strstr(joiner.zoo_cfg, "reconfigEnabled=true\n"));
     assert_null(strstr(joiner.zoo_cfg, "version="));
+    assert_non_null(strstr(joiner.zoo_cfg, "dataDir must be empty"));
     sim_free(sim);
 }
 
@@ -41,6 +42,7 @@ static void test_member_lists_itself_once(void **state)
     const char *first = strstr(joiner.dynamic, "server.2=");
     assert_non_null(first);
     assert_null(strstr(first + 1, "server.2="));
+    assert_non_null(strstr(joiner.zoo_cfg, "dataDir is the one it had"));
     sim_free(sim);
 }
 

@@ -1,0 +1,121 @@
+"""Rollback of a migration on real servers, under load, from four places: everything is as before, and no
+client has noticed either way."""
+import re
+
+import pytest
+
+from lib.migration import (SOURCES, TARGETS, assert_attached, assert_kept, assert_migrated, confirm,
+                           plan_targets, start_joiners, wait_gate)
+from lib.waiting import wait_for
+from lib.workload import source_port
+
+SESSIONS, WRITES_PER_SECOND = 15, 45
+GATES = ("switch", "remove", "finish")
+
+
+def roll_back(proxy):
+    """`zkferry rollback`, as soon as it is offered: between two leaders it is not."""
+    wait_for(lambda: proxy.cli("rollback").returncode == 0, 30, "a rollback is accepted")
+
+
+def after_adding(proxy, _ensemble):
+    wait_gate(proxy, "switch")
+
+
+def after_the_switch(proxy, _ensemble):
+    wait_gate(proxy, "switch")
+    assert confirm(proxy, "switch") == 0
+    wait_gate(proxy, "remove")
+
+
+def after_the_first_removal(proxy, ensemble):
+    after_the_switch(proxy, ensemble)
+    assert confirm(proxy, "remove") == 0
+    wait_for(lambda: len(ensemble.config(TARGETS[0]).ids) < 6, 30, "a source is removed")
+
+
+def after_the_leaders_removal(proxy, ensemble):
+    after_the_switch(proxy, ensemble)
+    assert confirm(proxy, "remove") == 0
+    wait_gate(proxy, "finish")
+    assert_migrated(ensemble)
+
+
+@pytest.fixture
+def scene(ensemble, make_proxy):
+    """A plan with all its gates that has started, and joiners that wait for it."""
+    lines = plan_targets(ensemble)
+    start_joiners(ensemble)
+    return ensemble, make_proxy(ensemble.lines(SOURCES), lines, confirm=GATES)
+
+
+def assert_as_before(ensemble, proxy):
+    status = proxy.wait_phase("rolled_back", deadline=90)
+    assert {step["state"] for step in status["steps"]} <= {"done", "skipped"}
+    assert_migrated(ensemble, SOURCES)
+    return status
+
+
+@pytest.mark.limit(180)
+@pytest.mark.parametrize("place", [
+    after_adding, pytest.param(after_the_switch, marks=pytest.mark.full), after_the_first_removal,
+    pytest.param(after_the_leaders_removal, marks=pytest.mark.sanitizer)])
+def test_rollback(scene, make_workload, place):
+    ensemble, proxy = scene
+    load = make_workload(proxy.clients, SESSIONS, writes_per_second=WRITES_PER_SECOND)
+    load.wait_progress(WRITES_PER_SECOND)
+    ports = [source_port(worker.client) for worker in load.workers]
+    proxy.start_migration()
+    place(proxy, ensemble)
+    roll_back(proxy)
+    status = assert_as_before(ensemble, proxy)
+    load.wait_progress(WRITES_PER_SECOND)
+    assert_attached(ensemble, load.session_ids, SOURCES)
+    assert [source_port(worker.client) for worker in load.workers] == ports, "a client has another connection"
+    report = assert_kept(load, ensemble, SOURCES[0])
+    assert report.disconnects == report.unknown == 0
+    assert status["sessions"]["returned"] == status["sessions"]["failed"] == 0
+
+
+@pytest.mark.limit(180)
+def test_rollback_goes_on_after_a_crash(scene):
+    """kill -9 once the first source is back; and the way is free for the next plan."""
+    ensemble, proxy = scene
+    proxy.start_migration()
+    after_the_leaders_removal(proxy, ensemble)
+    roll_back(proxy)
+    wait_for(lambda: ensemble.config(TARGETS[0]).ids & set(SOURCES), 30, "a source is back")
+    proxy.kill9()
+    proxy.start()
+    assert proxy.status()["phase"] == "rolling_back"
+    status = assert_as_before(ensemble, proxy)
+    assert "start" in status["can"] and "rollback" not in status["can"]
+
+
+def start_again(ensemble, proxy, sid, files):
+    """With the member list of `zkferry joiner-config`; data and the other settings are still there."""
+    assert proxy.cli("joiner-config", str(sid), "--dir", str(files)).returncode == 0
+    directory = ensemble[sid].directory
+    dynamic = directory / "zoo.cfg.dynamic"  # ZooKeeper has written others, with a version in their names
+    dynamic.write_text((files / "zoo.cfg.dynamic").read_text())
+    text = re.sub(r"^dynamicConfigFile=.*$", f"dynamicConfigFile={dynamic}",
+                  (directory / "zoo.cfg").read_text(), flags=re.M)
+    (directory / "zoo.cfg").write_text(text)
+    ensemble.start([sid])
+
+
+@pytest.mark.limit(180)
+def test_no_way_back_without_the_sources(scene, tmp_path):
+    """A removed source that was stopped would exit at its next start: rollback is not offered any more, until
+    it has been started with its data and the member list of `zkferry joiner-config`."""
+    ensemble, proxy = scene
+    proxy.start_migration()
+    after_the_leaders_removal(proxy, ensemble)
+    wait_for(lambda: "rollback" in proxy.status()["can"], 20, "rollback is offered")
+    ensemble[SOURCES[1]].stop()
+    wait_for(lambda: "rollback" not in proxy.status()["can"], 30, "rollback is not offered")
+    answer = proxy.cli("rollback")
+    assert answer.returncode == 1 and f"server {SOURCES[1]} is not seen following" in answer.stderr
+    start_again(ensemble, proxy, SOURCES[1], tmp_path)
+    roll_back(proxy)
+    assert_as_before(ensemble, proxy)
