@@ -222,7 +222,8 @@ void session_watch_request(struct session_data *data, const struct px_event *eve
 /* The reply to a marked request. */
 void session_watch_reply(struct session_data *data, const struct px_event *event,
                          const struct px_request *request, int32_t err);
-/* Takes what an event fires off the set. False: the client does not wait for it (any more). `body`: whole. */
+/* Takes what an event fires off the set. False: the client does not wait for it (any more). `body`: whole
+ * where there are watches. */
 bool session_watch_event(struct session_data *data, struct zkp_slice body);
 
 /* session.c: for export and import. A new session in this state, all else zero; NULL when out of memory. */

@@ -156,6 +156,8 @@ bool session_watch_event(struct session_data *data, struct zkp_slice body)
 
     if (data->watches.is_unknown)
         return true;
+    if (px_watch_set_paths(&data->watches) == 0)
+        return false; /* the body may not even be there */
     if (body.len < ZKP_REPLY_HEADER_LEN ||
         zkp_watcher_event_decode(behind(body, ZKP_REPLY_HEADER_LEN), &fired) != RC_OK) {
         px_watch_set_give_up(&data->watches);

@@ -384,6 +384,19 @@ static void a_broken_set_watches_is_unknown(void **state)
     assert_non_null(bench_find(b, PX_ACTION_FORWARD)); /* the server is the judge */
 }
 
+/* Without watches only an event's header is asked for: a body cut short says nothing about watches. */
+static void an_event_without_watches_may_be_cut(void **state)
+{
+    static const uint8_t body[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                   0xff, 0xff, 0xff, 0,    0,    0,    0,    0,    0};
+    struct bench *b = *state;
+
+    assert_int_equal(px_session_server_need(b->session, 40, zkp_slice_of(body, sizeof(body))), 16);
+    bench_frame(b, PX_EVENT_SERVER_FRAME, body, sizeof(body));
+    assert_non_null(bench_find(b, PX_ACTION_FORWARD));
+    assert_false(px_session_watches(b->session)->is_unknown);
+}
+
 /* Still served, with requests under way; nothing is looked at any more. */
 static void over_the_limit_it_is_served_on(void **state)
 {
@@ -495,6 +508,7 @@ int main(void)
         ROW(set_watches2_has_five_lists),
         ROW(a_refused_set_watches_is_unknown),
         ROW(a_broken_set_watches_is_unknown),
+        ROW(an_event_without_watches_may_be_cut),
         ROW(over_the_limit_it_is_served_on),
         ROW(the_hidden_config_node_is_tracked),
         ROW(events_count_in_a_hold),
