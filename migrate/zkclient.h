@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "migrate/node.h"
 #include "migrate/resolve.h"
 #include "zkproto/err.h"
 #include "zkproto/server.h"
@@ -38,7 +39,9 @@ struct mig_zk_session {
     X(BARRIER, "barrier")                   /* a transaction issued after the call has committed */          \
     X(SYNC, "sync")                         /* the server has everything its leader had committed */         \
     X(LOCK, "lock")                         /* OK = ours; EXISTS: text = the holder's data */                \
-    X(LOCK_DROP, "lock_drop")               /* OK = not ours any more */
+    X(LOCK_DROP, "lock_drop")               /* OK = not ours any more */                                     \
+    X(READ_NODE, "read_node")               /* node; AGAIN: it changed between data and ACL, every time */   \
+    X(READ_CHILDREN, "read_children")       /* names; a node that is not there has none */
 
 enum mig_zk_op {
 #define MIG_ZK_OP_ENUM(name, text) MIG_ZK_##name,
@@ -60,7 +63,9 @@ struct mig_zk_result {
     enum rc rc;
     int32_t zk_err; /* the server's answer, 0 when there was none */
     const struct zkp_config *config;
-    const char *text; /* "" or a sentence for people */
+    const struct mig_node *node;   /* READ_NODE, when OK */
+    const struct mig_names *names; /* READ_CHILDREN, when OK */
+    const char *text;              /* "" or a sentence for people */
 };
 
 enum mig_zk_state { MIG_ZK_CONNECTING, MIG_ZK_CONNECTED, MIG_ZK_STATE_COUNT };
@@ -118,5 +123,10 @@ enum rc mig_zk_reconfig(struct mig_zk *zk, uint64_t seq, const char *joining, co
  * left by the same instance in an earlier session is replaced in one multi. */
 enum rc mig_zk_lock(struct mig_zk *zk, uint64_t seq, const char *instance, const char *note,
                     int64_t deadline_ms) RC_MUST_CHECK;
+/* One znode, with or without a sync before. key: of the hashes, copied. */
+enum rc mig_zk_read_node(struct mig_zk *zk, uint64_t seq, const char *path, bool sync_first,
+                         const struct mig_hash_key *key, int64_t deadline_ms) RC_MUST_CHECK;
+enum rc mig_zk_read_children(struct mig_zk *zk, uint64_t seq, const char *path,
+                             int64_t deadline_ms) RC_MUST_CHECK;
 
 #endif

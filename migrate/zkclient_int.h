@@ -40,10 +40,16 @@ struct zk_request {
     uint32_t path_length; /* LOCK: components of the root made so far */
     zoo_op_t multi[2];
     zoo_op_result_t multi_results[2];
+    char *path;              /* READ_NODE, READ_CHILDREN */
+    bool sync_first;         /* READ_NODE */
+    struct mig_hash_key key; /* READ_NODE */
+    struct Stat data_stat;   /* READ_NODE: came with the data */
     /* result */
     enum rc rc;
     int32_t zk_err;
     struct zkp_config *config; /* malloc'ed */
+    struct mig_node node;      /* kind and stat are set at the end, hashes as they come */
+    struct mig_names names;    /* bytes are malloc'ed */
     char text[MIG_ZK_TEXT_MAX];
 };
 
@@ -111,6 +117,8 @@ void zk_on_void(int err, const void *data);
 void zk_on_stat(int err, const struct Stat *stat, const void *data);
 void zk_on_data(int err, const char *value, int length, const struct Stat *stat, const void *data);
 void zk_on_string(int err, const char *value, const void *data);
+/* For answers of other kinds: what they bring is noted before. */
+void zk_answer(struct zk_request *r, int err, const struct Stat *stat);
 /* Call after every zoo_a*: an error means that nothing was sent and becomes the answer. */
 void zk_called(struct zk_request *r, int stage, int err);
 /* Sets the result; later calls for the same request are ignored. */
@@ -119,10 +127,17 @@ void zk_done(struct zk_request *r, enum rc rc, int32_t zk_err, const char *text)
 void zk_done_failed(struct zk_request *r);
 bool zk_err_is_servers(int err); /* an answer of the ensemble, not an end of the connection */
 
-/* zkclient_ops.c, zkclient_lock.c: the next call of the chain, or zk_done. */
+/* A request without arguments; the owner's side of those with some adds them. */
+enum rc zk_request_new(struct mig_zk *zk, enum mig_zk_op op, uint64_t seq, int64_t deadline_ms,
+                       struct zk_request **ret_request) RC_MUST_CHECK;
+void zk_request_free(struct mig_zk *zk, struct zk_request *r);
+
+/* zkclient_ops.c, zkclient_lock.c, zkclient_read.c: the next call of the chain, or zk_done. */
 void zk_op_advance(struct zk_request *r);
 void zk_lock_advance(struct zk_request *r);
 void zk_lock_drop_advance(struct zk_request *r);
+void zk_read_node_advance(struct zk_request *r);
+void zk_read_children_advance(struct zk_request *r);
 /* What our lock says, and the beginning by which we know it; -1 = does not fit. */
 int zk_lock_data(char *buf, size_t capacity, const char *instance, const char *note);
 int zk_lock_prefix(char *buf, size_t capacity, const char *instance);

@@ -171,6 +171,8 @@ void zk_op_advance(struct zk_request *r)
         [MIG_ZK_SYNC] = advance_sync,
         [MIG_ZK_LOCK] = zk_lock_advance,
         [MIG_ZK_LOCK_DROP] = zk_lock_drop_advance,
+        [MIG_ZK_READ_NODE] = zk_read_node_advance,
+        [MIG_ZK_READ_CHILDREN] = zk_read_children_advance,
     };
     r->has_answer = false;
     advance[r->op](r);

@@ -34,6 +34,11 @@ static void answer(const void *data, int err, const char *value, int length, con
     r->data_length = (uint32_t)length;
 }
 
+void zk_answer(struct zk_request *r, int err, const struct Stat *stat)
+{
+    answer(r, err, NULL, 0, stat);
+}
+
 void zk_on_void(int err, const void *data)
 {
     answer(data, err, NULL, 0, NULL);
@@ -114,7 +119,7 @@ static void time_out(struct zk_request *r)
         zk_done(r, is_reconfig ? RC_UNKNOWN : RC_TIMEOUT, 0, "no answer before the deadline");
 }
 
-static void request_free(struct mig_zk *zk, struct zk_request *r)
+void zk_request_free(struct mig_zk *zk, struct zk_request *r)
 {
     DL_DELETE(zk->requests, r);
     zk->request_count--;
@@ -122,6 +127,8 @@ static void request_free(struct mig_zk *zk, struct zk_request *r)
     free(r->joining);
     free(r->leaving);
     free(r->config);
+    free(r->path);
+    free((void *)(uintptr_t)r->names.bytes);
     free(r);
 }
 
@@ -150,7 +157,7 @@ void zk_requests_run(struct mig_zk *zk, int64_t now_ms)
     {
         run_one(r, now_ms);
         if (r->is_reported && !r->is_called)
-            request_free(zk, r);
+            zk_request_free(zk, r);
     }
 }
 
@@ -167,16 +174,19 @@ void zk_requests_report(struct mig_zk *zk)
 {
     struct zk_request *r;
     while (!zk->is_freed && (r = first_done(zk)) != NULL) {
+        bool is_ok = r->rc == RC_OK;
         struct mig_zk_result result = {.seq = r->seq,
                                        .op = r->op,
                                        .rc = r->rc,
                                        .zk_err = r->zk_err,
-                                       .config = r->rc == RC_OK ? r->config : NULL,
+                                       .config = is_ok ? r->config : NULL,
+                                       .node = is_ok && r->op == MIG_ZK_READ_NODE ? &r->node : NULL,
+                                       .names = is_ok && r->op == MIG_ZK_READ_CHILDREN ? &r->names : NULL,
                                        .text = r->text};
         r->is_reported = true;
         zk->callbacks.done(zk->callbacks.context, &result);
         if (!r->is_called)
-            request_free(zk, r);
+            zk_request_free(zk, r);
     }
 }
 
@@ -195,14 +205,14 @@ void zk_requests_free(struct mig_zk *zk)
     struct zk_request *r;
     struct zk_request *next;
     DL_FOREACH_SAFE(zk->requests, r, next)
-    request_free(zk, r);
+    zk_request_free(zk, r);
 }
 
 /* --- the owner's side ------------------------------------------------------------------------------------
  */
 
-static enum rc request_new(struct mig_zk *zk, enum mig_zk_op op, uint64_t seq, int64_t deadline_ms,
-                           struct zk_request **ret_request)
+enum rc zk_request_new(struct mig_zk *zk, enum mig_zk_op op, uint64_t seq, int64_t deadline_ms,
+                       struct zk_request **ret_request)
 {
     ASSERT(!zk->is_freed);
     if (zk->request_count >= MIG_ZK_REQUESTS_MAX)
@@ -224,8 +234,9 @@ static enum rc request_new(struct mig_zk *zk, enum mig_zk_op op, uint64_t seq, i
 
 enum rc mig_zk_request(struct mig_zk *zk, enum mig_zk_op op, uint64_t seq, int64_t deadline_ms)
 {
-    ASSERT(op != MIG_ZK_RECONFIG && op != MIG_ZK_LOCK); /* these have arguments */
-    return request_new(zk, op, seq, deadline_ms, NULL);
+    ASSERT(op != MIG_ZK_RECONFIG && op != MIG_ZK_LOCK && op != MIG_ZK_READ_NODE &&
+           op != MIG_ZK_READ_CHILDREN); /* these have arguments */
+    return zk_request_new(zk, op, seq, deadline_ms, NULL);
 }
 
 /* Two texts the request owns; the request goes when there is no memory for them. */
@@ -235,7 +246,7 @@ static enum rc keep_texts(struct mig_zk *zk, struct zk_request *r, const char *j
     r->leaving = strdup(leaving);
     if (r->joining != NULL && r->leaving != NULL)
         return RC_OK;
-    request_free(zk, r);
+    zk_request_free(zk, r);
     return RC_NOMEM;
 }
 
@@ -243,7 +254,7 @@ enum rc mig_zk_reconfig(struct mig_zk *zk, uint64_t seq, const char *joining, co
                         int64_t from_version, int64_t deadline_ms)
 {
     struct zk_request *r;
-    enum rc rc = request_new(zk, MIG_ZK_RECONFIG, seq, deadline_ms, &r);
+    enum rc rc = zk_request_new(zk, MIG_ZK_RECONFIG, seq, deadline_ms, &r);
     if (rc != RC_OK)
         return rc;
     r->from_version = from_version;
@@ -260,6 +271,6 @@ enum rc mig_zk_lock(struct mig_zk *zk, uint64_t seq, const char *instance, const
     if (length < 0 || own_length < 0)
         return RC_INVALID;
     struct zk_request *r;
-    enum rc rc = request_new(zk, MIG_ZK_LOCK, seq, deadline_ms, &r);
+    enum rc rc = zk_request_new(zk, MIG_ZK_LOCK, seq, deadline_ms, &r);
     return rc == RC_OK ? keep_texts(zk, r, data, own) : rc;
 }

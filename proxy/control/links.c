@@ -87,6 +87,8 @@ static enum mig_event_kind event_of(enum mig_zk_op op)
         return MIG_EVENT_CONFIG_RESULT;
     case MIG_ZK_LOCK:
     case MIG_ZK_LOCK_DROP:
+    case MIG_ZK_READ_NODE: /* never asked for by an effect */
+    case MIG_ZK_READ_CHILDREN:
     case MIG_ZK_OP_COUNT:
         break;
     }
