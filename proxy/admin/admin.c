@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,16 +20,20 @@
 #define EVHTTP_BODY_MAX_BYTES (4 * (ev_ssize_t)PX_ADMIN_BODY_MAX)
 #define READ_TIMEOUT_S        10 /* between two reads of one client */
 
-static const char *method_name(enum evhttp_cmd_type method)
+static const char *method_names(unsigned allowed)
 {
-    return method == EVHTTP_REQ_POST ? "POST" : "GET"; /* the only ones routes have */
+    if (allowed == (EVHTTP_REQ_GET | EVHTTP_REQ_POST))
+        return "GET, POST";
+    return allowed == EVHTTP_REQ_POST ? "POST" : "GET"; /* the only ones routes have */
 }
 
-static void send_method_error(struct evhttp_request *request, enum evhttp_cmd_type allowed)
+static void send_method_error(struct evhttp_request *request, unsigned allowed)
 {
-    (void)evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", method_name(allowed));
-    px_admin_send_error(request, 405, "method_not_allowed", "this path does not take this method",
-                        allowed == EVHTTP_REQ_POST ? "use POST" : "use GET");
+    char hint[32];
+
+    (void)evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", method_names(allowed));
+    (void)snprintf(hint, sizeof hint, "use %s", method_names(allowed));
+    px_admin_send_error(request, 405, "method_not_allowed", "this path does not take this method", hint);
 }
 
 /* The body into args. False: answered already. */
@@ -86,7 +91,7 @@ static void on_request(struct evhttp_request *request, void *argument)
     enum evhttp_cmd_type method = evhttp_request_get_command(request);
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
-    enum evhttp_cmd_type allowed = 0;
+    unsigned allowed = 0;
     const struct px_admin_route *route;
     int32_t server_id = 0;
 

@@ -23,6 +23,8 @@ struct px_admin;
 #define PX_ADMIN_PHASE_MAX        32u
 #define PX_ADMIN_ACCEPT_MAX       64u /* findings accepted by name in one request */
 #define PX_ADMIN_FINDING_ID_MAX   64u
+#define PX_ADMIN_SERVERS_MAX      64u
+#define PX_ADMIN_FROM_MAX         1024u
 
 /* Names one request that waits for its answer. Plain data: copy it, keep it, send it to a worker and back.
  * It owns nothing; an answer to a request that is over (answered, client gone, timed out) is dropped, but
@@ -68,13 +70,16 @@ enum px_admin_command {
 };
 const char *px_admin_command_name(enum px_admin_command command); /* "start" … */
 
-/* The body of a POST, {"plan_id": "…", "phase": "…", "accept": ["…", …]}, every key optional here; what a
- * command needs is the op's to check. "" and 0 when absent. */
+/* The body of a POST, {"plan_id": "…", "phase": "…", "accept": ["…", …], "servers": [1, …], "from": "/…"},
+ * every key optional here; what a command needs is the op's to check. "" and 0 when absent. */
 struct px_admin_args {
     char plan_id[PX_ADMIN_PLAN_ID_MAX];
     char phase[PX_ADMIN_PHASE_MAX];
     uint32_t accept_count;
     char accept[PX_ADMIN_ACCEPT_MAX][PX_ADMIN_FINDING_ID_MAX];
+    uint32_t server_count;
+    int32_t servers[PX_ADMIN_SERVERS_MAX]; /* ids */
+    char from[PX_ADMIN_FROM_MAX];          /* a znode's path */
 };
 
 /* What the integrator offers. `context` is px_admin_new's. A NULL op answers 501. Called on the control
@@ -96,7 +101,8 @@ struct px_admin_ops {
                     const struct px_admin_args *args);
     void (*drain)(void *context, struct px_admin_reply reply, int32_t server_id);
     void (*undrain)(void *context, struct px_admin_reply reply, int32_t server_id);
-    void (*verify)(void *context, struct px_admin_reply reply);
+    void (*verify)(void *context, struct px_admin_reply reply, const struct px_admin_args *args);
+    void (*verification)(void *context, struct px_admin_reply reply); /* how it stands, or went */
     void (*reload)(void *context, struct px_admin_reply reply);
 };
 

@@ -33,6 +33,22 @@ static enum rc accept_value(const json_t *value, struct px_admin_args *args, str
     return RC_OK;
 }
 
+static enum rc servers_value(const json_t *value, struct px_admin_args *args, struct err *err)
+{
+    if (!json_is_array(value))
+        return err_set(err, RC_INVALID, "\"servers\" must be a list of server ids");
+    if (json_array_size(value) > PX_ADMIN_SERVERS_MAX)
+        return err_set(err, RC_TOO_BIG, "\"servers\" has more than %u entries", PX_ADMIN_SERVERS_MAX);
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        const json_t *id = json_array_get(value, i);
+
+        if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) > INT32_MAX)
+            return err_set(err, RC_INVALID, "\"servers\" must be a list of server ids");
+        args->servers[args->server_count++] = (int32_t)json_integer_value(id);
+    }
+    return RC_OK;
+}
+
 static enum rc one_key(const char *key, const json_t *value, struct px_admin_args *args, struct err *err)
 {
     if (strcmp(key, "plan_id") == 0)
@@ -41,7 +57,12 @@ static enum rc one_key(const char *key, const json_t *value, struct px_admin_arg
         return text_value(key, value, args->phase, sizeof args->phase, err);
     if (strcmp(key, "accept") == 0)
         return accept_value(value, args, err);
-    return err_set(err, RC_INVALID, "unknown key \"%.64s\", allowed are plan_id, phase and accept", key);
+    if (strcmp(key, "servers") == 0)
+        return servers_value(value, args, err);
+    if (strcmp(key, "from") == 0)
+        return text_value(key, value, args->from, sizeof args->from, err);
+    return err_set(err, RC_INVALID,
+                   "unknown key \"%.64s\", allowed are plan_id, phase, accept, servers and from", key);
 }
 
 static bool is_blank(const char *bytes, size_t len)

@@ -48,10 +48,10 @@ struct px_admin_route {
     bool is_open;                  /* probes and scrapers: any Host header will do */
 };
 
-/* admin_routes.c. The route for path and method; NULL: none. *ret_allowed is the method the path has, 0 when
- * the path is unknown. */
+/* admin_routes.c. The route for path and method; NULL: none. *ret_allowed are the methods the path has
+ * (EVHTTP_REQ_ bits), 0 when the path is unknown. */
 const struct px_admin_route *px_admin_route_find(const char *path, enum evhttp_cmd_type method,
-                                                 int32_t *ret_server_id, enum evhttp_cmd_type *ret_allowed);
+                                                 int32_t *ret_server_id, unsigned *ret_allowed);
 
 /* admin_check.c. What a request must not be: RC_OK, or the error that was sent. */
 enum rc px_admin_check(const struct px_admin *admin, struct evhttp_request *request,

@@ -33,7 +33,7 @@ PLAIN_HANDLER(servers)
 PLAIN_HANDLER(sessions)
 PLAIN_HANDLER(report)
 PLAIN_HANDLER(events)
-PLAIN_HANDLER(verify)
+PLAIN_HANDLER(verification)
 PLAIN_HANDLER(reload)
 SERVER_HANDLER(joiner_config)
 SERVER_HANDLER(drain)
@@ -44,6 +44,14 @@ static bool handle_command(struct px_admin *admin, const struct px_admin_request
     if (admin->ops->command == NULL)
         return false;
     admin->ops->command(admin->context, request->reply, request->command, &request->args);
+    return true;
+}
+
+static bool handle_verify(struct px_admin *admin, const struct px_admin_request *request)
+{
+    if (admin->ops->verify == NULL)
+        return false;
+    admin->ops->verify(admin->context, request->reply, &request->args);
     return true;
 }
 
@@ -95,6 +103,7 @@ static const struct px_admin_route routes[] = {
     GET("/v1/report", report),
     GET("/v1/events", events),
     GET("/v1/joiner-config/*", joiner_config),
+    GET("/v1/verify", verification),
     COMMAND("/v1/migration/start", START),
     COMMAND("/v1/migration/confirm", CONFIRM),
     COMMAND("/v1/migration/pause", PAUSE),
@@ -139,7 +148,7 @@ static bool path_matches(const char *pattern, const char *path, int32_t *ret_ser
 }
 
 const struct px_admin_route *px_admin_route_find(const char *path, enum evhttp_cmd_type method,
-                                                 int32_t *ret_server_id, enum evhttp_cmd_type *ret_allowed)
+                                                 int32_t *ret_server_id, unsigned *ret_allowed)
 {
     *ret_allowed = 0;
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
@@ -147,7 +156,7 @@ const struct px_admin_route *px_admin_route_find(const char *path, enum evhttp_c
             continue;
         if (routes[i].method == method)
             return &routes[i];
-        *ret_allowed = routes[i].method;
+        *ret_allowed |= (unsigned)routes[i].method;
     }
     return NULL;
 }

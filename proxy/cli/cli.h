@@ -23,7 +23,10 @@ struct px_cli_options {
     const struct px_cli_command *command;
     const char *url;
     const char *argument; /* PHASE or ID, NULL when the command has none */
-    const char *dir;      /* NULL: print instead of write */
+    char **ids;           /* ID…, checked */
+    int id_count;
+    const char *dir;  /* NULL: print instead of write */
+    const char *from; /* NULL: from the root */
     const char *accept[PX_CLI_ACCEPT_MAX];
     size_t accept_count;
     bool is_json;
@@ -32,12 +35,19 @@ struct px_cli_options {
     bool wants_version;
 };
 
-enum px_cli_argument { PX_CLI_NO_ARGUMENT, PX_CLI_PHASE, PX_CLI_SERVER_ID, PX_CLI_ARGUMENT_COUNT };
+enum px_cli_argument {
+    PX_CLI_NO_ARGUMENT,
+    PX_CLI_PHASE,
+    PX_CLI_SERVER_ID,
+    PX_CLI_SERVER_IDS, /* none is fine */
+    PX_CLI_ARGUMENT_COUNT
+};
 
 /* Which of the further options a command takes. */
 #define PX_CLI_TAKES_ACCEPT 1u
 #define PX_CLI_TAKES_WATCH  2u
 #define PX_CLI_TAKES_DIR    4u
+#define PX_CLI_TAKES_FROM   8u
 
 typedef void px_cli_printer(FILE *out, const json_t *answer);
 
@@ -52,17 +62,6 @@ struct px_cli_command {
     const char *help;
 };
 
-/* cli_commands.c. The table of commands; NULL: no such command. */
-extern const struct px_cli_command px_cli_commands[];
-extern const size_t px_cli_command_count;
-const struct px_cli_command *px_cli_command_find(const char *name);
-
-/* cli_args.c. RC_INVALID: err says what is wrong with the arguments. With wants_help or wants_version set,
- * command may be NULL. */
-enum rc px_cli_parse(int argc, char **argv, struct px_cli_options *ret_options,
-                     struct err *err) RC_MUST_CHECK;
-void px_cli_help(FILE *out);
-
 /* cli_http.c. An exchange with the daemon. */
 struct px_cli_answer {
     long http_status;
@@ -74,8 +73,28 @@ enum rc px_cli_exchange(const char *url, const char *path, const char *body, str
                         struct err *err) RC_MUST_CHECK;
 void px_cli_answer_done(struct px_cli_answer *answer);
 
+/* cli_commands.c. The table of commands; NULL: no such command. */
+extern const struct px_cli_command px_cli_commands[];
+extern const size_t px_cli_command_count;
+const struct px_cli_command *px_cli_command_find(const char *name);
+/* An exchange, checked: DONE: *ret_answer is a 200 with JSON, the caller's, clean unless JSON is wanted.
+ * FAILED: everything was said. body NULL = GET. */
+enum px_cli_exit px_cli_ask(const struct px_cli_options *options, const char *path, const char *body,
+                            struct px_cli_answer *ret_answer);
+void px_cli_show(const struct px_cli_options *options, const json_t *answer);
+enum px_cli_exit px_cli_complain(const char *message, const char *hint); /* FAILED */
+
+/* cli_args.c. RC_INVALID: err says what is wrong with the arguments. With wants_help or wants_version set,
+ * command may be NULL. */
+enum rc px_cli_parse(int argc, char **argv, struct px_cli_options *ret_options,
+                     struct err *err) RC_MUST_CHECK;
+void px_cli_help(FILE *out);
+
 /* cli_print.c. Aligned text; every text of the answer must have gone through px_cli_clean, except for
  * px_cli_print_json, which writes ASCII only. */
+/* A member's text, "" when there is none; its whole number, 0 when there is none. */
+const char *px_cli_text(const json_t *object, const char *key);
+json_int_t px_cli_number(const json_t *object, const char *key);
 void px_cli_print_status(FILE *out, const json_t *status);
 void px_cli_print_plan(FILE *out, const json_t *plan);
 void px_cli_print_findings(FILE *out, const json_t *findings);
@@ -87,6 +106,10 @@ void px_cli_print_json(FILE *out,
 /* Replaces control characters in all strings: client addresses and server answers end up on a terminal.
  * Newlines stay in members called "text" and "config", which are files. */
 void px_cli_clean(json_t *answer);
+
+/* cli_verify.c. Starts a verification and waits for its end. DONE only when everything is equal. */
+enum px_cli_exit px_cli_verify(const struct px_cli_options *options);
+void px_cli_print_verify(FILE *out, const json_t *verify);
 
 /* cli_files.c. Writes the files of a joiner-config answer into dir (made when missing). A file that exists
  * with other content is never overwritten: RC_EXISTS. */

@@ -5,13 +5,18 @@
 
 #include "proxy/cli/cli.h"
 
-static const char *const argument_names[PX_CLI_ARGUMENT_COUNT] = {"", "PHASE", "ID"};
+static const char *const argument_names[PX_CLI_ARGUMENT_COUNT] = {"", "PHASE", "ID", "[ID]..."};
 
 static const struct option long_options[] = {
-    {"admin", required_argument, NULL, 'a'},  {"json", no_argument, NULL, 'j'},
-    {"accept", required_argument, NULL, 'A'}, {"watch", no_argument, NULL, 'w'},
-    {"dir", required_argument, NULL, 'd'},    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
+    {"admin", required_argument, NULL, 'a'},
+    {"json", no_argument, NULL, 'j'},
+    {"accept", required_argument, NULL, 'A'},
+    {"watch", no_argument, NULL, 'w'},
+    {"dir", required_argument, NULL, 'd'},
+    {"from", required_argument, NULL, 'f'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
 };
 
 static enum rc take_option(int option, const char *what, struct px_cli_options *o, struct err *err)
@@ -33,6 +38,9 @@ static enum rc take_option(int option, const char *what, struct px_cli_options *
         return RC_OK;
     case 'd':
         o->dir = optarg;
+        return RC_OK;
+    case 'f':
+        o->from = optarg;
         return RC_OK;
     case 'h':
         o->wants_help = true;
@@ -59,11 +67,22 @@ static bool is_word(const char *text)
     return text[0] != '\0' && strspn(text, "abcdefghijklmnopqrstuvwxyz_") == strlen(text);
 }
 
+static enum rc check_ids(const struct px_cli_options *o, struct err *err)
+{
+    for (int i = 0; i < o->id_count; i++)
+        if (!is_server_id(o->ids[i]))
+            return err_set(err, RC_INVALID, "%s: \"%.40s\" is no server id, a number is allowed",
+                           o->command->name, o->ids[i]);
+    return RC_OK;
+}
+
 static enum rc check_argument(const struct px_cli_options *o, int count, struct err *err)
 {
     const struct px_cli_command *c = o->command;
     int wanted = c->argument == PX_CLI_NO_ARGUMENT ? 0 : 1;
 
+    if (c->argument == PX_CLI_SERVER_IDS)
+        return check_ids(o, err);
     if (count < wanted)
         return err_set(err, RC_INVALID, "%s: %s is missing", c->name, argument_names[c->argument]);
     if (count > wanted)
@@ -85,7 +104,8 @@ static enum rc check_options(const struct px_cli_options *o, struct err *err)
         unsigned bit;
     } rows[] = {{"--accept", o->accept_count > 0, PX_CLI_TAKES_ACCEPT},
                 {"--watch", o->is_watch, PX_CLI_TAKES_WATCH},
-                {"--dir", o->dir != NULL, PX_CLI_TAKES_DIR}};
+                {"--dir", o->dir != NULL, PX_CLI_TAKES_DIR},
+                {"--from", o->from != NULL, PX_CLI_TAKES_FROM}};
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].is_given && (o->command->takes & rows[i].bit) == 0)
@@ -114,6 +134,8 @@ enum rc px_cli_parse(int argc, char **argv, struct px_cli_options *ret_options, 
         if (o.command == NULL)
             return err_set(err, RC_INVALID, "%.40s: unknown command", argv[optind]);
         o.argument = optind + 1 < argc ? argv[optind + 1] : NULL;
+        o.ids = argv + optind + 1;
+        o.id_count = argc - optind - 1;
         rc = check_argument(&o, argc - optind - 1, err);
         if (rc == RC_OK)
             rc = check_options(&o, err);
@@ -131,12 +153,14 @@ void px_cli_help(FILE *out)
 
         (void)fprintf(out, "  %-14s%-7s %s\n", c->name, argument_names[c->argument], c->help);
     }
-    (void)fprintf(out, "\n  --admin URL   the daemon's admin port; default: " PX_CLI_URL_ENV
-                       " or " PX_CLI_URL_DEFAULT "\n"
-                       "  --json        print the daemon's JSON\n"
-                       "  --accept ID   start: go on in spite of this finding; may be repeated\n"
-                       "  --watch       status: again every second, until the plan ends\n"
-                       "  --dir DIR     joiner-config: write the files into DIR\n"
-                       "  --help, --version\n\n"
-                       "exit status: 0 done, 1 refused or failed, 2 usage\n");
+    (void)fprintf(out,
+                  "\n  --admin URL   the daemon's admin port; default: " PX_CLI_URL_ENV
+                  " or " PX_CLI_URL_DEFAULT "\n"
+                  "  --json        print the daemon's JSON\n"
+                  "  --accept ID   start: go on in spite of this finding; may be repeated\n"
+                  "  --watch       status: again every second, until the plan ends; verify: how far it is\n"
+                  "  --dir DIR     joiner-config: write the files into DIR\n"
+                  "  --from PATH   verify: go on where an interrupted one was\n"
+                  "  --help, --version\n\n"
+                  "exit status: 0 done, 1 refused or failed, 2 usage\n");
 }

@@ -46,8 +46,8 @@ const struct px_cli_command px_cli_commands[] = {
      "admit sessions again"},
     {"joiner-config", PX_CLI_SERVER_ID, PX_CLI_TAKES_DIR, false, "/v1/joiner-config/*", run_joiner_config,
      px_cli_print_files, "the files a new server starts with"},
-    {"verify", PX_CLI_NO_ARGUMENT, 0, true, "/v1/verify", run_simple, px_cli_print_json,
-     "compare the data of the servers"},
+    {"verify", PX_CLI_SERVER_IDS, PX_CLI_TAKES_WATCH | PX_CLI_TAKES_FROM, true, "/v1/verify", px_cli_verify,
+     px_cli_print_verify, "compare the data of the servers; exit 0 only when it is equal"},
     {"report", PX_CLI_NO_ARGUMENT, 0, false, "/v1/report", run_simple, px_cli_print_json,
      "what the plan did and what clients saw"},
     {"reload", PX_CLI_NO_ARGUMENT, 0, true, "/v1/reload", run_simple, px_cli_print_message,
@@ -64,7 +64,7 @@ const struct px_cli_command *px_cli_command_find(const char *name)
     return NULL;
 }
 
-static enum px_cli_exit complain(const char *message, const char *hint)
+enum px_cli_exit px_cli_complain(const char *message, const char *hint)
 {
     (void)fprintf(stderr, "zkferry: %s\n", message);
     if (hint != NULL && hint[0] != '\0')
@@ -79,15 +79,12 @@ static enum px_cli_exit complain_answer(const struct px_cli_answer *answer)
     char text[64];
 
     if (message != NULL)
-        return complain(message, json_string_value(json_object_get(error, "hint")));
+        return px_cli_complain(message, json_string_value(json_object_get(error, "hint")));
     (void)snprintf(text, sizeof text, "HTTP status %ld without an explanation", answer->http_status);
-    return complain(text, "does --admin name zkferryd's admin port?");
+    return px_cli_complain(text, "does --admin name zkferryd's admin port?");
 }
 
-/* Exchange, check, and clean what people will read. DONE: ret_answer is a 200 with JSON, the caller's.
- * Otherwise everything was said.
- */
-static enum px_cli_exit ask(const struct px_cli_options *options, const char *path, const char *body,
+enum px_cli_exit px_cli_ask(const struct px_cli_options *options, const char *path, const char *body,
                             struct px_cli_answer *ret_answer)
 {
     struct px_cli_answer answer = {0};
@@ -95,7 +92,8 @@ static enum px_cli_exit ask(const struct px_cli_options *options, const char *pa
     struct err err;
 
     if (px_cli_exchange(options->url, path, body, &answer, &err) != RC_OK)
-        return complain(err.text, "is zkferryd running? --admin or " PX_CLI_URL_ENV " names another address");
+        return px_cli_complain(err.text,
+                               "is zkferryd running? --admin or " PX_CLI_URL_ENV " names another address");
     if (!options->is_json)
         px_cli_clean(answer.json);
     if (answer.http_status == 200 && answer.json != NULL) {
@@ -110,7 +108,7 @@ static enum px_cli_exit ask(const struct px_cli_options *options, const char *pa
     return failed;
 }
 
-static void show(const struct px_cli_options *options, const json_t *answer)
+void px_cli_show(const struct px_cli_options *options, const json_t *answer)
 {
     if (options->is_json)
         px_cli_print_json(stdout, answer);
@@ -137,7 +135,7 @@ static enum px_cli_exit ask_own(const struct px_cli_options *options, const char
     char path[PATH_MAX_BYTES];
 
     call_path(options, path);
-    return ask(options, path, options->command->is_post ? body : NULL, ret_answer);
+    return px_cli_ask(options, path, options->command->is_post ? body : NULL, ret_answer);
 }
 
 static enum px_cli_exit run_with_body(const struct px_cli_options *options, const char *body)
@@ -147,7 +145,7 @@ static enum px_cli_exit run_with_body(const struct px_cli_options *options, cons
 
     if (result != PX_CLI_DONE)
         return result;
-    show(options, answer.json);
+    px_cli_show(options, answer.json);
     px_cli_answer_done(&answer);
     return PX_CLI_DONE;
 }
@@ -160,7 +158,7 @@ static enum px_cli_exit run_with_json(const struct px_cli_options *options, json
 
     json_decref(take_body);
     if (text == NULL)
-        return complain("the arguments are not valid UTF-8", NULL);
+        return px_cli_complain("the arguments are not valid UTF-8", NULL);
     result = run_with_body(options, text);
     free(text);
     return result;
@@ -179,7 +177,7 @@ static enum px_cli_exit run_preflight(const struct px_cli_options *options)
 
     if (result != PX_CLI_DONE)
         return result;
-    show(options, answer.json);
+    px_cli_show(options, answer.json);
     if (!json_is_true(json_object_get(answer.json, "startable")))
         result = PX_CLI_FAILED;
     px_cli_answer_done(&answer);
@@ -204,7 +202,7 @@ static enum px_cli_exit run_start(const struct px_cli_options *options)
 static enum px_cli_exit run_confirm(const struct px_cli_options *options)
 {
     struct px_cli_answer status;
-    enum px_cli_exit result = ask(options, "/v1/status", NULL, &status);
+    enum px_cli_exit result = px_cli_ask(options, "/v1/status", NULL, &status);
     const char *plan_id;
     json_t *body;
 
@@ -213,7 +211,7 @@ static enum px_cli_exit run_confirm(const struct px_cli_options *options)
     plan_id = json_string_value(json_object_get(status.json, "plan_id"));
     if (plan_id == NULL || plan_id[0] == '\0') {
         px_cli_answer_done(&status);
-        return complain("there is no plan to confirm", "zkferry start");
+        return px_cli_complain("there is no plan to confirm", "zkferry start");
     }
     body = json_pack("{s:s,s:s}", "plan_id", plan_id, "phase", options->argument);
     px_cli_answer_done(&status);
@@ -242,7 +240,7 @@ static enum px_cli_exit run_status(const struct px_cli_options *options)
             return result;
         if (is_screen)
             (void)fputs(CLEAR_SCREEN, stdout);
-        show(options, answer.json);
+        px_cli_show(options, answer.json);
         (void)fflush(stdout);
         phase = json_string_value(json_object_get(answer.json, "phase"));
         is_last = !options->is_watch || has_ended(phase);
@@ -264,9 +262,9 @@ static enum px_cli_exit run_joiner_config(const struct px_cli_options *options)
     if (result != PX_CLI_DONE)
         return result;
     if (options->dir == NULL) {
-        show(options, answer.json);
+        px_cli_show(options, answer.json);
     } else if (px_cli_files_write(answer.json, options->dir, &err) != RC_OK) {
-        result = complain(err.text, "name another directory, or remove the file");
+        result = px_cli_complain(err.text, "name another directory, or remove the file");
     } else {
         (void)printf("written to %s\n", options->dir);
     }

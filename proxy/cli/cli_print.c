@@ -16,14 +16,14 @@ struct column {
     bool is_number; /* right-aligned */
 };
 
-static const char *text_at(const json_t *object, const char *key)
+const char *px_cli_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
 
     return text != NULL ? text : "";
 }
 
-static json_int_t number_at(const json_t *object, const char *key)
+json_int_t px_cli_number(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
 }
@@ -110,11 +110,11 @@ static void print_server_table(FILE *out, const json_t *servers)
 static void print_quorum(FILE *out, const json_t *answer)
 {
     const json_t *quorum = json_object_get(answer, "quorum");
-    json_int_t leader = number_at(answer, "leader");
-    json_int_t tolerates = number_at(quorum, "tolerates");
+    json_int_t leader = px_cli_number(answer, "leader");
+    json_int_t tolerates = px_cli_number(quorum, "tolerates");
 
     (void)fprintf(out, "quorum    %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT " voters alive, ",
-                  number_at(quorum, "alive"), number_at(quorum, "voters"));
+                  px_cli_number(quorum, "alive"), px_cli_number(quorum, "voters"));
     if (tolerates < 0)
         (void)fputs("NO QUORUM", out);
     else
@@ -123,7 +123,7 @@ static void print_quorum(FILE *out, const json_t *answer)
         (void)fprintf(out, "; leader %" JSON_INTEGER_FORMAT, leader);
     else
         (void)fputs("; no leader", out);
-    (void)fprintf(out, "; config %s\n", text_at(answer, "config_version"));
+    (void)fprintf(out, "; config %s\n", px_cli_text(answer, "config_version"));
 }
 
 static void print_finding(FILE *out, const json_t *finding)
@@ -132,19 +132,19 @@ static void print_finding(FILE *out, const json_t *finding)
         const char *title;
         const char *key;
     } lines[] = {{"seen", "seen"}, {"why", "why"}, {"do", "todo"}};
-    json_int_t server = number_at(finding, "server");
+    json_int_t server = px_cli_number(finding, "server");
 
-    (void)fprintf(out, "%-5s  %s", text_at(finding, "severity"), text_at(finding, "id"));
+    (void)fprintf(out, "%-5s  %s", px_cli_text(finding, "severity"), px_cli_text(finding, "id"));
     if (server >= 0)
         (void)fprintf(out, "  (server %" JSON_INTEGER_FORMAT ")", server);
     if (json_is_true(json_object_get(finding, "is_accepted")))
         (void)fputs("  accepted", out);
     else if (json_is_true(json_object_get(finding, "can_accept")))
-        (void)fprintf(out, "  start --accept %s", text_at(finding, "id"));
+        (void)fprintf(out, "  start --accept %s", px_cli_text(finding, "id"));
     (void)fputc('\n', out);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
-        if (text_at(finding, lines[i].key)[0] != '\0')
-            (void)fprintf(out, "       %-4s %s\n", lines[i].title, text_at(finding, lines[i].key));
+        if (px_cli_text(finding, lines[i].key)[0] != '\0')
+            (void)fprintf(out, "       %-4s %s\n", lines[i].title, px_cli_text(finding, lines[i].key));
     }
 }
 
@@ -157,7 +157,7 @@ static void print_finding_list(FILE *out, const json_t *findings)
         for (size_t i = 0; i < json_array_size(findings); i++) {
             const json_t *finding = json_array_get(findings, i);
 
-            if (strcmp(text_at(finding, "severity"), order[s]) == 0)
+            if (strcmp(px_cli_text(finding, "severity"), order[s]) == 0)
                 print_finding(out, finding);
         }
     }
@@ -220,13 +220,13 @@ void px_cli_print_status(FILE *out, const json_t *status)
     const json_t *failed = json_object_get(status, "failed");
     bool is_paused = json_is_true(json_object_get(status, "paused"));
 
-    (void)fprintf(out, "phase     %s%s\n", text_at(status, "phase"), is_paused ? " (paused)" : "");
-    print_line(out, "failed", text_at(failed, "reason"));
-    print_line(out, "to do", text_at(failed, "hint"));
-    print_line(out, "waiting", text_at(status, "waiting_for"));
-    print_line(out, "next", text_at(status, "next_step"));
+    (void)fprintf(out, "phase     %s%s\n", px_cli_text(status, "phase"), is_paused ? " (paused)" : "");
+    print_line(out, "failed", px_cli_text(failed, "reason"));
+    print_line(out, "to do", px_cli_text(failed, "hint"));
+    print_line(out, "waiting", px_cli_text(status, "waiting_for"));
+    print_line(out, "next", px_cli_text(status, "next_step"));
     print_words(out, "allowed", json_object_get(status, "can"));
-    print_line(out, "plan", text_at(status, "plan_id"));
+    print_line(out, "plan", px_cli_text(status, "plan_id"));
     print_quorum(out, status);
     print_session_counts(out, json_object_get(status, "sessions"));
     print_section(out, "servers", json_object_get(status, "servers"), print_server_table);
@@ -244,15 +244,15 @@ static void print_startable(FILE *out, const json_t *answer)
 
 void px_cli_print_plan(FILE *out, const json_t *plan)
 {
-    const char *plan_id = text_at(plan, "plan_id");
+    const char *plan_id = px_cli_text(plan, "plan_id");
 
-    print_line(out, "kind", text_at(plan, "kind"));
+    print_line(out, "kind", px_cli_text(plan, "kind"));
     print_line(out, "plan", plan_id[0] != '\0' ? plan_id : "a preview, nothing was started");
     print_words(out, "confirm", json_object_get(plan, "confirm"));
     print_section(out, "steps", json_object_get(plan, "steps"), print_steps);
     print_section(out, "findings", json_object_get(plan, "findings"), print_finding_list);
-    if (text_at(plan, "config")[0] != '\0')
-        (void)fprintf(out, "\nconfig\n%s\n", text_at(plan, "config"));
+    if (px_cli_text(plan, "config")[0] != '\0')
+        (void)fprintf(out, "\nconfig\n%s\n", px_cli_text(plan, "config"));
     (void)fputc('\n', out);
     print_startable(out, plan);
 }
@@ -280,12 +280,12 @@ void px_cli_print_sessions(FILE *out, const json_t *sessions)
     if (json_array_size(rows) > 0)
         print_table(out, rows, columns, sizeof columns / sizeof columns[0]);
     (void)fprintf(out, "%zu of %" JSON_INTEGER_FORMAT " sessions\n", json_array_size(rows),
-                  number_at(sessions, "total"));
+                  px_cli_number(sessions, "total"));
 }
 
 void px_cli_print_message(FILE *out, const json_t *answer)
 {
-    (void)fprintf(out, "%s\n", text_at(answer, "message"));
+    (void)fprintf(out, "%s\n", px_cli_text(answer, "message"));
 }
 
 void px_cli_print_json(FILE *out, const json_t *answer)

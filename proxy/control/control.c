@@ -173,6 +173,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     kick_if_clients_wait(control, now_ms);
     if (!px_director_leader_leaves(control->director)) /* a session of ours would be a transaction */
         px_links_tick(control->links, &control->facts, interval_ms);
+    px_control_tick_verify(control);
     px_crew_tick(control->crew, now_ms);
     report_waiting(control);
     reload_if_wanted(control);
@@ -189,6 +190,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     const struct mig_event tick = {.kind = MIG_EVENT_TICK};
     px_control_run_queue(control);
     px_control_drive(control, &tick);
+    px_control_tick_verify(control);
     arm_tick(control);
 }
 
@@ -277,6 +279,7 @@ static void close_all(struct px_control *control)
     px_crew_free(control->crew);
     if (control->fleet)
         px_fleet_stop(control->fleet);
+    px_verify_free(control->verify);
     px_links_free(control->links);
     mig_helper_free(control->helper);
     mig_journal_free(control->journal);

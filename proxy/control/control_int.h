@@ -16,6 +16,7 @@
 #include "proxy/control/listen.h"
 #include "proxy/control/report.h"
 #include "proxy/control/runner.h"
+#include "proxy/control/verify.h"
 #include "proxy/control/words.h"
 
 #define PX_CLIENTS_TEXT_MAX 4096u
@@ -64,6 +65,7 @@ struct px_control {
     struct px_crew *crew;
     struct px_fleet *fleet;
     struct px_links *links;
+    struct px_verify *verify;
     struct px_director *director;
     struct px_runner *runner;
     struct px_words *words;
@@ -119,6 +121,11 @@ void px_control_drain(void *context, struct px_admin_reply reply, int32_t server
 void px_control_undrain(void *context, struct px_admin_reply reply, int32_t server_id);
 /* A record is on disk, or nothing queued will be: answers the commands that wait for it. */
 void px_control_answer_commands(struct px_control *control, uint64_t seq, enum rc rc, const char *why);
+
+/* ops_verify.c: its calls about verification, and what keeps one going. */
+void px_control_verify(void *context, struct px_admin_reply reply, const struct px_admin_args *args);
+void px_control_verification(void *context, struct px_admin_reply reply);
+void px_control_tick_verify(struct px_control *control);
 
 /* reload.c */
 enum rc px_control_reload(struct px_control *control, struct err *err) RC_MUST_CHECK;

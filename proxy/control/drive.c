@@ -209,6 +209,8 @@ enum rc px_control_open_engine(struct px_control *control, struct err *err)
         control->links = px_links_new(control->base, control->fleet, control->conf,
                                       mig_journal_instance(control->journal), &callbacks);
     if (control->links)
+        control->verify = px_verify_new(control->base, control->fleet, control->links);
+    if (control->verify)
         control->director = px_director_new(control->crew, control->fleet);
     if (!control->director || px_control_set_servers(control) != RC_OK)
         return err_set(err, RC_NOMEM, "servers");

@@ -232,5 +232,7 @@ const struct px_admin_ops px_control_ops = {
     .command = px_control_command,
     .drain = px_control_drain,
     .undrain = px_control_undrain,
+    .verify = px_control_verify,
+    .verification = px_control_verification,
     .reload = op_reload,
 };

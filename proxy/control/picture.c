@@ -42,6 +42,7 @@ void px_control_observe(struct px_control *control)
     facts->wall_ms = mig_wall_ms();
     px_fleet_facts(control->fleet, facts);
     px_links_facts(control->links, facts);
+    px_verify_facts(control->verify, facts);
     observe_sessions(control);
     observe_hold(control);
     facts->source_binds = control->conf->bind_source.count;

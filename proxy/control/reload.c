@@ -35,6 +35,8 @@ static enum rc apply(struct px_control *control, struct conf *next, struct err *
         conf_free(next);
         return err_set(err, RC_AGAIN, "an admin request is under way, try again");
     }
+    if (!plan_runs)
+        px_verify_cancel(control->verify, "the configuration was loaded anew");
     struct conf *old = control->conf;
     control->conf = next;
     enum rc rc = px_control_set_servers(control);
