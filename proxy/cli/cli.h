@@ -92,9 +92,6 @@ void px_cli_help(FILE *out);
 
 /* cli_print.c. Aligned text; every text of the answer must have gone through px_cli_clean, except for
  * px_cli_print_json, which writes ASCII only. */
-/* A member's text, "" when there is none; its whole number, 0 when there is none. */
-const char *px_cli_text(const json_t *object, const char *key);
-json_int_t px_cli_number(const json_t *object, const char *key);
 void px_cli_print_status(FILE *out, const json_t *status);
 void px_cli_print_plan(FILE *out, const json_t *plan);
 void px_cli_print_findings(FILE *out, const json_t *findings);
@@ -106,6 +103,9 @@ void px_cli_print_json(FILE *out,
 /* Replaces control characters in all strings: client addresses and server answers end up on a terminal.
  * Newlines stay in members called "text" and "config", which are files. */
 void px_cli_clean(json_t *answer);
+/* A member's text, "" when there is none; its whole number, 0 when there is none. */
+const char *px_cli_text(const json_t *object, const char *key);
+json_int_t px_cli_number(const json_t *object, const char *key);
 
 /* cli_verify.c. Starts a verification and waits for its end. DONE only when everything is equal. */
 enum px_cli_exit px_cli_verify(const struct px_cli_options *options);

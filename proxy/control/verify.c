@@ -273,7 +273,7 @@ static void begin(struct px_verify *verify, const struct chosen *chosen, struct 
 enum rc px_verify_start(struct px_verify *verify, const struct mig_facts *facts, const char *state_root,
                         const struct px_verify_request *request, struct err *err)
 {
-    struct chosen chosen;
+    struct chosen chosen = {.count = 0};
     struct mig_verify *core;
     if (px_verify_is_running(verify))
         return err_set(err, RC_REFUSED, "a verification is running");

@@ -305,6 +305,7 @@ static void test_what_is_not_there(void **state)
     assert_answer(call(fake, "POST /v1/status", "", ""), 405, "Allow: GET\r\n");
     assert_answer(call(fake, "GET /v1/migration/start", "", ""), 405, "Allow: POST\r\n");
     assert_answer(call(fake, "DELETE /v1/status", "", ""), 405, "\"code\":\"method_not_allowed\"");
+    assert_answer(call(fake, "DELETE /v1/verify", "", ""), 405, "Allow: GET, POST\r\n");
     assert_answer(call(fake, "OPTIONS /v1/migration/start", "", ""), 405, "\"code\":\"method_not_allowed\"");
     assert_answer(call(fake, "GET //v1/status", "", ""), 400, "\"code\":\"bad_uri\"");
     assert_answer(call(fake, "GET http://127.0.0.1/v1/status", "", ""), 400, "\"code\":\"bad_uri\"");
@@ -312,7 +313,8 @@ static void test_what_is_not_there(void **state)
 
 static void test_calls_of_later_versions(void **state)
 {
-    static const char *const calls[] = {"GET /v1/report", "GET /v1/events", "POST /v1/verify"};
+    static const char *const calls[] = {"GET /v1/report", "GET /v1/events", "POST /v1/verify",
+                                        "GET /v1/verify"};
 
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
         assert_answer(call(*state, calls[i], "", ""), 501, "\"code\":\"not_implemented\"");

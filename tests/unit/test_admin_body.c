@@ -29,6 +29,8 @@ static void test_nothing_is_an_empty_object(void **state)
         assert_string_equal(args.plan_id, "");
         assert_string_equal(args.phase, "");
         assert_int_equal(args.accept_count, 0);
+        assert_int_equal(args.server_count, 0);
+        assert_string_equal(args.from, "");
     }
 }
 
@@ -40,6 +42,10 @@ static void test_all_keys(void **state)
     assert_string_equal(args.phase, "switch");
     assert_int_equal(args.accept_count, 2);
     assert_string_equal(args.accept[1], "b");
+    assert_int_equal(parse("{\"servers\":[4,0,2147483647],\"from\":\"/a/b\"}"), RC_OK);
+    assert_int_equal(args.server_count, 3);
+    assert_int_equal(args.servers[2], 2147483647);
+    assert_string_equal(args.from, "/a/b");
 }
 
 static void test_refusals_say_why_and_leave_the_output(void **state)
@@ -58,6 +64,11 @@ static void test_refusals_say_why_and_leave_the_output(void **state)
         {"{\"plan_id\":7}", RC_INVALID, "\"plan_id\" must be a string"},
         {"{\"accept\":\"a\"}", RC_INVALID, "must be a list"},
         {"{\"accept\":[1]}", RC_INVALID, "must be a string"},
+        {"{\"servers\":4}", RC_INVALID, "must be a list of server ids"},
+        {"{\"servers\":[\"4\"]}", RC_INVALID, "must be a list of server ids"},
+        {"{\"servers\":[-1]}", RC_INVALID, "must be a list of server ids"},
+        {"{\"servers\":[2147483648]}", RC_INVALID, "must be a list of server ids"},
+        {"{\"from\":[]}", RC_INVALID, "\"from\" must be a string"},
         {"{\"phase\":\"0123456789012345678901234567890123456789\"}", RC_TOO_BIG, "longer than 31 bytes"},
     };
 

@@ -14,6 +14,7 @@
 #include "proxy/cli/cli_commands.c"
 #include "proxy/cli/cli_files.c"
 #include "proxy/cli/cli_print.c"
+#include "proxy/cli/cli_verify.c"
 
 #include <cmocka.h> /* last: its macros have short names */
 
@@ -22,8 +23,8 @@ static struct {
     char url[64];
     char path[256];
     char body[512];
-    bool is_post;
     unsigned count;
+    unsigned posts; /* of them */
 } asked;
 
 static struct {
@@ -37,9 +38,10 @@ enum rc px_cli_exchange(const char *url, const char *path, const char *body, str
 {
     (void)snprintf(asked.url, sizeof asked.url, "%s", url);
     (void)snprintf(asked.path, sizeof asked.path, "%s", path);
-    (void)snprintf(asked.body, sizeof asked.body, "%s", body != NULL ? body : "");
-    asked.is_post = body != NULL;
+    asked.posts += body != NULL;
     asked.count++;
+    if (body != NULL)
+        (void)snprintf(asked.body, sizeof asked.body, "%s", body);
     for (size_t i = 0; i < sizeof answers / sizeof answers[0] && answers[i].path != NULL; i++) {
         if (strcmp(answers[i].path, path) == 0) {
             ret_answer->http_status = answers[i].http_status;
@@ -70,9 +72,10 @@ static int forget(void **state)
 static enum rc parse(const char *line, struct px_cli_options *ret_options, struct err *err)
 {
     static char copy[512];
-    char *words[WORDS_MAX] = {0};
+    static char *words[WORDS_MAX];
     int count = 0;
 
+    memset(words, 0, sizeof words);
     (void)snprintf(copy, sizeof copy, "zkferry %s", line);
     for (char *word = strtok(copy, " "); word != NULL && count < WORDS_MAX - 1; word = strtok(NULL, " "))
         words[count++] = word;
@@ -121,6 +124,8 @@ static void test_wrong_arguments(void **state)
         {"confirm Switch", "is no phase"},
         {"drain", "drain: ID is missing"},
         {"drain x", "\"x\" is no server id"},
+        {"verify 4 x", "\"x\" is no server id"},
+        {"status --from /a", "status does not take --from"},
         {"drain 4/../../healthz", "is no server id"},
         {"drain 4 5", "too many arguments"},
         {"pause --watch", "pause does not take --watch"},
@@ -158,7 +163,7 @@ static void test_every_command_asks_its_path(void **state)
 {
     (void)state;
     for (size_t i = 0; i < px_cli_command_count; i++) {
-        static const char *const arguments[PX_CLI_ARGUMENT_COUNT] = {"", "switch", "7"};
+        static const char *const arguments[PX_CLI_ARGUMENT_COUNT] = {"", "switch", "7", "7 8"};
         const struct px_cli_command *c = &px_cli_commands[i];
         const char *star = strchr(c->path, '*');
         char path[128];
@@ -168,11 +173,13 @@ static void test_every_command_asks_its_path(void **state)
                        star != NULL ? (int)(star - c->path) : (int)strlen(c->path), c->path,
                        star != NULL ? star + 1 : "");
         (void)snprintf(line, sizeof line, "%s %s", c->name, arguments[c->argument]);
-        answer(0, path, 200, "{\"startable\":true,\"message\":\"ok\"}");
+        answer(0, path, 200,
+               "{\"startable\":true,\"message\":\"ok\",\"state\":\"done\",\"outcome\":\"equal\"}");
         answer(1, "/v1/status", 200, "{\"plan_id\":\"p\"}");
+        asked.posts = 0;
         assert_int_equal(run(line), PX_CLI_DONE);
         assert_string_equal(asked.path, path);
-        assert_int_equal(asked.is_post, c->is_post);
+        assert_int_equal(asked.posts > 0, c->is_post);
     }
 }
 
@@ -214,6 +221,28 @@ static void test_refusals_exit_with_one(void **state)
     assert_int_equal(run("status --watch"), PX_CLI_FAILED);
     answer(0, "/v1/status", 200, "{\"phase\":\"finished\"}");
     assert_int_equal(run("status --watch"), PX_CLI_DONE);
+}
+
+/* Started, then looked at until it is done; the exit status is the answer. */
+static void test_verify(void **state)
+{
+    (void)state;
+    answer(0, "/v1/verify", 200, "{\"state\":\"done\",\"outcome\":\"equal\"}");
+    assert_int_equal(run("verify"), PX_CLI_DONE);
+    assert_string_equal(asked.body, "{\"servers\":[]}");
+    assert_int_equal(asked.posts, 1);
+    assert_int_equal(asked.count, 2);
+    assert_int_equal(run("verify 4 5 --watch --from /a"), PX_CLI_DONE);
+    assert_string_equal(asked.body, "{\"servers\":[4,5],\"from\":\"/a\"}");
+    answer(0, "/v1/verify", 200, "{\"state\":\"done\",\"outcome\":\"incomplete\"}");
+    assert_int_equal(run("verify --json"), PX_CLI_FAILED);
+    answer(0, "/v1/verify", 200,
+           "{\"state\":\"none\",\"outcome\":\"pending\"}"); /* the daemon is a new one */
+    assert_int_equal(run("verify"), PX_CLI_FAILED);
+    asked.count = 0;
+    answer(0, "/v1/verify", 409, "{\"error\":{\"message\":\"a verification is running\",\"hint\":\"\"}}");
+    assert_int_equal(run("verify"), PX_CLI_FAILED);
+    assert_int_equal(asked.count, 1);
 }
 
 static void assert_printed(px_cli_printer *print, const char *json, const char *expected)
@@ -288,6 +317,32 @@ static void test_findings_for_people(void **state)
                    "startable: no, see the blocking findings\n");
 }
 
+static void test_verification_for_people(void **state)
+{
+    (void)state;
+    assert_printed(
+        px_cli_print_verify,
+        "{\"outcome\":\"interrupted\",\"reason\":\"server 1 was lost\",\"compared\":120,"
+        "\"leader\":1,\"seconds\":1.26,\"rechecked\":3,\"different\":101,\"unreadable\":1,"
+        "\"unsettled\":0,\"at\":\"/b\",\"skipped\":[\"/zookeeper/zkferry\",\"/x\"],"
+        "\"servers\":[{\"id\":4,\"compared\":120,\"different\":101,\"counts\":\"different\","
+        "\"counts_detail\":\"5 znodes, on the leader 7\"},"
+        "{\"id\":15,\"compared\":7,\"different\":0,\"counts\":\"equal\",\"counts_detail\":\"\","
+        "\"given_up\":true,\"reason\":\"away\"}],"
+        "\"findings\":[{\"kind\":\"different\",\"server\":4,\"path\":\"/a\",\"what\":\"data\"},"
+        "{\"kind\":\"unreadable\",\"server\":-1,\"path\":\"/p\",\"what\":\"its ACL\"}]}",
+        "outcome   interrupted: server 1 was lost\n"
+        "compared  120 nodes with those of server 1 in 1.3 s, 3 of them more than once\n"
+        "listed    2 of 102 findings\n"
+        "server 4  120 nodes compared, 101 different; counts different: 5 znodes, on the leader 7\n"
+        "server 15 7 nodes compared, 0 different; counts equal\n"
+        "          given up: away\n"
+        "skipped   /zookeeper/zkferry, /x\n"
+        "different  server 4  /a  (data)\n"
+        "unreadable /p  (its ACL)\n"
+        "go on     zkferry verify --from /b\n");
+}
+
 static void test_text_of_strangers_is_cleaned(void **state)
 {
     (void)state;
@@ -349,6 +404,8 @@ int main(void)
         TEST(test_confirm_names_the_plan),
         TEST(test_start_sends_what_is_accepted),
         TEST(test_refusals_exit_with_one),
+        TEST(test_verify),
+        TEST(test_verification_for_people),
         TEST(test_status_for_people),
         TEST(test_findings_for_people),
         TEST(test_text_of_strangers_is_cleaned),
