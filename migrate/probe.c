@@ -16,10 +16,9 @@ static const struct {
     uint32_t bit;
     enum zkp_word word;
 } slots[PROBE_SLOT_COUNT] = {
-    [PROBE_SLOT_SRVR] = {MIG_PROBE_SRVR, ZKP_WORD_SRVR},
-    [PROBE_SLOT_CONF] = {MIG_PROBE_CONF, ZKP_WORD_CONF},
-    [PROBE_SLOT_MNTR] = {MIG_PROBE_MNTR, ZKP_WORD_MNTR},
-    [PROBE_SLOT_CONS] = {MIG_PROBE_CONS, ZKP_WORD_CONS},
+    [PROBE_SLOT_SRVR] = {MIG_PROBE_SRVR, ZKP_WORD_SRVR}, [PROBE_SLOT_CONF] = {MIG_PROBE_CONF, ZKP_WORD_CONF},
+    [PROBE_SLOT_MNTR] = {MIG_PROBE_MNTR, ZKP_WORD_MNTR}, [PROBE_SLOT_CONS] = {MIG_PROBE_CONS, ZKP_WORD_CONS},
+    [PROBE_SLOT_HASH] = {MIG_PROBE_HASH, ZKP_WORD_HASH},
 };
 
 static const char *const kind_texts[MIG_PROBE_KIND_COUNT] = {
@@ -140,8 +139,10 @@ static struct mig_probe_answer make_answer(const struct mig_prober *prober, cons
         answer.conf = &prober->parsed->conf;
     else if (q->word == ZKP_WORD_MNTR)
         answer.mntr = &prober->parsed->mntr;
-    else
+    else if (q->word == ZKP_WORD_CONS)
         answer.cons = zkp_slice_of(q->text, q->length);
+    else
+        answer.hash = zkp_slice_of(q->text, q->length);
     return answer;
 }
 

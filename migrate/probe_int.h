@@ -39,7 +39,14 @@ struct probe_question {
     char reason[128];
 };
 
-enum probe_slot { PROBE_SLOT_SRVR, PROBE_SLOT_CONF, PROBE_SLOT_MNTR, PROBE_SLOT_CONS, PROBE_SLOT_COUNT };
+enum probe_slot {
+    PROBE_SLOT_SRVR,
+    PROBE_SLOT_CONF,
+    PROBE_SLOT_MNTR,
+    PROBE_SLOT_CONS,
+    PROBE_SLOT_HASH,
+    PROBE_SLOT_COUNT
+};
 
 struct mig_prober {
     struct event_base *base;

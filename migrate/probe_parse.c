@@ -39,5 +39,5 @@ enum rc probe_parse_text(enum zkp_word word, struct zkp_slice text, struct probe
         return zkp_conf_parse(text, &parsed->conf);
     if (word == ZKP_WORD_MNTR)
         return parse_mntr(text, &parsed->mntr);
-    return RC_OK; /* cons: lines are walked by whoever wants them */
+    return RC_OK; /* cons, hash: lines are walked by whoever wants them */
 }

@@ -260,6 +260,27 @@ void zkp_cons_walk(struct zkp_slice text, zkp_cons_fn *fn, void *context)
     }
 }
 
+static bool digest_line_parse(struct zkp_slice line, struct zkp_digest *ret_digest)
+{
+    uint32_t colon = zkp_text_index(line, ':');
+    uint64_t zxid;
+    int64_t value;
+    if (colon == line.len || !zkp_text_u64(zkp_slice_of(line.ptr, colon), 16, &zxid) || zxid > INT64_MAX ||
+        !zkp_text_i64(zkp_text_trim(zkp_text_from(line, colon + 1)), INT64_MIN, INT64_MAX, &value))
+        return false;
+    *ret_digest = (struct zkp_digest){.zxid = (int64_t)zxid, .value = value};
+    return true;
+}
+
+void zkp_hash_walk(struct zkp_slice text, zkp_digest_fn *fn, void *context)
+{
+    struct zkp_slice line;
+    struct zkp_digest digest;
+    while (zkp_text_next(&text, '\n', &line))
+        if (digest_line_parse(line, &digest))
+            fn(context, &digest);
+}
+
 int64_t zkp_version_number(const char *version)
 {
     int64_t number = 0;

@@ -101,6 +101,15 @@ struct zkp_cons_line {
 typedef void zkp_cons_fn(void *context, const struct zkp_cons_line *line);
 void zkp_cons_walk(struct zkp_slice text, zkp_cons_fn *fn, void *context);
 
+/* hash (3.6 and newer): the whole tree's digest behind every 128th transaction, "100000080: -5472…" per line,
+ * oldest first. Lines that are none are left out. */
+struct zkp_digest {
+    int64_t zxid;
+    int64_t value; /* Java prints it with a sign */
+};
+typedef void zkp_digest_fn(void *context, const struct zkp_digest *digest);
+void zkp_hash_walk(struct zkp_slice text, zkp_digest_fn *fn, void *context);
+
 /* "3.8.0-11" -> comparable number 3*10^6+8*10^3+0; -1 when it does not start with digits. */
 int64_t zkp_version_number(const char *version);
 

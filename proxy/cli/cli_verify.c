@@ -31,6 +31,9 @@ static void print_verify_server(FILE *out, const json_t *server)
                   px_cli_number(server, "id"), px_cli_number(server, "compared"),
                   px_cli_number(server, "different"), px_cli_text(server, "counts"),
                   detail[0] != '\0' ? ": " : "", detail);
+    if (px_cli_text(server, "digest")[0] != '\0' && strcmp(px_cli_text(server, "digest"), "unknown") != 0)
+        (void)fprintf(out, "          ZooKeeper's own digest was %s behind transaction %s\n",
+                      px_cli_text(server, "digest"), px_cli_text(server, "digest_zxid"));
     if (json_is_true(json_object_get(server, "given_up")))
         (void)fprintf(out, "          given up: %s\n", px_cli_text(server, "reason"));
 }

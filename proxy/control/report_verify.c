@@ -90,6 +90,19 @@ static Zkf__VerifyCounts__Value counts_of(enum mig_counts_verdict verdict)
     return ZKF__VERIFY_COUNTS__VALUE__pending;
 }
 
+static Zkf__VerifyDigest__Value digest_of(enum mig_digest_verdict verdict)
+{
+    switch (verdict) {
+    case MIG_DIGEST_EQUAL:
+        return ZKF__VERIFY_DIGEST__VALUE__equal;
+    case MIG_DIGEST_DIFFERENT:
+        return ZKF__VERIFY_DIGEST__VALUE__different;
+    case MIG_DIGEST_UNKNOWN:
+        break;
+    }
+    return ZKF__VERIFY_DIGEST__VALUE__unknown;
+}
+
 static Zkf__VerifyFindingKind__Value kind_of(enum mig_verify_kind kind)
 {
     switch (kind) {
@@ -106,15 +119,18 @@ static Zkf__VerifyFindingKind__Value kind_of(enum mig_verify_kind kind)
 
 /* --- parts --- */
 
-static void fill_server(Zkf__VerifyServer *out, int32_t id, const struct mig_verify_server *server,
-                        const struct mig_counts_server *counts)
+static void fill_server(Zkf__VerifyServer *out, const struct px_verify_view *view, uint32_t index)
 {
+    const struct mig_verify_server *server = &view->report->servers[index];
+    const struct mig_counts_server *counts = &view->counts->servers[index - 1]; /* has no reference */
     zkf__verify_server__init(out);
-    PUT(out, id, id);
+    PUT(out, id, view->ids[index]);
     PUT(out, compared, server->compared);
     PUT(out, different, server->different);
     PUT(out, counts, counts_of(counts->verdict));
     out->counts_detail = text_of(counts->text);
+    PUT(out, digest, digest_of(view->digests[index].verdict));
+    PUT(out, digest_zxid, (uint64_t)view->digests[index].zxid);
     PUT(out, given_up, server->is_given_up);
     out->reason = text_of(server->why);
 }
@@ -123,11 +139,9 @@ static void fill_server(Zkf__VerifyServer *out, int32_t id, const struct mig_ver
 static size_t fill_servers(struct px_report_verify *r, const struct px_verify_view *view)
 {
     size_t count = 0;
-    for (uint32_t i = 1; i < view->count; i++) {
-        fill_server(&r->servers[count], view->ids[i], &view->report->servers[i],
-                    &view->counts->servers[i - 1]);
+    for (uint32_t i = 1; i < view->count; i++, count++) {
+        fill_server(&r->servers[count], view, i);
         r->server_refs[count] = &r->servers[count];
-        count++;
     }
     return count;
 }

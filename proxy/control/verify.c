@@ -5,15 +5,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "migrate/monotonic.h"
 #include "migrate/text.h"
 #include "proxy/control/verify_int.h"
 #include "proxy/log.h"
-
-/* Every server writes its own view of the members there when it starts; a plan's gates compare it. */
-#define CONFIG_NODE "/zookeeper/config"
 
 static void pump(struct px_verify *verify);
 
@@ -43,6 +39,7 @@ void px_verify_free(struct px_verify *verify)
     if (!verify)
         return;
     verify_links_close(verify);
+    verify_digests_forget(verify);
     mig_verify_free(verify->core);
     if (verify->wake)
         event_free(verify->wake);
@@ -115,6 +112,7 @@ static void finish(struct px_verify *verify)
     explain(verify);
     event_del(verify->timer);
     verify_links_close(verify);
+    verify_digests_forget(verify);
     px_log(verify->outcome == PX_VERIFY_EQUAL ? PX_LOG_INFO : PX_LOG_WARN, "verify.done",
            "outcome=%s nodes=%" PRIu64 " different=%" PRIu64 " unreadable=%" PRIu64 " took_ms=%" PRId64
            " why=%s",
@@ -158,8 +156,19 @@ static void pump(struct px_verify *verify)
         arm_timer(verify, now_ms);
 }
 
+static void count(struct px_verify *verify, const struct mig_facts *facts)
+{
+    if (!verify->has_asked_digests) {
+        verify->has_asked_digests = true;
+        verify_digests_ask(verify);
+    }
+    if (mig_counts_step(&verify->counts, facts))
+        px_fleet_kick(verify->fleet, MIG_PROBE_MNTR);
+}
+
 static void begin_walk(struct px_verify *verify, int64_t now_ms)
 {
+    verify_digests_judge(verify);
     verify->state = PX_VERIFY_WALKING;
     for (uint32_t i = 0; i < verify->count; i++)
         verify->conns[i].lost_ms = now_ms; /* not connected yet */
@@ -175,121 +184,14 @@ void px_verify_tick(struct px_verify *verify, const struct mig_facts *facts, boo
         return;
     }
     if (verify->state == PX_VERIFY_COUNTING) {
-        if (mig_counts_step(&verify->counts, facts))
-            px_fleet_kick(verify->fleet, MIG_PROBE_MNTR);
-        if (verify->counts.stage != MIG_COUNTS_DONE)
+        count(verify, facts);
+        if (verify->counts.stage != MIG_COUNTS_DONE || !verify_digests_are_complete(verify))
             return;
         begin_walk(verify, facts->now_ms);
     }
     verify_links_open(verify);
     verify_links_check(verify, facts->now_ms);
     pump(verify);
-}
-
-/* --- the start --- */
-
-/* Who is compared, the reference first. */
-struct chosen {
-    uint32_t count;
-    int32_t ids[MIG_SERVERS_MAX];
-};
-
-static void choose_one(struct chosen *chosen, int32_t id)
-{
-    for (uint32_t i = 0; i < chosen->count; i++)
-        if (chosen->ids[i] == id)
-            return; /* so there are never more than servers */
-    chosen->ids[chosen->count++] = id;
-}
-
-static enum rc choose_named(struct chosen *chosen, const struct mig_facts *facts,
-                            const struct px_verify_request *request, struct err *err)
-{
-    for (uint32_t i = 0; i < request->count; i++) {
-        int32_t id = request->ids[i];
-        if (!mig_facts_server(facts, id))
-            return err_set(err, RC_NOT_FOUND, "there is no server %d", id);
-        if (id == chosen->ids[MIG_VERIFY_REFERENCE])
-            return err_set(err, RC_INVALID, "server %d is the leader, the others are compared with it", id);
-        choose_one(chosen, id);
-    }
-    return RC_OK;
-}
-
-static void choose_all(struct chosen *chosen, const struct mig_facts *facts)
-{
-    bool has_targets = false;
-    for (uint32_t i = 0; i < facts->server_count; i++)
-        has_targets = has_targets || facts->servers[i].side == MIG_SIDE_TARGET;
-    for (uint32_t i = 0; i < facts->server_count; i++)
-        if ((facts->servers[i].side == MIG_SIDE_TARGET) == has_targets)
-            choose_one(chosen, facts->servers[i].id);
-}
-
-static enum rc choose(const struct mig_facts *facts, const struct px_verify_request *request,
-                      struct chosen *ret_chosen, struct err *err)
-{
-    int32_t leader = mig_facts_leader(facts, INT64_MAX / 2).id;
-    if (leader < 0)
-        return err_set(err, RC_AGAIN, "no leader is proven at the moment, there is nothing to compare with");
-    *ret_chosen = (struct chosen){.count = 1, .ids = {leader}};
-    enum rc rc = choose_named(ret_chosen, facts, request, err);
-    if (rc == RC_OK && request->count == 0)
-        choose_all(ret_chosen, facts);
-    if (rc == RC_OK && ret_chosen->count < 2)
-        rc = err_set(err, RC_INVALID, "there is no other server to compare with the leader, %d", leader);
-    return rc;
-}
-
-static enum rc make_core(const struct chosen *chosen, const char *state_root, const char *from,
-                         struct mig_verify **ret_core, struct err *err)
-{
-    const struct mig_verify_options options = {
-        .server_count = chosen->count, .skips = {state_root, CONFIG_NODE}, .from = from};
-    return mig_verify_new(&options, ret_core, err);
-}
-
-/* Everything of the one before is forgotten. */
-static void begin(struct px_verify *verify, const struct chosen *chosen, struct mig_verify *take_core,
-                  const char *state_root)
-{
-    mig_verify_free(verify->core);
-    verify->core = take_core;
-    verify->outcome = PX_VERIFY_PENDING;
-    verify->reason[0] = '\0';
-    verify->is_quiet = false;
-    verify->count = chosen->count;
-    for (uint32_t i = 0; i < chosen->count; i++) {
-        verify->ids[i] = chosen->ids[i];
-        verify->conns[i] = (struct verify_conn){.owner = verify, .index = i};
-    }
-    snprintf(verify->root, sizeof verify->root, "%s", state_root);
-    verify->skips[0] = verify->root;
-    verify->skips[1] = CONFIG_NODE;
-    mig_counts_start(&verify->counts, verify->ids[0], verify->ids + 1, verify->count - 1);
-    verify->state = PX_VERIFY_COUNTING;
-}
-
-enum rc px_verify_start(struct px_verify *verify, const struct mig_facts *facts, const char *state_root,
-                        const struct px_verify_request *request, struct err *err)
-{
-    struct chosen chosen = {.count = 0};
-    struct mig_verify *core;
-    if (px_verify_is_running(verify))
-        return err_set(err, RC_REFUSED, "a verification is running");
-    if (getrandom(&verify->key, sizeof verify->key, 0) != (ssize_t)sizeof verify->key)
-        return err_set(err, RC_IO, "no random numbers for a hash's key");
-    enum rc rc = choose(facts, request, &chosen, err);
-    if (rc == RC_OK)
-        rc = make_core(&chosen, state_root, request->from, &core, err);
-    if (rc != RC_OK)
-        return rc;
-    begin(verify, &chosen, core, state_root);
-    verify->started_ms = facts->now_ms;
-    verify->started_wall_ms = facts->wall_ms;
-    px_log(PX_LOG_INFO, "verify.started", "leader=%d servers=%u from=%s", verify->ids[0], verify->count - 1,
-           request->from);
-    return RC_OK;
 }
 
 /* --- what others see --- */
@@ -327,5 +229,6 @@ void px_verify_view(struct px_verify *verify, struct px_verify_view *ret_view)
     ret_view->expected = expected_nodes(&verify->counts);
     ret_view->at = verify->at;
     ret_view->counts = &verify->counts;
+    ret_view->digests = verify->digests;
     ret_view->report = mig_verify_report(verify->core);
 }

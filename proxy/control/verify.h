@@ -7,6 +7,7 @@
 
 #include "migrate/verify.h"
 #include "migrate/verify_counts.h"
+#include "migrate/verify_digest.h"
 #include "proxy/control/links.h"
 
 struct px_verify; /* owned by struct px_control */
@@ -23,6 +24,11 @@ enum px_verify_outcome {
 
 #define PX_VERIFY_REASON_MAX 256u
 
+struct px_verify_digest {
+    enum mig_digest_verdict verdict;
+    int64_t zxid; /* the transaction behind which it was so */
+};
+
 /* For whoever prints it. Borrowed; valid until the loop turns. */
 struct px_verify_view {
     enum px_verify_state state;
@@ -36,6 +42,7 @@ struct px_verify_view {
     const char *at;                  /* a walk that goes on from here compares everything this one has not */
     const char *const *skips;        /* count is MIG_VERIFY_SKIPS_MAX, NULL ends it */
     const struct mig_counts *counts; /* NULL in state NONE */
+    const struct px_verify_digest *digests; /* by index; the one of the reference means nothing */
     const struct mig_verify_report *report; /* NULL in state NONE */
 };
 

@@ -1,5 +1,5 @@
-/* What verify.c (one run from start to outcome) and verify_links.c (its connections) share. Control thread.
- */
+/* What verify.c (one run from start to outcome), verify_start.c (who is compared), verify_links.c (its
+ * connections) and verify_digests.c (ZooKeeper's own digests) share. Control thread. */
 #ifndef PROXY_CONTROL_VERIFY_INT_H
 #define PROXY_CONTROL_VERIFY_INT_H
 
@@ -13,6 +13,8 @@ struct verify_conn {
     struct mig_zk *zk; /* NULL = none */
     int64_t lost_ms;   /* since when it is not connected; 0 = it is */
     char why[MIG_TEXT_MAX];
+    struct mig_prober *prober;   /* asks for digests; NULL = has answered */
+    struct mig_digests *digests; /* NULL = none */
 };
 
 struct px_verify {
@@ -36,7 +38,9 @@ struct px_verify {
     int64_t ended_ms;
     struct mig_hash_key key;
     struct mig_counts counts;
-    struct mig_verify *core; /* NULL in state NONE */
+    bool has_asked_digests;
+    struct px_verify_digest digests[MIG_SERVERS_MAX]; /* by index */
+    struct mig_verify *core;                          /* NULL in state NONE */
 };
 
 /* verify.c */
@@ -50,5 +54,11 @@ void verify_links_close_unborn(struct px_verify *verify);
 /* Servers that were away for too long are given up. */
 void verify_links_check(struct px_verify *verify, int64_t now_ms);
 void verify_links_ask(struct px_verify *verify, const struct mig_verify_ask *ask, int64_t now_ms);
+
+/* verify_digests.c */
+void verify_digests_ask(struct px_verify *verify);
+bool verify_digests_are_complete(const struct px_verify *verify); /* everybody has answered, or never will */
+void verify_digests_judge(struct px_verify *verify);
+void verify_digests_forget(struct px_verify *verify); /* what was asked and answered, not the verdicts */
 
 #endif

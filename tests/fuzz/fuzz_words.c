@@ -22,6 +22,12 @@ static void see_connection(void *context, const struct zkp_cons_line *line)
     check_inside(line->address);
 }
 
+static void see_digest(void *context, const struct zkp_digest *digest)
+{
+    (void)context;
+    ASSERT(digest->zxid >= 0);
+}
+
 static bool parse_data(void)
 {
     static struct zkp_conf_answer conf; /* 85 KiB */
@@ -56,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ASSERT(zkp_mntr_number(input, keys[i], &number) != RC_OK || rc == RC_OK);
     }
     zkp_cons_walk(input, see_connection, NULL);
+    zkp_hash_walk(input, see_digest, NULL);
     enum zkp_word word = zkp_word_named(input);
     ASSERT(word == ZKP_WORD_NONE || zkp_slice_eq(input, zkp_slice_str(zkp_word_text(word))));
     return 0;

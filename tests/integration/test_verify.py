@@ -71,6 +71,7 @@ def test_equal_ensemble(ensemble, make_proxy):
         for row in servers.values():
             assert (row["compared"], row["different"]) == (answer["compared"], 0)
             assert (row["counts"], row["counts_detail"]) == ("equal", "")
+            assert row["digest"] == "equal" and int(row["digest_zxid"], 16) % 128 == 0
     one = follower_and_other(ensemble)[0]
     assert [row["id"] for row in verify(proxy, str(one))["servers"]] == [one]
     assert proxy.get("/v1/verify").json["servers"][0]["id"] == one
@@ -120,6 +121,7 @@ def test_altered_data_is_found(ensemble, make_proxy):
     assert found(answer, "different") == {(altered, "/tree/0/forged"): "data"}
     rows = {row["id"]: row for row in answer["servers"]}
     assert (rows[altered]["different"], rows[other]["different"]) == (1, 0)
+    assert rows[other]["digest"] == "equal"
     assert verify(proxy, str(other))["outcome"] == "equal"
     text = proxy.cli("verify").stdout
     assert f"server {altered}  /tree/0/forged  (data)" in text

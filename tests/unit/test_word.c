@@ -2,6 +2,7 @@
  * does not allow the word; the same texts as 3.4, 3.5 and 3.9 print them where they differ. */
 #include "zkproto/word.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -285,6 +286,22 @@ static void other_lines_are_no_connections(void **state)
         assert_int_equal(walk(lines[i]).count, 0);
 }
 
+static void on_digest(void *context, const struct zkp_digest *digest)
+{
+    char *seen = context;
+    sprintf(seen + strlen(seen), "%" PRIx64 "=%" PRId64 " ", (uint64_t)digest->zxid, digest->value);
+}
+
+static void digests_are_walked(void **state)
+{
+    (void)state;
+    char seen[256] = "";
+    zkp_hash_walk(text("100000080: -9223372036854775807\n100000100: 77\n\nx: 1\n80: y\n80\n"
+                       "8000000000000000: 1\n180: 5"),
+                  on_digest, seen);
+    assert_string_equal(seen, "100000080=-9223372036854775807 100000100=77 180=5 ");
+}
+
 static void versions_compare_as_numbers(void **state)
 {
     (void)state;
@@ -318,6 +335,7 @@ int main(void)
         cmocka_unit_test(recorded_connections_are_walked),
         cmocka_unit_test(ipv6_and_negative_ids_are_walked),
         cmocka_unit_test(other_lines_are_no_connections),
+        cmocka_unit_test(digests_are_walked),
         cmocka_unit_test(versions_compare_as_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
