@@ -1,9 +1,9 @@
-/* A session that moves between the servers of a small simulated ensemble (tests/unit/sim_machine.h), every
+/* A session that moves between the servers of a small simulated ensemble (tests/rig/machine.h), every
  * choice made by a byte of the input: what a client may rely on holds whatever happens. Input: the kind of
  * run, then choices; the run ends with them. */
 #include <stdio.h>
 
-#include "tests/unit/sim_machine.h"
+#include "tests/rig/machine.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -25,9 +25,9 @@ static uint32_t next_choice(void *context, uint32_t below)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static struct sim_machine m;
+    static struct rig_machine m;
     struct choices choices = {.bytes = bytes + 1, .left = size - 1};
-    struct sim_options options = {0};
+    struct rig_options options = {0};
 
     if (size == 0)
         return 0;
@@ -37,11 +37,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     options.has_deaf_old = (bytes[0] & 8) != 0;
     options.has_short = (bytes[0] & 16) != 0;
     options.exports = (bytes[0] & 32) != 0;
-    sim_start(&m, &options, next_choice, &choices);
+    rig_start(&m, &options, next_choice, &choices);
     while (choices.left > 0 && !m.is_closed && m.client.fault[0] == '\0')
-        sim_choose_step(&m);
-    sim_end_run(&m);
-    sim_end(&m);
+        rig_choose_step(&m);
+    rig_end_run(&m);
+    rig_end(&m);
     if (m.client.fault[0] != '\0')
         fprintf(stderr, "%s\n", m.client.fault);
     ASSERT(m.client.fault[0] == '\0');

@@ -1,6 +1,6 @@
 /* What a client may rely on (protocol.md §4.1), over thousands of random runs with moves, holds, lag, other
- * clients' writes, crashes, hangs and elections (sim_machine.h). A run is named by its kind and seed;
- * `test_session_property KIND SEED` replays one step by step, SIM_GO_ON=1 prints all that fail.
+ * clients' writes, crashes, hangs and elections (rig_machine.h). A run is named by its kind and seed;
+ * `test_session_property KIND SEED` replays one step by step, RIG_GO_ON=1 prints all that fail.
  *
  * That each promise can be seen broken was tried by breaking the core by hand:
  *   a marker's answer passed on                    -> a ping was answered twice
@@ -25,7 +25,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/sim_machine.h"
+#include "tests/rig/machine.h"
 
 #define RUNS  3000
 #define STEPS 1000
@@ -42,7 +42,7 @@ static uint32_t roll(void *context, uint32_t below)
     return (uint32_t)((chance->state >> 33) % below);
 }
 
-static const struct sim_options kinds[] = {
+static const struct rig_options kinds[] = {
     {.rule = PX_WATCH_ONE_MODE},
     {.rule = PX_WATCH_ALL_MODES},
     {.rule = PX_WATCH_ONE_MODE, .has_lasting = true},
@@ -65,7 +65,7 @@ struct sums {
     uint64_t exported;
 };
 
-static void add_up(struct sums *sums, const struct sim_machine *m)
+static void add_up(struct sums *sums, const struct rig_machine *m)
 {
     for (int i = 0; i < 8; i++)
         sums->outcomes[i] += m->outcomes[i];
@@ -100,17 +100,17 @@ static void print_sums(size_t kind, const struct sums *sums)
 /* Returns the transcript's hash. */
 static uint64_t run(size_t kind, uint64_t seed, bool exports, FILE *trace, struct sums *sums)
 {
-    static struct sim_machine m;
+    static struct rig_machine m;
     struct chance chance = {.state = seed * 0x9e3779b97f4a7c15u + kind};
-    struct sim_options options = kinds[kind];
+    struct rig_options options = kinds[kind];
 
     options.exports = exports;
     m.trace = trace;
-    sim_start(&m, &options, roll, &chance);
-    sim_run(&m, STEPS);
+    rig_start(&m, &options, roll, &chance);
+    rig_run(&m, STEPS);
     add_up(sums, &m);
-    sim_end(&m);
-    if (m.client.fault[0] != '\0' && getenv("SIM_GO_ON") != NULL)
+    rig_end(&m);
+    if (m.client.fault[0] != '\0' && getenv("RIG_GO_ON") != NULL)
         printf("kind %zu seed %llu: %s\n", kind, (unsigned long long)seed, m.client.fault);
     else if (m.client.fault[0] != '\0')
         fail_msg("kind %zu seed %llu: %s", kind, (unsigned long long)seed, m.client.fault);
