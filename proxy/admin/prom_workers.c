@@ -90,10 +90,10 @@ static void write_op_family(struct px_prom *prom, const struct shards *all,
     }
 }
 
-static void write_latency_of(struct px_prom *prom, const struct shards *all, size_t side, size_t op)
+/* The sum over all shards of the histogram at `offset` of struct px_metrics; nothing when it is empty. */
+static void write_histogram(struct px_prom *prom, const struct shards *all, size_t offset,
+                            const struct px_prom_label *labels, size_t label_count)
 {
-    const struct px_prom_label labels[] = {{"side", px_side_name((enum px_side)side)},
-                                           {"opcode", zkp_op_row((enum zkp_op_index)op)->name}};
     uint64_t counts[PX_LATENCY_BUCKETS + 1] = {0};
     double bounds[PX_LATENCY_BUCKETS];
     uint64_t sum_us = 0;
@@ -102,7 +102,7 @@ static void write_latency_of(struct px_prom *prom, const struct shards *all, siz
     for (size_t b = 0; b < PX_LATENCY_BUCKETS; b++)
         bounds[b] = px_latency_bounds_us[b] / 1e6;
     for (size_t i = 0; i < all->count; i++) {
-        const struct px_latency *latency = &all->shard[i]->latency[side][op];
+        const struct px_latency *latency = (const struct px_latency *)((const char *)all->shard[i] + offset);
 
         sum_us += atomic_load_explicit(&latency->sum_us, memory_order_relaxed);
         for (size_t b = 0; b <= PX_LATENCY_BUCKETS; b++) {
@@ -113,7 +113,31 @@ static void write_latency_of(struct px_prom *prom, const struct shards *all, siz
         }
     }
     if (total > 0)
-        px_prom_histogram(prom, labels, 2, bounds, counts, PX_LATENCY_BUCKETS, (double)sum_us / 1e6);
+        px_prom_histogram(prom, labels, label_count, bounds, counts, PX_LATENCY_BUCKETS,
+                          (double)sum_us / 1e6);
+}
+
+static void write_latencies(struct px_prom *prom, const struct shards *all)
+{
+    px_prom_family(prom, "zkferry_latency_seconds", PX_PROM_HISTOGRAM,
+                   "Time from giving a request to a server to its reply.");
+    for (size_t side = 0; side < PX_SIDE_COUNT; side++) {
+        for (size_t op = 0; op < ZKP_OPX_COUNT; op++) {
+            const struct px_prom_label labels[] = {{"side", px_side_name((enum px_side)side)},
+                                                   {"opcode", zkp_op_row((enum zkp_op_index)op)->name}};
+            write_histogram(prom, all, offsetof(struct px_metrics, latency[side][op]), labels, 2);
+        }
+    }
+}
+
+static void write_stalls(struct px_prom *prom, const struct shards *all)
+{
+    px_prom_family(prom, "zkferry_pause_seconds", PX_PROM_HISTOGRAM,
+                   "Time in which a client was not read: its session changed servers, or was held.");
+    for (size_t stall = PX_STALL_NONE + 1; stall < PX_STALL_COUNT; stall++) {
+        const struct px_prom_label label = {"why", px_stall_name((enum px_stall)stall)};
+        write_histogram(prom, all, offsetof(struct px_metrics, stalls[stall]), &label, 1);
+    }
 }
 
 void px_prom_workers(struct px_prom *prom, const struct px_metrics *const *shards, size_t shard_count,
@@ -124,10 +148,6 @@ void px_prom_workers(struct px_prom *prom, const struct px_metrics *const *shard
     write_table(prom, &all);
     for (size_t i = 0; i < sizeof op_families / sizeof op_families[0]; i++)
         write_op_family(prom, &all, servers, &op_families[i]);
-    px_prom_family(prom, "zkferry_latency_seconds", PX_PROM_HISTOGRAM,
-                   "Time from giving a request to a server to its reply.");
-    for (size_t side = 0; side < PX_SIDE_COUNT; side++) {
-        for (size_t op = 0; op < ZKP_OPX_COUNT; op++)
-            write_latency_of(prom, &all, side, op);
-    }
+    write_latencies(prom, &all);
+    write_stalls(prom, &all);
 }

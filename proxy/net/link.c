@@ -206,6 +206,8 @@ static void step_once(struct px_link *link, const struct px_event *event)
     if (actions.note != PX_NOTE_NONE)
         px_link_count_note(link, event, &actions);
     px_link_count_outcome(link, actions.outcome);
+    if (actions.stall != PX_STALL_NONE)
+        px_metrics_stall(link->worker->metrics, actions.stall, actions.stall_us);
     if (actions.dropped_events > 0)
         px_metric_add(link->worker->metrics, PX_METRIC_EVENTS_DROPPED, actions.dropped_events);
     for (uint32_t i = 0; i < actions.count; i++)

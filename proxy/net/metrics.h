@@ -9,6 +9,7 @@
 
 #include "proxy/net/directive.h"
 #include "proxy/net/metric_table.h"
+#include "proxy/session/session.h"
 #include "zkproto/opcode.h"
 
 enum px_metric {
@@ -28,7 +29,7 @@ struct px_metric_row {
 };
 const struct px_metric_row *px_metric_row(enum px_metric metric);
 
-/* Upper bounds of zkferry_latency_seconds, in microseconds; one more bucket above. */
+/* Upper bounds of both histograms, in microseconds; one more bucket above. */
 #define PX_LATENCY_BUCKETS 14u
 extern const uint32_t px_latency_bounds_us[PX_LATENCY_BUCKETS];
 
@@ -44,7 +45,8 @@ struct px_op_metrics {
     _Atomic(uint64_t) slow;
 };
 
-/* zkferry_latency_seconds {side, opcode}: request given to the server -> reply from it. */
+/* zkferry_latency_seconds {side, opcode}: request given to the server -> reply from it.
+ * zkferry_pause_seconds {why}: a client's requests waited in the proxy. */
 struct px_latency {
     _Atomic(uint64_t) counts[PX_LATENCY_BUCKETS + 1]; /* own bucket, not cumulative */
     _Atomic(uint64_t) sum_us;
@@ -55,6 +57,7 @@ struct px_metrics {
     alignas(64) _Atomic(uint64_t) values[PX_METRIC_COUNT];
     struct px_op_metrics ops[PX_SLOTS_MAX][ZKP_OPX_COUNT];
     struct px_latency latency[PX_SIDE_COUNT][ZKP_OPX_COUNT];
+    struct px_latency stalls[PX_STALL_COUNT];
 };
 
 /* Single writer: a plain add that other threads may watch. */
@@ -85,5 +88,6 @@ static inline uint64_t px_metric_get(const struct px_metrics *metrics, enum px_m
 void px_metrics_request(struct px_metrics *metrics, uint32_t slot, enum zkp_op_index op, uint64_t bytes);
 void px_metrics_response(struct px_metrics *metrics, uint32_t slot, enum px_side side, enum zkp_op_index op,
                          uint64_t bytes, uint32_t latency_us, uint32_t slow_us);
+void px_metrics_stall(struct px_metrics *metrics, enum px_stall stall, uint32_t stall_us);
 
 #endif

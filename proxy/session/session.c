@@ -121,15 +121,44 @@ enum px_session_state session_close(struct px_actions *actions, enum px_close_re
     return PX_SESSION_DEAD;
 }
 
+const char *px_stall_name(enum px_stall stall)
+{
+    static const char *const names[] = {
+#define STALL_NAME(name, label) label,
+        PX_STALLS(STALL_NAME)
+#undef STALL_NAME
+    };
+    return names[stall];
+}
+
+static enum px_stall stall_of(enum px_session_state before, enum px_outcome outcome)
+{
+    if (before < PX_SESSION_ACTIVE)
+        return PX_STALL_NONE; /* its connect was being answered */
+    if (outcome == PX_OUTCOME_MOVED)
+        return PX_STALL_MOVED;
+    if (outcome == PX_OUTCOME_REATTACHED)
+        return PX_STALL_REATTACHED;
+    return before == PX_SESSION_HOLDING || before == PX_SESSION_HELD ? PX_STALL_HELD : PX_STALL_STAYED;
+}
+
 /* The only writer of state, after session_new_in. */
-static void session_goto(struct px_session *session, enum px_session_state next, struct px_actions *actions)
+static void session_goto(struct px_session *session, enum px_session_state next, const struct px_event *event,
+                         struct px_actions *actions)
 {
     enum px_session_state before = session->state;
 
     ASSERT(px_session_may_go(before, next));
     session->state = next;
-    if (next != PX_SESSION_DEAD && states[before].is_read != states[next].is_read)
-        session_act(actions, states[next].is_read ? PX_ACTION_RESUME_CLIENT : PX_ACTION_PAUSE_CLIENT);
+    if (next == PX_SESSION_DEAD || states[before].is_read == states[next].is_read)
+        return;
+    session_act(actions, states[next].is_read ? PX_ACTION_RESUME_CLIENT : PX_ACTION_PAUSE_CLIENT);
+    if (states[next].is_read) {
+        actions->stall = stall_of(before, actions->outcome);
+        actions->stall_us = event->now_us - session->data.paused_us;
+    } else {
+        session->data.paused_us = event->now_us;
+    }
 }
 
 void px_session_step(struct px_session *session, const struct px_event *event, struct px_actions *ret_actions)
@@ -141,12 +170,13 @@ void px_session_step(struct px_session *session, const struct px_event *event, s
     ret_actions->has_more = false;
     ret_actions->note = PX_NOTE_NONE;
     ret_actions->outcome = PX_OUTCOME_NONE;
+    ret_actions->stall = PX_STALL_NONE;
     ret_actions->dropped_events = 0;
     if (session->data.transfer != NULL && session->data.transfer->is_over)
         session_transfer_free(&session->data);
     next = session_handle(&session->data, event, ret_actions, session->state);
     if (next != session->state)
-        session_goto(session, next, ret_actions);
+        session_goto(session, next, event, ret_actions);
 }
 
 struct px_session *session_new_in(enum px_session_state state, struct px_watch_space *space)

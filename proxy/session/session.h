@@ -176,11 +176,29 @@ enum px_outcome {
     PX_OUTCOME_REATTACH_LOST,
 };
 
+/* Why a client was not read for a while, for metrics. */
+#define PX_STALLS(X)                                                                                         \
+    X(NONE, "")                                                                                              \
+    X(MOVED, "moved")                                                                                        \
+    X(REATTACHED, "reattached") /* its server was lost */                                                    \
+    X(HELD, "held")                                                                                          \
+    X(STAYED, "stayed") /* it was to leave its server, but did not */
+
+enum px_stall {
+#define PX_STALL_ENUM(name, label) PX_STALL_##name,
+    PX_STALLS(PX_STALL_ENUM)
+#undef PX_STALL_ENUM
+        PX_STALL_COUNT
+};
+const char *px_stall_name(enum px_stall stall);
+
 struct px_actions {
     uint32_t count;
     bool has_more; /* step again with CONTINUE */
     enum px_note note;
     enum px_outcome outcome;
+    enum px_stall stall;     /* != NONE: over with this step */
+    uint32_t stall_us;       /* how long it was */
     uint32_t dropped_events; /* that the client has had from its last server already */
     enum zkp_op_index op;    /* REQUEST, REPLY */
     uint8_t request_kind;    /* REQUEST: enum px_request_kind */

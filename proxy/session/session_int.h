@@ -92,6 +92,7 @@ struct session_data {
     int32_t server_timeout_ms; /* what the present server made of it */
     int32_t last_xid;
     uint32_t write_count;  /* unanswered requests that may change state; <= pipeline.count */
+    uint32_t paused_us;    /* when its client was last stopped from being read */
     uint32_t unkept_count; /* unanswered ones that can't be sent again though they change nothing */
     uint8_t last_op;       /* enum zkp_op_index */
     uint8_t sent_again;    /* how often the oldest request was */

@@ -25,6 +25,7 @@ struct bench {
 static inline const struct px_actions *bench_step(struct bench *b, struct px_event event)
 {
     event.now_ms = b->now_ms;
+    event.now_us = (uint32_t)(b->now_ms * 1000);
     event.watch_rule = b->watch_rule;
     px_session_step(b->session, &event, &b->actions);
     return &b->actions;

@@ -132,9 +132,14 @@ static void test_the_workers_are_added_up(void **state)
     px_metric_bump(&shards[1].ops[1][ZKP_OPX_GET_DATA].requests, 1);
     px_metric_bump(&shards[1].latency[PX_SIDE_TARGET][ZKP_OPX_PING].counts[PX_LATENCY_BUCKETS], 3);
     px_metric_bump(&shards[1].latency[PX_SIDE_TARGET][ZKP_OPX_PING].sum_us, 1500000);
+    px_metrics_stall(&shards[0], PX_STALL_MOVED, 4000);
+    px_metrics_stall(&shards[1], PX_STALL_MOVED, 6000);
     px_prom_init(&prom, *state);
     px_prom_workers(&prom, list, 2, servers);
     text = text_of(*state);
+    assert_non_null(strstr(text, "zkferry_pause_seconds_bucket{why=\"moved\",le=\"0.005\"} 1\n"));
+    assert_non_null(strstr(text, "zkferry_pause_seconds_sum{why=\"moved\"} 0.01\n"));
+    assert_null(strstr(text, "why=\"held\""));
     assert_non_null(strstr(text, "\nzkferry_client_connections 3\n"));
     assert_non_null(
         strstr(text, "\nzkferry_requests_total{server=\"4\",side=\"target\",opcode=\"get_data\"} 8\n"));

@@ -41,6 +41,8 @@ static void a_busy_client_is_left_alone(void **state)
     b->now_ms += 1000;
     bench_kind(b, PX_EVENT_TICK);
     assert_outcome(b, BUSY);
+    assert_int_equal(b->actions.stall, PX_STALL_STAYED);
+    assert_int_equal(b->actions.stall_us, 1000000);
     assert_state(b, ACTIVE);
     assert_non_null(bench_find(b, PX_ACTION_RESUME_CLIENT));
 }
@@ -91,9 +93,12 @@ static void without_watches_it_goes_over_at_once(void **state)
     struct bench *b = *state;
 
     bench_leave(b);
+    b->now_ms += 3;
     bench_join(b, M);
     assert_non_null(bench_find(b, PX_ACTION_ADOPT));
     assert_outcome(b, MOVED);
+    assert_int_equal(b->actions.stall, PX_STALL_MOVED);
+    assert_int_equal(b->actions.stall_us, 3000);
     assert_state(b, ACTIVE);
 }
 
