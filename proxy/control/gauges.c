@@ -20,6 +20,12 @@ static bool value_admitted(const struct px_gauges *g, uint32_t i, double *ret_va
     return true;
 }
 
+static bool value_drained(const struct px_gauges *g, uint32_t i, double *ret_value)
+{
+    *ret_value = g->routes->routes[i].is_drained;
+    return true;
+}
+
 static bool value_leader(const struct px_gauges *g, uint32_t i, double *ret_value)
 {
     *ret_value = g->view->leader.id == g->facts->servers[i].id;
@@ -72,6 +78,7 @@ static const struct server_row {
 } server_rows[] = {
     {"zkferry_server_up", "1 when probes say the server serves.", value_up},
     {"zkferry_server_admitted", "1 when new sessions may go to the server.", value_admitted},
+    {"zkferry_server_drained", "1 while an operator keeps sessions off the server.", value_drained},
     {"zkferry_server_leader", "1 on the proven leader.", value_leader},
     {"zkferry_server_member", "1 when the observed config has the server.", value_member},
     {"zkferry_server_zxid", "Last zxid the server reported.", value_zxid},

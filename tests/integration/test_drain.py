@@ -57,6 +57,7 @@ def test_empties_and_admits_again(ready, ensemble, load):
     assert "leave server 2" in drain(ready, 2)
     row = server_row(ready, 2)
     assert row["drained"] and not row["admitted"] and row["reason"] == "drained"
+    assert ready.metrics().value("zkferry_server_drained", server="2") == 1
     wait_empty(ready, ensemble, 2, lambda: load.session_ids)
     clients = new_sessions(ready, 6)
     try:
@@ -65,6 +66,7 @@ def test_empties_and_admits_again(ready, ensemble, load):
         assert server_row(ready, 2)["sessions"] == 0
         drain(ready, 2, "undrain")
         assert not server_row(ready, 2)["drained"]
+        assert ready.metrics().value("zkferry_server_drained", server="2") == 0
         clients += new_sessions(ready, 1)  # the server with the fewest sessions gets the next
         wait_for(lambda: 2 in homes(ensemble, clients), 10, "server 2 has sessions again")
     finally:
