@@ -37,6 +37,8 @@ enum conf_kind {
     CONF_KIND_ROLLING
 };
 
+enum conf_switch { CONF_OFF, CONF_ON };
+
 /* A list of servers and the line of the file each came from (for messages of later checks). */
 struct conf_servers {
     uint32_t count;
@@ -82,6 +84,7 @@ struct conf {
     int32_t join_timeout_ms;    /* default 3,600,000: people start servers by hand */
     int32_t step_timeout_ms;    /* every other step; default 120,000 */
     int32_t quiesce_timeout_ms; /* a session's unanswered requests; default 5,000 */
+    enum conf_switch witness;   /* the continuity witness runs during plans; default on */
     /* bind */
     struct conf_binds bind_source;
     struct conf_binds bind_target;

@@ -27,6 +27,8 @@ static const struct conf_choice words[] = {WORD(RUOK, "ruok"), WORD(ISRO, "isro"
                                            WORD(CONS, "cons"), {NULL, 0}};
 #undef WORD
 
+static const struct conf_choice switches[] = {{"true", CONF_ON}, {"false", CONF_OFF}, {NULL, 0}};
+
 #define AT(field) .offset = offsetof(struct conf, field)
 #define SECOND    1000
 #define MINUTE    (60 * SECOND)
@@ -69,6 +71,10 @@ static const struct conf_key keys[] = {
     {"migration.quiesce_timeout", CONF_TYPE_DURATION, AT(quiesce_timeout_ms), .fallback = "5s", .min = 100,
      .max = 10 * MINUTE, .reload = CONF_RELOAD_IDLE,
      .help = "how long a session's unanswered requests are waited for"},
+    {"migration.witness", CONF_TYPE_ENUM, AT(witness), .fallback = "true", .choices = switches,
+     .reload = CONF_RELOAD_IDLE,
+     .help = "during plans a session of zkferry's own proves, through its own client port, that nothing is "
+             "interrupted"},
     {"bind.source", CONF_TYPE_BINDS, AT(bind_source), .fallback = "", .reload = CONF_RELOAD_ALWAYS,
      .help =
          "local addresses for connections to source servers; each adds maxClientCnxns sessions per server"},

@@ -70,7 +70,8 @@ struct mig_server_facts {
     enum mig_seen mntr_seen;
     int64_t mntr_at_ms;
     struct mig_mntr mntr;
-    int64_t our_sessions;          /* client sessions attached through us */
+    int64_t our_sessions;          /* client sessions attached through us, with the witness */
+    int64_t witness_sessions;      /* of them, the witness's: 0 or 1 */
     int64_t our_other_connections; /* admin session and the like, without the probe itself */
 };
 

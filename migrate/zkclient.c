@@ -31,11 +31,14 @@ void zk_schedule(struct mig_zk *zk)
     event_active(zk->wake, EV_TIMEOUT, 0);
 }
 
-/* Told in order: what was lost, how the connection stands, what became of requests. */
+/* Told in order: what has changed, what was lost, how the connection stands, what became of requests. */
 static void tell_owner(struct mig_zk *zk)
 {
     const struct mig_zk_callbacks *callbacks = &zk->callbacks;
-    if (zk->must_tell_expired) {
+    for (; zk->changes > 0 && !zk->is_freed; zk->changes--)
+        if (callbacks->changed != NULL)
+            callbacks->changed(callbacks->context);
+    if (!zk->is_freed && zk->must_tell_expired) {
         zk->must_tell_expired = false;
         if (callbacks->expired != NULL)
             callbacks->expired(callbacks->context);
@@ -169,4 +172,13 @@ int64_t mig_zk_session_id(const struct mig_zk *zk)
 int32_t mig_zk_timeout_ms(const struct mig_zk *zk)
 {
     return zk->granted_ms != 0 ? zk->granted_ms : zk->timeout_ms;
+}
+
+enum rc mig_zk_local_address(const struct mig_zk *zk, struct mig_address *ret_address)
+{
+    struct mig_address address = {.length = sizeof address.storage};
+    if (zk->fd < 0 || getsockname(zk->fd, (struct sockaddr *)&address.storage, &address.length) != 0)
+        return RC_NOT_FOUND;
+    *ret_address = address;
+    return RC_OK;
 }

@@ -41,7 +41,11 @@ struct mig_zk_session {
     X(LOCK, "lock")                         /* OK = ours; EXISTS: text = the holder's data */                \
     X(LOCK_DROP, "lock_drop")               /* OK = not ours any more */                                     \
     X(READ_NODE, "read_node")               /* node; AGAIN: it changed between data and ACL, every time */   \
-    X(READ_CHILDREN, "read_children")       /* names; a node that is not there has none */
+    X(READ_CHILDREN, "read_children")       /* names; a node that is not there has none */                   \
+    X(CREATE, "create")                     /* an ephemeral; EXISTS: it is there already */                  \
+    X(SET, "set")                           /* stat */                                                       \
+    X(GET_WATCHED, "get_watched")           /* stat, data */                                                 \
+    X(DELETE, "delete")
 
 enum mig_zk_op {
 #define MIG_ZK_OP_ENUM(name, text) MIG_ZK_##name,
@@ -54,9 +58,10 @@ const char *mig_zk_op_name(enum mig_zk_op op);
 /* What became of a request. Borrowed for the call.
  * rc of RECONFIG and PROBE_RECONFIG: OK; REFUSED = the ensemble said no, zk_err says why, nothing changed;
  * UNKNOWN = it was sent and no answer came (connection lost, deadline); IO = surely never sent.
- * PROBE_RECONFIG is OK when an answer came, whatever it was. CHECK_SUPER: OK, REFUSED, IO, TIMEOUT.
- * All others: OK, REFUSED (zk_err), EXISTS, AGAIN (LOCK), IO, TIMEOUT; configs also NOT_FOUND (standalone, or
- * older than 3.5) and CORRUPT (not understood). */
+ * SET likewise. PROBE_RECONFIG is OK when an answer came, whatever it was. CHECK_SUPER: OK, REFUSED, IO,
+ * TIMEOUT.
+ * All others: OK, REFUSED (zk_err), EXISTS (LOCK, CREATE), AGAIN (LOCK), IO, TIMEOUT; configs also NOT_FOUND
+ * (standalone, or older than 3.5) and CORRUPT (not understood). */
 struct mig_zk_result {
     uint64_t seq;
     enum mig_zk_op op;
@@ -65,6 +70,8 @@ struct mig_zk_result {
     const struct zkp_config *config;
     const struct mig_node *node;   /* READ_NODE, when OK */
     const struct mig_names *names; /* READ_CHILDREN, when OK */
+    const struct mig_stat *stat;   /* SET, GET_WATCHED, when OK */
+    const char *data;              /* GET_WATCHED, when OK: ends with NUL, "" = none */
     const char *text;              /* "" or a sentence for people */
 };
 
@@ -80,6 +87,9 @@ struct mig_zk_callbacks {
     /* The session is gone, and with it the lock: expired, or disconnected longer than its timeout (the
      * library does not notice that by itself). A new session is being made. May be NULL. */
     void (*expired)(void *context);
+    /* The data of a node that was read with GET_WATCHED has changed; told before any answer that came behind
+     * it. Once per watch, also over reconnects; a node's end is not told. May be NULL. */
+    void (*changed)(void *context);
     /* A line of the library's log, rate-limited; comes from inside the library, so nothing of this file may
      * be called in it. May be NULL. */
     void (*log)(void *context, enum mig_zk_level level, const char *text);
@@ -110,6 +120,8 @@ void mig_zk_detach(struct mig_zk *zk, struct mig_zk_session *ret_session);
 enum mig_zk_state mig_zk_state(const struct mig_zk *zk);
 int64_t mig_zk_session_id(const struct mig_zk *zk); /* 0 = none yet */
 int32_t mig_zk_timeout_ms(const struct mig_zk *zk); /* as the server grants it */
+/* Our end of the connection that stands or is being made. RC_NOT_FOUND: there is none. */
+enum rc mig_zk_local_address(const struct mig_zk *zk, struct mig_address *ret_address) RC_MUST_CHECK;
 
 /* Requests. They wait until the connection stands, at most until their deadline (monotonic, ms); done()
  * follows exactly once per accepted request. RC_FULL: too many unanswered; RC_NOMEM; RC_INVALID: a text is
@@ -128,5 +140,16 @@ enum rc mig_zk_read_node(struct mig_zk *zk, uint64_t seq, const char *path, bool
                          const struct mig_hash_key *key, int64_t deadline_ms) RC_MUST_CHECK;
 enum rc mig_zk_read_children(struct mig_zk *zk, uint64_t seq, const char *path,
                              int64_t deadline_ms) RC_MUST_CHECK;
+
+/* Plain calls on one znode; texts are copied. CREATE makes an ephemeral that only its creator's identity may
+ * touch, and no parents. SET expects the version; GET_WATCHED sets a one-shot data watch; DELETE takes any.
+ */
+enum rc mig_zk_create(struct mig_zk *zk, uint64_t seq, const char *path, const char *data,
+                      int64_t deadline_ms) RC_MUST_CHECK;
+enum rc mig_zk_set(struct mig_zk *zk, uint64_t seq, const char *path, const char *data, int32_t version,
+                   int64_t deadline_ms) RC_MUST_CHECK;
+enum rc mig_zk_get_watched(struct mig_zk *zk, uint64_t seq, const char *path,
+                           int64_t deadline_ms) RC_MUST_CHECK;
+enum rc mig_zk_delete(struct mig_zk *zk, uint64_t seq, const char *path, int64_t deadline_ms) RC_MUST_CHECK;
 
 #endif

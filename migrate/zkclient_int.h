@@ -40,7 +40,9 @@ struct zk_request {
     uint32_t path_length; /* LOCK: components of the root made so far */
     zoo_op_t multi[2];
     zoo_op_result_t multi_results[2];
-    char *path;              /* READ_NODE, READ_CHILDREN */
+    char *path;              /* READ_NODE, READ_CHILDREN, the plain calls */
+    char *value;             /* CREATE, SET: what to write */
+    int32_t version;         /* SET */
     bool sync_first;         /* READ_NODE */
     struct mig_hash_key key; /* READ_NODE */
     struct Stat data_stat;   /* READ_NODE: came with the data */
@@ -50,6 +52,7 @@ struct zk_request {
     struct zkp_config *config; /* malloc'ed */
     struct mig_node node;      /* kind and stat are set at the end, hashes as they come */
     struct mig_names names;    /* bytes are malloc'ed */
+    struct mig_stat seen;      /* SET, GET_WATCHED */
     char text[MIG_ZK_TEXT_MAX];
 };
 
@@ -88,6 +91,7 @@ struct mig_zk {
     bool must_tell_expired;
     const char *why;
 
+    uint32_t changes; /* watches that have fired and were not told yet */
     struct zk_request *requests;
     uint32_t request_count;
     bool is_pumping;
@@ -132,12 +136,20 @@ enum rc zk_request_new(struct mig_zk *zk, enum mig_zk_op op, uint64_t seq, int64
                        struct zk_request **ret_request) RC_MUST_CHECK;
 void zk_request_free(struct mig_zk *zk, struct zk_request *r);
 
-/* zkclient_ops.c, zkclient_lock.c, zkclient_read.c: the next call of the chain, or zk_done. */
+/* The library's Stat as ours. */
+void zk_stat_copy(const struct Stat *stat, struct mig_stat *ret_stat);
+
+/* zkclient_ops.c, zkclient_lock.c, zkclient_read.c, zkclient_plain.c: the next call of the chain, or zk_done.
+ */
 void zk_op_advance(struct zk_request *r);
 void zk_lock_advance(struct zk_request *r);
 void zk_lock_drop_advance(struct zk_request *r);
 void zk_read_node_advance(struct zk_request *r);
 void zk_read_children_advance(struct zk_request *r);
+void zk_create_advance(struct zk_request *r);
+void zk_set_advance(struct zk_request *r);
+void zk_get_watched_advance(struct zk_request *r);
+void zk_delete_advance(struct zk_request *r);
 /* What our lock says, and the beginning by which we know it; -1 = does not fit. */
 int zk_lock_data(char *buf, size_t capacity, const char *instance, const char *note);
 int zk_lock_prefix(char *buf, size_t capacity, const char *instance);

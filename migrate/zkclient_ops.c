@@ -173,6 +173,10 @@ void zk_op_advance(struct zk_request *r)
         [MIG_ZK_LOCK_DROP] = zk_lock_drop_advance,
         [MIG_ZK_READ_NODE] = zk_read_node_advance,
         [MIG_ZK_READ_CHILDREN] = zk_read_children_advance,
+        [MIG_ZK_CREATE] = zk_create_advance,
+        [MIG_ZK_SET] = zk_set_advance,
+        [MIG_ZK_GET_WATCHED] = zk_get_watched_advance,
+        [MIG_ZK_DELETE] = zk_delete_advance,
     };
     r->has_answer = false;
     advance[r->op](r);

@@ -75,15 +75,18 @@ static void on_children(int err, const struct String_vector *strings, const void
 
 /* --- a node --- */
 
+void zk_stat_copy(const struct Stat *stat, struct mig_stat *ret_stat)
+{
+#define COPY(type, name) ret_stat->name = stat->name;
+    MIG_STAT_FIELDS(COPY)
+#undef COPY
+}
+
 static void done_with(struct zk_request *r, enum mig_node_kind kind)
 {
-    const struct Stat *stat = &r->stat;
     r->node.kind = kind;
-#define COPY(type, name) r->node.stat.name = stat->name;
-    if (kind != MIG_NODE_ABSENT) {
-        MIG_STAT_FIELDS(COPY)
-    }
-#undef COPY
+    if (kind != MIG_NODE_ABSENT)
+        zk_stat_copy(&r->stat, &r->node.stat);
     zk_done(r, RC_OK, 0, "");
 }
 

@@ -111,12 +111,12 @@ void zk_done_failed(struct zk_request *r)
 
 static void time_out(struct zk_request *r)
 {
-    bool is_reconfig = r->op == MIG_ZK_RECONFIG || r->op == MIG_ZK_PROBE_RECONFIG;
+    bool may_be_done = r->op == MIG_ZK_RECONFIG || r->op == MIG_ZK_PROBE_RECONFIG || r->op == MIG_ZK_SET;
     if (r->stage == 0)
-        zk_done(r, is_reconfig ? RC_IO : RC_TIMEOUT, 0,
+        zk_done(r, may_be_done ? RC_IO : RC_TIMEOUT, 0,
                 "not connected before the deadline, nothing was sent");
     else
-        zk_done(r, is_reconfig ? RC_UNKNOWN : RC_TIMEOUT, 0, "no answer before the deadline");
+        zk_done(r, may_be_done ? RC_UNKNOWN : RC_TIMEOUT, 0, "no answer before the deadline");
 }
 
 void zk_request_free(struct mig_zk *zk, struct zk_request *r)
@@ -128,6 +128,7 @@ void zk_request_free(struct mig_zk *zk, struct zk_request *r)
     free(r->leaving);
     free(r->config);
     free(r->path);
+    free(r->value);
     free((void *)(uintptr_t)r->names.bytes);
     free(r);
 }
@@ -175,6 +176,8 @@ void zk_requests_report(struct mig_zk *zk)
     struct zk_request *r;
     while (!zk->is_freed && (r = first_done(zk)) != NULL) {
         bool is_ok = r->rc == RC_OK;
+        bool has_stat = is_ok && (r->op == MIG_ZK_SET || r->op == MIG_ZK_GET_WATCHED);
+        bool has_data = is_ok && r->op == MIG_ZK_GET_WATCHED;
         struct mig_zk_result result = {.seq = r->seq,
                                        .op = r->op,
                                        .rc = r->rc,
@@ -182,6 +185,8 @@ void zk_requests_report(struct mig_zk *zk)
                                        .config = is_ok ? r->config : NULL,
                                        .node = is_ok && r->op == MIG_ZK_READ_NODE ? &r->node : NULL,
                                        .names = is_ok && r->op == MIG_ZK_READ_CHILDREN ? &r->names : NULL,
+                                       .stat = has_stat ? &r->seen : NULL,
+                                       .data = has_data ? (r->data != NULL ? r->data : "") : NULL,
                                        .text = r->text};
         r->is_reported = true;
         zk->callbacks.done(zk->callbacks.context, &result);
@@ -234,8 +239,7 @@ enum rc zk_request_new(struct mig_zk *zk, enum mig_zk_op op, uint64_t seq, int64
 
 enum rc mig_zk_request(struct mig_zk *zk, enum mig_zk_op op, uint64_t seq, int64_t deadline_ms)
 {
-    ASSERT(op != MIG_ZK_RECONFIG && op != MIG_ZK_LOCK && op != MIG_ZK_READ_NODE &&
-           op != MIG_ZK_READ_CHILDREN); /* these have arguments */
+    ASSERT(op != MIG_ZK_RECONFIG && op != MIG_ZK_LOCK && op < MIG_ZK_READ_NODE); /* these have arguments */
     return zk_request_new(zk, op, seq, deadline_ms, NULL);
 }
 

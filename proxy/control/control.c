@@ -22,13 +22,16 @@ static void on_accepted(void *context, int fd, const struct sockaddr *peer, sock
                         uint32_t index)
 {
     struct px_control *control = context;
-    if ((int64_t)px_crew_totals(control->crew).clients >= control->conf->session_max) {
+    bool is_own = px_witness_is_peer(control->witness, peer);
+    if (!is_own && (int64_t)px_crew_totals(control->crew).clients >= control->conf->session_max) {
         control->refused_clients++;
         close(fd);
         return;
     }
-    struct px_adopt adopt = {
-        .fd = fd, .config_node = control->conf->listeners[index].config_node, .listener = index};
+    struct px_adopt adopt = {.fd = fd,
+                             .config_node = control->conf->listeners[index].config_node,
+                             .listener = index,
+                             .is_own = is_own};
     memcpy(&adopt.peer.storage, peer, peer_len);
     adopt.peer.length = peer_len;
     px_crew_adopt(control->crew, &adopt);
@@ -120,7 +123,8 @@ static void end_step(struct px_control *control, int64_t now_ms)
     struct px_crew_totals totals = px_crew_totals(control->crew);
     switch (control->ending) {
     case PX_FINISHING:
-        if (px_control_is_busy(control) && now_ms < control->ending_deadline_ms)
+        if ((px_control_is_busy(control) || px_witness_is_active(control->witness)) &&
+            now_ms < control->ending_deadline_ms)
             return;
         control->ending = PX_QUIESCING;
         control->ending_deadline_ms = now_ms + control->conf->quiesce_timeout_ms + QUIESCE_EXTRA_MS;
@@ -174,6 +178,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     if (!px_director_leader_leaves(control->director)) /* a session of ours would be a transaction */
         px_links_tick(control->links, &control->facts, interval_ms);
     px_control_tick_verify(control);
+    px_control_tick_witness(control);
     px_crew_tick(control->crew, now_ms);
     report_waiting(control);
     reload_if_wanted(control);
@@ -191,6 +196,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     px_control_run_queue(control);
     px_control_drive(control, &tick);
     px_control_tick_verify(control);
+    px_control_tick_witness(control);
     arm_tick(control);
 }
 
@@ -275,6 +281,7 @@ static enum rc open_all(struct px_control *control, struct err *err)
 static void close_all(struct px_control *control)
 {
     px_admin_free(control->admin);
+    px_witness_free(control->witness);
     px_listeners_free(control->listeners);
     px_crew_free(control->crew);
     if (control->fleet)

@@ -17,6 +17,7 @@
 #include "proxy/control/report.h"
 #include "proxy/control/runner.h"
 #include "proxy/control/verify.h"
+#include "proxy/control/witness.h"
 #include "proxy/control/words.h"
 
 #define PX_CLIENTS_TEXT_MAX 4096u
@@ -66,6 +67,7 @@ struct px_control {
     struct px_fleet *fleet;
     struct px_links *links;
     struct px_verify *verify;
+    struct px_witness *witness;
     struct px_director *director;
     struct px_runner *runner;
     struct px_words *words;
@@ -109,6 +111,7 @@ void px_control_carry_out(struct px_control *control); /* control->effects */
 void px_control_queue(struct px_control *control, const struct mig_event *event);
 void px_control_run_queue(struct px_control *control);
 bool px_control_is_busy(const struct px_control *control); /* a hold or a reconfig is under way */
+void px_control_tick_witness(struct px_control *control);
 
 /* ops.c: the admin port's table. */
 extern const struct px_admin_ops px_control_ops;

@@ -164,6 +164,31 @@ bool px_control_is_busy(const struct px_control *control)
            !px_runner_is_idle(control->runner);
 }
 
+/* --- the witness --- */
+
+static bool is_held(void *context)
+{
+    const struct px_control *control = context;
+    return px_director_hold_id(control->director) != 0;
+}
+
+/* From the moment the plan has its lock: preflight changes nothing, and two daemons must not both begin. It
+ * stays when the lock's session is lost, and until a failed plan is taken up again. */
+void px_control_tick_witness(struct px_control *control)
+{
+    bool may_begin = control->facts.lock == MIG_LOCK_OURS || px_witness_is_active(control->witness);
+    const struct px_witness_order order = {
+        .is_wanted = control->conf->witness == CONF_ON && control->ending == PX_RUNNING &&
+                     mig_engine_plan_runs(control->engine) && may_begin,
+        .plan_id = control->view.plan_id,
+        .conf = control->conf,
+        .port = px_listeners_port(control->listeners, 0),
+        .now_ms = control->facts.now_ms,
+        .wall_ms = control->facts.wall_ms,
+    };
+    px_witness_tick(control->witness, &order);
+}
+
 /* --- start --- */
 
 static enum rc on_replay(void *context, const struct mig_record *record, struct err *err)
@@ -211,6 +236,9 @@ enum rc px_control_open_engine(struct px_control *control, struct err *err)
     if (control->links)
         control->verify = px_verify_new(control->base, control->fleet, control->links);
     if (control->verify)
+        control->witness =
+            px_witness_new(control->base, mig_journal_instance(control->journal), is_held, control);
+    if (control->witness)
         control->director = px_director_new(control->crew, control->fleet);
     if (!control->director || px_control_set_servers(control) != RC_OK)
         return err_set(err, RC_NOMEM, "servers");

@@ -117,9 +117,16 @@ uint32_t px_fleet_slot(const struct px_fleet *fleet, int32_t id)
 
 /* --- facts --- */
 
+static uint32_t load(const _Atomic(uint32_t) *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
 static void fill(const struct server *server, struct mig_server_facts *out)
 {
     const struct px_shared_slot *slot = &server->fleet->shared->slots[server->slot];
+    uint32_t sessions = load(&slot->session_count);
+    uint32_t own = load(&slot->own_count);
     *out = (struct mig_server_facts){
         .id = server->spec.id,
         .side = server->side,
@@ -138,7 +145,8 @@ static void fill(const struct server *server, struct mig_server_facts *out)
         .mntr_at_ms = server->mntr_at_ms,
         .mntr = server->mntr,
         .our_other_connections = server->has_other_probe,
-        .our_sessions = atomic_load_explicit(&slot->session_count, memory_order_relaxed),
+        .our_sessions = sessions,
+        .witness_sessions = own < sessions ? own : sessions, /* they are not counted in one moment */
     };
     snprintf(out->health_reason, sizeof out->health_reason, "%s", server->health_reason);
 }

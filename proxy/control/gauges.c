@@ -1,7 +1,9 @@
 /* See gauges.h. Families of servers come from one table: a row is a name, a help text and a function. */
 #include "proxy/control/gauges.h"
 
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -58,7 +60,7 @@ static bool value_lag(const struct px_gauges *g, uint32_t i, double *ret_value)
 
 static bool value_sessions(const struct px_gauges *g, uint32_t i, double *ret_value)
 {
-    *ret_value = (double)g->facts->servers[i].our_sessions;
+    *ret_value = (double)(g->facts->servers[i].our_sessions - g->facts->servers[i].witness_sessions);
     return true;
 }
 
@@ -129,11 +131,40 @@ static void write_plan(struct px_prom *prom, const struct mig_view *view)
     write_one(prom, "zkferry_quorum_tolerates", "Voters that may still fail.", view->quorum.tolerates);
 }
 
+static const struct witness_row {
+    const char *name;
+    const char *help;
+    size_t offset; /* of a count in struct mig_witness_figures */
+} witness_rows[] = {
+#define WITNESS_ROW(name, help)                                                                              \
+    {"zkferry_witness_" #name "_total", help, offsetof(struct mig_witness_figures, name)},
+    MIG_WITNESS_COUNTS(WITNESS_ROW)
+#undef WITNESS_ROW
+};
+
+static void write_witness(struct px_prom *prom, const struct px_witness_result *witness)
+{
+    write_one(prom, "zkferry_witness_running", "1 while the continuity witness runs.", witness->is_running);
+    write_one(prom, "zkferry_witness_clean",
+              "0 when the witness of the newest plan saw an interruption, or nothing yet.",
+              witness->is_clean);
+    write_one(prom, "zkferry_witness_stall_seconds",
+              "The longest time the witness was without an acknowledged write.",
+              (double)witness->figures.stall_ms / 1000.0);
+    for (size_t i = 0; i < COUNT_OF(witness_rows); i++) {
+        uint64_t count;
+        memcpy(&count, (const char *)&witness->figures + witness_rows[i].offset, sizeof count);
+        px_prom_family(prom, witness_rows[i].name, PX_PROM_COUNTER, witness_rows[i].help);
+        px_prom_count(prom, NULL, 0, count);
+    }
+}
+
 void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges)
 {
     for (size_t i = 0; i < COUNT_OF(server_rows); i++)
         write_server_row(prom, gauges, &server_rows[i]);
     write_plan(prom, gauges->view);
+    write_witness(prom, gauges->witness);
     write_one(prom, "zkferry_workers", "Worker threads.", gauges->workers);
     px_prom_family(prom, "zkferry_clients_refused_total", PX_PROM_COUNTER,
                    "Client connections closed at accept: limits.sessions is reached.");

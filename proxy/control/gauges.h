@@ -6,11 +6,13 @@
 #include "migrate/engine.h"
 #include "migrate/routing.h"
 #include "proxy/admin/prom.h"
+#include "proxy/control/witness.h"
 
 struct px_gauges {
     const struct mig_facts *facts;
     const struct mig_routes *routes;
     const struct mig_view *view;
+    const struct px_witness_result *witness;
     uint64_t refused_clients; /* over limits.sessions */
     uint64_t log_lines_dropped;
     uint32_t workers;

@@ -89,6 +89,10 @@ static enum mig_event_kind event_of(enum mig_zk_op op)
     case MIG_ZK_LOCK_DROP:
     case MIG_ZK_READ_NODE: /* never asked for by an effect */
     case MIG_ZK_READ_CHILDREN:
+    case MIG_ZK_CREATE:
+    case MIG_ZK_SET:
+    case MIG_ZK_GET_WATCHED:
+    case MIG_ZK_DELETE:
     case MIG_ZK_OP_COUNT:
         break;
     }

@@ -20,6 +20,9 @@ static void refresh(struct px_control *control)
     px_control_observe(control);
     const struct px_session_counts counts = px_control_counts(control);
     px_report_fill(control->report, &control->view, &control->facts, &control->routes, &counts);
+    struct px_witness_result witness;
+    px_witness_result(control->witness, &witness);
+    px_report_fill_witness(control->report, &witness);
 }
 
 static void op_status(void *context, struct px_admin_reply reply)
@@ -181,9 +184,12 @@ static void op_metrics(void *context, struct px_prom *prom)
         shards[i] = px_crew_metrics(control->crew, i);
     px_prom_workers(prom, shards, count, px_director_current(control->director)->servers);
     px_control_observe(control);
+    struct px_witness_result witness;
+    px_witness_result(control->witness, &witness);
     const struct px_gauges gauges = {.facts = &control->facts,
                                      .routes = &control->routes,
                                      .view = &control->view,
+                                     .witness = &witness,
                                      .refused_clients = control->refused_clients,
                                      .log_lines_dropped = px_log_dropped(),
                                      .workers = count};

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/control/report_witness.h"
+
 #define ADDRESS_MAX (ZKP_HOST_MAX + 16u)
 
 /* Sets a scalar of a protobuf-c message together with its presence flag. */
@@ -33,6 +35,7 @@ struct px_report {
     char *can[MIG_COMMAND_COUNT];
     char *confirm[MIG_GATE_COUNT];
     char hint[MIG_TEXT_MAX];
+    struct px_report_witness witness;
 };
 
 struct px_report *px_report_new(void)
@@ -169,7 +172,7 @@ static void fill_server(Zkf__Server *out, char *address, const struct mig_server
     out->version = text_of(server->srvr.version);
     PUT(out, zxid, (uint64_t)server->srvr.zxid);
     PUT(out, lag, lag_of(server, leader));
-    PUT(out, sessions, (uint32_t)server->our_sessions);
+    PUT(out, sessions, px_report_clients(server->our_sessions, server->witness_sessions));
     PUT(out, health, health_of(server->health));
     out->reason = text_of(server->health == MIG_HEALTH_SERVING ? route->reason : server->health_reason);
     PUT(out, config_version,
@@ -268,9 +271,11 @@ static void fill_sessions(struct px_report *r, const struct mig_facts *facts,
 {
     Zkf__Sessions *out = &r->sessions;
     zkf__sessions__init(out);
-    PUT(out, total, (uint32_t)facts->sessions.total);
-    PUT(out, source, (uint32_t)facts->sessions.source);
-    PUT(out, target, (uint32_t)facts->sessions.target);
+    const int64_t on_sources = px_report_witness_on(facts, MIG_SIDE_SOURCE);
+    const int64_t on_targets = px_report_witness_on(facts, MIG_SIDE_TARGET);
+    PUT(out, total, px_report_clients(facts->sessions.total, on_sources + on_targets));
+    PUT(out, source, px_report_clients(facts->sessions.source, on_sources));
+    PUT(out, target, px_report_clients(facts->sessions.target, on_targets));
     PUT(out, waiting, (uint32_t)facts->sessions.waiting);
     PUT(out, moved, counts->moved);
     PUT(out, returned, counts->returned);
@@ -372,6 +377,11 @@ void px_report_fill(struct px_report *r, const struct mig_view *view, const stru
     r->servers_answer.quorum = &r->quorum;
     PUT(&r->servers_answer, config_version, r->status.config_version);
     PUT(&r->servers_answer, leader, r->status.leader);
+}
+
+void px_report_fill_witness(struct px_report *r, const struct px_witness_result *witness)
+{
+    r->status.witness = px_report_witness_fill(&r->witness, witness);
 }
 
 const Zkf__Status *px_report_status(const struct px_report *report)

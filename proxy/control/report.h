@@ -16,6 +16,7 @@ struct px_session_counts {
     uint64_t expired;
 };
 
+struct px_witness_result;
 struct px_report; /* owned by the caller; one at a time is enough, it is overwritten by each fill */
 
 struct px_report *px_report_new(void); /* NULL: out of memory */
@@ -25,6 +26,9 @@ void px_report_free(struct px_report *report);
  * are until the messages have been printed. */
 void px_report_fill(struct px_report *report, const struct mig_view *view, const struct mig_facts *facts,
                     const struct mig_routes *routes, const struct px_session_counts *counts);
+
+/* Adds what the witness says, copied; nothing when none has run. */
+void px_report_fill_witness(struct px_report *report, const struct px_witness_result *witness);
 
 /* Valid until the next fill. */
 const Zkf__Status *px_report_status(const struct px_report *report);

@@ -50,6 +50,7 @@ void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
         link->peer_length = 0; /* no address of a client we know how to print */
     memcpy(&link->peer, &take_adopt->peer.storage, link->peer_length);
     link->listener = take_adopt->listener;
+    link->is_own = take_adopt->is_own;
     link->deferred = PX_EVENT_COUNT;
     link->slot = PX_SLOT_NONE;
     px_conn_init(&link->client, link, PX_CONN_CLIENT);

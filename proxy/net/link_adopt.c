@@ -12,16 +12,6 @@ struct px_conn *px_link_server(struct px_link *link)
     return link->attempt != NULL && link->attempt->is_adopted ? &link->attempt->next : &link->server;
 }
 
-static void count_session(struct px_link *link, uint32_t slot, bool is_more)
-{
-    _Atomic(uint32_t) *count = &link->worker->shared->slots[slot].session_count;
-
-    if (is_more)
-        atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
-    else
-        atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
-}
-
 void px_link_adopt_next(struct px_link *link, int64_t session_id)
 {
     struct px_attempt *attempt = link->attempt;
@@ -35,11 +25,11 @@ void px_link_adopt_next(struct px_link *link, int64_t session_id)
     px_link_dial_end(link, PX_DIAL_OK);
     px_conn_close(&link->server);
     if (link->is_established)
-        count_session(link, old_slot, false);
+        px_link_count_session(link, old_slot, false);
     link->slot = attempt->slot;
     link->awaited_zxid = 0;
     link->is_established = true;
-    count_session(link, link->slot, true);
+    px_link_count_session(link, link->slot, true);
     attempt->is_adopted = true;
     px_link_claim_established(link, session_id);
     px_log(PX_LOG_DEBUG, "session.established", "sid=0x%llx slot=%u from=%d", (unsigned long long)session_id,

@@ -74,7 +74,6 @@ void px_link_die(struct px_link *link, enum px_close_reason reason)
     close_client(link, reason);
     px_link_unclaim(link);
     if (link->is_established)
-        atomic_fetch_sub_explicit(&link->worker->shared->slots[link->slot].session_count, 1,
-                                  memory_order_relaxed);
+        px_link_count_session(link, link->slot, false);
     HASH_DELETE(hh, link->worker->by_token, link);
 }

@@ -36,6 +36,23 @@ void px_link_count_outcome(struct px_link *link, enum px_outcome outcome)
         link->leave_after_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
 }
 
+static void count(_Atomic(uint32_t) *value, bool is_more)
+{
+    if (is_more)
+        atomic_fetch_add_explicit(value, 1, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(value, 1, memory_order_relaxed);
+}
+
+void px_link_count_session(const struct px_link *link, uint32_t slot, bool is_more)
+{
+    struct px_shared_slot *row = &link->worker->shared->slots[slot];
+
+    count(&row->session_count, is_more);
+    if (link->is_own)
+        count(&row->own_count, is_more);
+}
+
 void px_link_count_note(const struct px_link *link, const struct px_event *event,
                         const struct px_actions *actions)
 {

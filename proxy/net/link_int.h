@@ -59,6 +59,7 @@ struct px_link {
     enum px_event_kind deferred; /* an event that an action caused; PX_EVENT_COUNT = none */
     uint32_t slot;               /* of its server; PX_SLOT_NONE = none yet */
     bool is_established;
+    bool is_own; /* a session of the daemon itself */
     int64_t leave_after_ms; /* a move or return that came to nothing is tried again then */
     int64_t awaited_zxid;   /* the core waits until `slot` has applied it; 0 = it does not */
     struct px_conn client;
@@ -91,6 +92,8 @@ void px_link_count_close(struct px_link *link, enum px_close_reason reason);
 void px_link_count_note(const struct px_link *link, const struct px_event *event,
                         const struct px_actions *actions);
 void px_link_count_outcome(struct px_link *link, enum px_outcome outcome);
+/* An established session came to that server, or went. */
+void px_link_count_session(const struct px_link *link, uint32_t slot, bool is_more);
 
 /* link_read.c */
 void px_link_on_event(evutil_socket_t fd, short what, void *conn);

@@ -31,6 +31,7 @@ struct px_adopt {
     struct px_address peer;
     enum conf_guard config_node;
     uint32_t listener; /* index in conf->listeners */
+    bool is_own;       /* a session of the daemon itself */
 };
 
 /* One session for /v1/sessions, cons and stat. Plain. */
