@@ -1,0 +1,135 @@
+"""The continuity witness: a session of zkferry's own that proves a plan interrupts nobody, or says what did."""
+import pytest
+
+from lib.migration import TARGETS, assert_kept, assert_migrated, plan_targets, start_joiners, wait_gate
+from lib.waiting import wait_for
+
+STATE_ROOT = "/zookeeper/zkferry"
+COUNTS = ("writes", "acked", "unknown", "refused", "gaps", "disconnects", "expired", "ephemerals_lost",
+          "events", "events_late", "events_missed", "events_doubled")
+WANTED = ("writes", "acked", "events")  # all others count faults
+STALL_MAX = 2.0
+SESSIONS, WRITES_PER_SECOND = 5, 20
+
+
+@pytest.fixture
+def scene(ensemble):
+    """Sources that serve, and the lines of targets that do not exist yet."""
+    plan_targets(ensemble)
+    return ensemble
+
+
+def proxy_for(make_proxy, ensemble, **options):
+    return make_proxy(ensemble.lines([1, 2, 3]), ensemble.lines(TARGETS), **options)
+
+
+def witness(proxy):
+    return proxy.status()["witness"] or {}
+
+
+def faults(said):
+    return {name: said[name] for name in COUNTS if name not in WANTED and said[name]}
+
+
+def wait_acked(proxy, more=10, deadline=30):
+    """Until that many more of its writes are acknowledged; returns what it says then."""
+    goal = witness(proxy).get("acked", 0) + more
+    return wait_for(lambda: (said := witness(proxy)) and said["acked"] >= goal and said, deadline,
+                    f"{more} more acknowledged writes of the witness")
+
+
+def assert_nothing_left(ensemble, sid):
+    """Neither lock nor witness nor the root they lived under; not even for a moment longer than the plan."""
+    with ensemble.client(sid, super_user=True) as client:
+        wait_for(lambda: not client.exists(STATE_ROOT), 5, f"{STATE_ROOT} is removed")
+
+
+def assert_metrics_agree(proxy):
+    said, metrics = witness(proxy), proxy.metrics()
+    assert {name: metrics.value(f"zkferry_witness_{name}_total") for name in COUNTS} == \
+        {name: said[name] for name in COUNTS}
+    assert metrics.value("zkferry_witness_clean") == said["clean"]
+    assert metrics.value("zkferry_witness_running") == said["running"]
+    assert metrics.value("zkferry_witness_stall_seconds") == pytest.approx(said["stall_seconds"])
+
+
+@pytest.mark.sanitizer
+def test_a_migration_interrupts_nobody(scene, make_proxy, make_workload):
+    """It is moved like any session, is not counted among the clients', and leaves nothing behind."""
+    proxy = proxy_for(make_proxy, scene, confirm=["finish"])
+    load = make_workload(proxy.clients, SESSIONS, writes_per_second=WRITES_PER_SECOND)
+    assert proxy.status()["witness"] is None
+    start_joiners(scene)
+    proxy.start_migration()
+    status = wait_gate(proxy, "finish")
+    assert proxy.cli("pause").returncode == 0
+    said = wait_acked(proxy)  # also while the plan is paused
+    assert said["running"] and said["connected"] and said["plan_id"] == status["plan_id"]
+    assert any(said["session_id"] == f"{sid:#x}" for server in TARGETS for sid in scene[server].sessions())
+    sessions = proxy.status()["sessions"]
+    assert sessions["total"] == sessions["target"] == SESSIONS
+    assert proxy.cli("resume").returncode == 0
+    assert proxy.cli("confirm", "finish").returncode == 0
+    proxy.wait_phase("finished")
+    said = wait_for(lambda: (now := witness(proxy)) and not now["running"] and now, 5, "the witness ends")
+    assert said["clean"] and faults(said) == {}, said
+    assert said["writes"] == said["acked"] > 20 and said["events"] >= said["acked"] - 1
+    assert 0 < said["stall_seconds"] < STALL_MAX
+    assert_metrics_agree(proxy)
+    assert "event=witness.fault" not in proxy.log() and "event=witness.ended" in proxy.log()
+    assert_nothing_left(scene, TARGETS[0])
+    assert_migrated(scene)
+    assert_kept(load, scene, TARGETS[0])
+
+
+def server_of(proxy, session_id):
+    rows = proxy.get("/v1/sessions").json["sessions"]
+    return next(row["server"] for row in rows if row["id"] == session_id)
+
+
+def test_what_interrupts_it_is_said(scene, make_proxy):
+    """The server it is on dies with a write unanswered: nobody can know what became of that write, and the
+    client must be told by a lost connection. A stop in the middle of a plan takes its node along."""
+    proxy = proxy_for(make_proxy, scene)
+    proxy.start_migration()
+    proxy.wait_phase("joining")
+    assert faults(wait_acked(proxy)) == {}
+    victim = server_of(proxy, witness(proxy)["session_id"])
+    for sid in (1, 2, 3):
+        scene[sid].freeze()
+    wait_for(lambda: witness(proxy)["stall_seconds"] > 1.2, 10, "a stall is shown while it lasts")
+    scene[victim].kill9()
+    for sid in {1, 2, 3} - {victim}:
+        scene[sid].thaw()
+    said = wait_acked(proxy)
+    assert not said["clean"] and set(faults(said)) == {"unknown", "disconnects"}, said
+    assert said["unknown"] == said["disconnects"] == 1 and said["stall_seconds"] > 1.2
+    for line in ("witness.stall ", "witness.stall_over ", "witness.fault plan=", "what=unknown"):
+        assert line in proxy.log(), f"not in the log: {line}"
+    assert_metrics_agree(proxy)
+    other = min({1, 2, 3} - {victim})
+    node = f"{STATE_ROOT}/witness-{(proxy.state_dir / 'instance').read_text().strip()}"
+    with scene.client(other, super_user=True) as client:
+        assert client.exists(node)
+        proxy.terminate()
+        assert not client.exists(node), "a stopped daemon has left its node"
+
+
+@pytest.mark.full
+def test_a_rule_that_is_switched_off_is_found(scene, make_proxy):
+    """Sessions that move without their credentials: the witness's own write is refused."""
+    proxy = proxy_for(make_proxy, scene, switches=["no_auth_replay"])
+    start_joiners(scene)
+    proxy.start_migration()
+    proxy.wait_phase("finished", deadline=90)
+    assert faults(witness(proxy)).keys() & {"refused"}, witness(proxy)
+
+
+@pytest.mark.full
+def test_it_can_be_switched_off(scene, make_proxy):
+    proxy = proxy_for(make_proxy, scene, migration={"witness": False})
+    start_joiners(scene)
+    proxy.start_migration()
+    proxy.wait_phase("finished", deadline=90)
+    assert proxy.status()["witness"] is None and "event=witness." not in proxy.log()
+    assert_nothing_left(scene, TARGETS[0])
