@@ -164,6 +164,22 @@ static void test_the_last_answer_is_told_without_hysteresis(void **state)
     assert_int_equal(w->facts.servers[0].not_serving_at_ms, 0);
 }
 
+/* Two counters of the workers, not read in one moment: the part is never more than the whole. */
+static void test_the_witness_is_one_of_our_sessions(void **state)
+{
+    struct world *w = *state;
+    struct px_shared_slot *slot = &w->shared->slots[0];
+    atomic_store(&slot->session_count, 3);
+    atomic_store(&slot->own_count, 1);
+    px_fleet_facts(w->fleet, &w->facts);
+    assert_int_equal(w->facts.servers[0].our_sessions, 3);
+    assert_int_equal(w->facts.servers[0].witness_sessions, 1);
+    atomic_store(&slot->session_count, 0);
+    px_fleet_facts(w->fleet, &w->facts);
+    assert_int_equal(w->facts.servers[0].our_sessions, 0);
+    assert_int_equal(w->facts.servers[0].witness_sessions, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -171,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_kick_overtakes_a_hanging_question),
         TEST(test_the_last_answer_is_told_without_hysteresis),
+        TEST(test_the_witness_is_one_of_our_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,10 +5,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "proxy/control/report.h"
+#include "proxy/control/witness.h"
 
 static void assert_names(const ProtobufCEnumDescriptor *descriptor, int count, const char *(*name)(int))
 {
@@ -147,6 +149,62 @@ static void test_a_block_makes_the_plan_not_startable(void **state)
     px_report_free(report);
 }
 
+static void test_the_witness_is_no_client(void **state)
+{
+    (void)state;
+    struct px_report *report = px_report_new();
+    struct picture *p = picture_new();
+    p->facts.sessions = (struct mig_session_facts){.total = 4, .source = 3, .target = 1};
+    p->facts.servers[0].our_sessions = 3;
+    p->facts.servers[1].our_sessions = p->facts.servers[1].witness_sessions = 1;
+    fill(report, p);
+    const Zkf__Status *status = px_report_status(report);
+    assert_int_equal(status->sessions->total, 3);
+    assert_int_equal(status->sessions->source, 3);
+    assert_int_equal(status->sessions->target, 0);
+    assert_int_equal(status->servers[0]->sessions, 3);
+    assert_int_equal(status->servers[1]->sessions, 0);
+    p->facts.sessions.total = 0; /* counted at another moment */
+    fill(report, p);
+    assert_int_equal(px_report_status(report)->sessions->total, 0);
+    free(p);
+    px_report_free(report);
+}
+
+static void test_what_the_witness_says(void **state)
+{
+    (void)state;
+    struct px_report *report = px_report_new();
+    struct picture *p = picture_new();
+    struct px_witness_result said = {.plan_id = "", .is_running = true};
+    fill(report, p);
+    px_report_fill_witness(report, &said);
+    assert_null(px_report_status(report)->witness); /* there was no plan */
+    said = (struct px_witness_result){.plan_id = "p-7",
+                                      .is_clean = true,
+                                      .session_id = 0x1000000a5,
+                                      .started_wall_ms = 1000,
+                                      .ended_wall_ms = 3000,
+                                      .figures = {.writes = 12, .acked = 11, .gaps = 1, .stall_ms = 250}};
+    fill(report, p);
+    px_report_fill_witness(report, &said);
+    memset(&said, 0, sizeof said); /* it was copied */
+    const Zkf__Witness *witness = px_report_status(report)->witness;
+    assert_string_equal(witness->plan_id, "p-7");
+    assert_true(witness->clean && !witness->running && !witness->connected);
+    assert_int_equal(witness->session_id, 0x1000000a5);
+    assert_int_equal(witness->started_at, 1000);
+    assert_int_equal(witness->ended_at, 3000);
+    assert_int_equal(witness->writes, 12);
+    assert_int_equal(witness->acked, 11);
+    assert_int_equal(witness->gaps, 1);
+    assert_int_equal(witness->events_missed, 0);
+    assert_true(witness->has_events_missed); /* zeros are said too */
+    assert_float_equal(witness->stall_seconds, 0.25, 1e-9);
+    free(p);
+    px_report_free(report);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +212,8 @@ int main(void)
         cmocka_unit_test(test_servers),
         cmocka_unit_test(test_failed_is_told_only_when_failed),
         cmocka_unit_test(test_a_block_makes_the_plan_not_startable),
+        cmocka_unit_test(test_the_witness_is_no_client),
+        cmocka_unit_test(test_what_the_witness_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

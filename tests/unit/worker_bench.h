@@ -124,16 +124,22 @@ static inline void bench_end(struct bench *b)
     px_shared_free(b->shared);
 }
 
-static inline int bench_client(struct bench *b, uint32_t worker)
+/* is_own: of the daemon itself. */
+static inline int bench_adopt(struct bench *b, uint32_t worker, bool is_own)
 {
     int pair[2];
-    struct px_adopt adopt = {.config_node = CONF_GUARD_HIDE};
+    struct px_adopt adopt = {.config_node = CONF_GUARD_HIDE, .is_own = is_own};
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     adopt.fd = pair[1];
     assert_int_equal(fcntl(adopt.fd, F_SETFL, O_NONBLOCK), 0);
     px_worker_adopt(b->workers[worker], &adopt);
     return pair[0];
+}
+
+static inline int bench_client(struct bench *b, uint32_t worker)
+{
+    return bench_adopt(b, worker, false);
 }
 
 static inline uint32_t bench_unread(int fd)

@@ -61,7 +61,11 @@ struct world {
     uint32_t torn;        /* so many getACL more come with another Stat than the data */
     bool free_in_done;
     bool ask_in_done;
+    bool has_stat;
+    char data[64]; /* the last one, "-" = none */
     uint32_t expired;
+    uint32_t changes;
+    uint32_t changes_at_done; /* told when the last result came */
     enum mig_zk_state state;
     uint32_t logs;
 };
@@ -104,7 +108,7 @@ static void shake_hands(struct world *w, struct zkp_slice body)
         send_all(w, frame, zkp_connect_response_frame(&response, frame, sizeof frame));
 }
 
-/* What getACL and getChildren give in front of their Stat, if they have one. */
+/* What getACL, getChildren, sync and create give in front of their Stat, if they have one. */
 static void answer_read(struct world *w, int32_t type, struct zkp_wr *wr)
 {
     uint8_t stat[68] = {0};
@@ -123,7 +127,7 @@ static void answer_read(struct world *w, int32_t type, struct zkp_wr *wr)
         zkp_wr_buf(wr, zkp_slice_str("b"));
         zkp_wr_buf(wr, zkp_slice_str("a"));
     }
-    if (type == 9)
+    if (type == 9 || type == 1)
         zkp_wr_buf(wr, zkp_slice_str("/n"));
 }
 
@@ -212,6 +216,8 @@ static void keep_read(struct world *w, const struct mig_zk_result *result)
     w->has_node = result->node != NULL;
     if (w->has_node)
         w->node = *result->node;
+    w->has_stat = result->stat != NULL;
+    snprintf(w->data, sizeof w->data, "%s", result->data != NULL ? result->data : "-");
     w->names[0] = '\0';
     const char *name = result->names != NULL ? result->names->bytes : "";
     for (uint32_t i = 0; result->names != NULL && i < result->names->count; i++, name += strlen(name) + 1)
@@ -223,6 +229,7 @@ static void on_done(void *context, const struct mig_zk_result *result)
     struct world *w = context;
     w->results++;
     w->last = *result;
+    w->changes_at_done = w->changes;
     keep_read(w, result);
     w->servers = result->config != NULL ? result->config->server_count : 0;
     snprintf(w->text, sizeof w->text, "%s", result->text);
@@ -250,6 +257,12 @@ static void on_expired(void *context)
     w->expired++;
 }
 
+static void on_changed(void *context)
+{
+    struct world *w = context;
+    w->changes++;
+}
+
 static void on_log(void *context, enum mig_zk_level level, const char *text)
 {
     (void)level;
@@ -265,8 +278,12 @@ static void open_zk(struct world *w, const struct mig_zk_session *session)
                                      .super = "super:secret",
                                      .timeout_ms = TIMEOUT_MS,
                                      .state_root = "/zookeeper/x"};
-    const struct mig_zk_callbacks callbacks = {
-        .context = w, .done = on_done, .state = on_state, .expired = on_expired, .log = on_log};
+    const struct mig_zk_callbacks callbacks = {.context = w,
+                                               .done = on_done,
+                                               .state = on_state,
+                                               .expired = on_expired,
+                                               .changed = on_changed,
+                                               .log = on_log};
     struct err err;
     if (session != NULL)
         options.session = *session;
