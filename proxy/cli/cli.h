@@ -111,6 +111,9 @@ json_int_t px_cli_number(const json_t *object, const char *key);
 enum px_cli_exit px_cli_verify(const struct px_cli_options *options);
 void px_cli_print_verify(FILE *out, const json_t *verify);
 
+/* cli_witness.c. Nothing when the status has none. */
+void px_cli_print_witness(FILE *out, const json_t *status);
+
 /* cli_files.c. Writes the files of a joiner-config answer into dir (made when missing). A file that exists
  * with other content is never overwritten: RC_EXISTS. */
 enum rc px_cli_files_write(const json_t *answer, const char *dir, struct err *err) RC_MUST_CHECK;

@@ -229,6 +229,7 @@ void px_cli_print_status(FILE *out, const json_t *status)
     print_line(out, "plan", px_cli_text(status, "plan_id"));
     print_quorum(out, status);
     print_session_counts(out, json_object_get(status, "sessions"));
+    px_cli_print_witness(out, status);
     print_section(out, "servers", json_object_get(status, "servers"), print_server_table);
     print_section(out, "steps", json_object_get(status, "steps"), print_steps);
     print_section(out, "findings", json_object_get(status, "findings"), print_finding_list);

@@ -59,7 +59,7 @@ struct px_link {
     enum px_event_kind deferred; /* an event that an action caused; PX_EVENT_COUNT = none */
     uint32_t slot;               /* of its server; PX_SLOT_NONE = none yet */
     bool is_established;
-    bool is_own; /* a session of the daemon itself */
+    bool is_own;            /* a session of the daemon itself */
     int64_t leave_after_ms; /* a move or return that came to nothing is tried again then */
     int64_t awaited_zxid;   /* the core waits until `slot` has applied it; 0 = it does not */
     struct px_conn client;

@@ -15,6 +15,7 @@
 #include "proxy/cli/cli_files.c"
 #include "proxy/cli/cli_print.c"
 #include "proxy/cli/cli_verify.c"
+#include "proxy/cli/cli_witness.c"
 
 #include <cmocka.h> /* last: its macros have short names */
 
@@ -301,6 +302,22 @@ static void test_status_for_people(void **state)
         "done   add.4      1.2  -\n");
 }
 
+static void test_the_witness_for_people(void **state)
+{
+    (void)state;
+    assert_printed(px_cli_print_witness, "{}", ""); /* a status without one */
+    assert_printed(px_cli_print_witness,
+                   "{\"witness\":{\"clean\":true,\"acked\":131,\"stall_seconds\":0.241,\"unknown\":0}}",
+                   "witness   131 writes acknowledged, longest stall 0.2 s, nothing was interrupted\n");
+    assert_printed(px_cli_print_witness, "{\"witness\":{\"clean\":false,\"acked\":0,\"stall_seconds\":0.0}}",
+                   "witness   0 writes acknowledged, longest stall 0.0 s\n"); /* it has only begun */
+    assert_printed(px_cli_print_witness,
+                   "{\"witness\":{\"clean\":false,\"acked\":131,\"stall_seconds\":3.0,\"unknown\":1,"
+                   "\"refused\":0,\"disconnects\":2,\"events_doubled\":4}}",
+                   "witness   131 writes acknowledged, longest stall 3.0 s, INTERRUPTED: 1 unknown, "
+                   "2 disconnects, 4 events_doubled\n");
+}
+
 static void test_findings_for_people(void **state)
 {
     (void)state;
@@ -409,6 +426,7 @@ int main(void)
         TEST(test_verify),
         TEST(test_verification_for_people),
         TEST(test_status_for_people),
+        TEST(test_the_witness_for_people),
         TEST(test_findings_for_people),
         TEST(test_text_of_strangers_is_cleaned),
         TEST(test_joiner_files),
