@@ -15,9 +15,8 @@
 #include "proxy/log.h"
 #include "zkproto/zkerr.h"
 
-/* As long as servers usually allow: the shortest timeout limits how long all clients may be held, and that
- * should be a client's. */
-#define SESSION_TIMEOUT_MS 40000
+/* As patient as clients usually are. Short enough that the node of a daemon that was killed is soon gone. */
+#define SESSION_TIMEOUT_MS 20000
 
 /* --- to the judge --- */
 
