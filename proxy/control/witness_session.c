@@ -117,6 +117,7 @@ static enum witness_stage written(struct px_witness *w, const struct mig_zk_resu
     return WITNESS_READ;
 }
 
+/* CLEAR, UNMAKE */
 static enum witness_stage deleted(const struct px_witness *w, const struct mig_zk_result *result)
 {
     if (result->rc != RC_OK && result->rc != RC_REFUSED) /* gone is fine too, and so is a root in use */
@@ -124,21 +125,20 @@ static enum witness_stage deleted(const struct px_witness *w, const struct mig_z
     return w->stage == WITNESS_CLEAR ? WITNESS_MAKE : WITNESS_LEAVE_ROOT;
 }
 
+/* When the session has expired meanwhile the stage is not that of the request any more: what the answer says
+ * counts all the same, but a new node is made whatever it says. */
 static enum witness_stage next_stage(struct px_witness *w, const struct mig_zk_result *result)
 {
-    switch (w->stage) {
-    case WITNESS_MAKE:
+    enum witness_stage next;
+    if (result->op == MIG_ZK_CREATE)
         return created(w, result);
-    case WITNESS_READ:
-        return was_read(w, result);
-    case WITNESS_WRITE:
-        return written(w, result);
-    case WITNESS_CLEAR:
-    case WITNESS_UNMAKE:
-    case WITNESS_LEAVE_ROOT:
-        break;
-    }
-    return deleted(w, result);
+    if (result->op == MIG_ZK_GET_WATCHED)
+        next = was_read(w, result);
+    else if (result->op == MIG_ZK_SET)
+        next = written(w, result);
+    else
+        next = deleted(w, result);
+    return w->stage == WITNESS_MAKE ? WITNESS_MAKE : next;
 }
 
 static bool is_farewell(enum witness_stage stage)

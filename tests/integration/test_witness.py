@@ -1,4 +1,7 @@
 """The continuity witness: a session of zkferry's own that proves a plan interrupts nobody, or says what did."""
+import os
+import signal
+
 import pytest
 
 from lib.migration import TARGETS, assert_kept, assert_migrated, plan_targets, start_joiners, wait_gate
@@ -113,6 +116,25 @@ def test_what_interrupts_it_is_said(scene, make_proxy):
         assert client.exists(node)
         proxy.terminate()
         assert not client.exists(node), "a stopped daemon has left its node"
+
+
+@pytest.mark.full
+def test_an_expired_session_is_said(scene, make_proxy):
+    """The whole daemon stands still for longer than the timeout; it goes on with another session and node."""
+    proxy = proxy_for(make_proxy, scene)
+    proxy.start_migration()
+    proxy.wait_phase("joining")
+    before = wait_acked(proxy)
+    os.kill(proxy.pid, signal.SIGSTOP)
+    node = f"{STATE_ROOT}/witness-{(proxy.state_dir / 'instance').read_text().strip()}"
+    with scene.client(super_user=True) as client:
+        wait_for(lambda: not client.exists(node), 40, "the session expires")
+    os.kill(proxy.pid, signal.SIGCONT)
+    said = wait_for(lambda: (now := witness(proxy)) and now["acked"] >= before["acked"] + 10 and now, 30,
+                    "the witness writes again")
+    assert said["session_id"] != before["session_id"]
+    assert said["expired"] == said["ephemerals_lost"] == 1, said
+    assert set(faults(said)) <= {"expired", "ephemerals_lost", "disconnects", "unknown"}, said
 
 
 @pytest.mark.full
