@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "migrate/survey.h"
 #include "zkproto/server.h"
 #include "zkproto/word.h"
 
@@ -46,6 +47,8 @@ struct mig_mntr {
     int64_t data_size;
     int64_t global_sessions;
     char peer_state[64]; /* "following - broadcast"; "" = unknown */
+    int64_t local_sessions;
+    int64_t digest_mismatches;
 };
 
 /* One server. Times are the monotonic clock of struct mig_facts.now_ms, 0 = never. */
@@ -73,6 +76,7 @@ struct mig_server_facts {
     int64_t our_sessions;          /* client sessions attached through us, with the witness */
     int64_t witness_sessions;      /* of them, the witness's: 0 or 1 */
     int64_t our_other_connections; /* admin session and the like, without the probe itself */
+    bool hides_srvr;               /* srvr is not in its whitelist, and AdminServer gives nothing either */
 };
 
 enum mig_lock_state { MIG_LOCK_UNKNOWN, MIG_LOCK_NONE, MIG_LOCK_OURS, MIG_LOCK_FOREIGN };
@@ -107,6 +111,8 @@ struct mig_facts {
     bool has_credentials;
     uint32_t source_binds; /* local addresses for connections to sources, 0 counts as 1 */
     uint32_t target_binds; /* the same for targets */
+    struct mig_survey survey;
+    bool passes_config_node; /* a listener shows clients the real /zookeeper/config */
 };
 
 /* NULL when there is none. */

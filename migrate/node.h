@@ -3,6 +3,7 @@
 #ifndef MIGRATE_NODE_H
 #define MIGRATE_NODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The fields of ZooKeeper's Stat; all of them are the ensemble's, so equal on every server that has applied
@@ -38,6 +39,8 @@ struct mig_node {
     struct mig_stat stat;
     uint64_t data_hash; /* 0 = no data (jute's null) */
     uint64_t acl_hash;  /* entries in the server's order */
+    bool has_ip_acl;    /* an entry of scheme ip: it means the client's address, which is now a proxy's */
+    bool anyone_writes; /* world:anyone has the right to write */
 };
 
 /* Names of children as count NUL-terminated strings, one behind the other. Borrowed. */

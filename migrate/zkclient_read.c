@@ -41,12 +41,24 @@ static uint64_t hash_entry(const struct mig_hash_key *key, uint64_t before, cons
     return mig_hash(key, parts, sizeof parts);
 }
 
+static void note_entry(struct mig_node *node, const struct ACL *entry)
+{
+    const char *scheme = entry->id.scheme != NULL ? entry->id.scheme : "";
+    if (strcmp(scheme, "ip") == 0)
+        node->has_ip_acl = true;
+    if (strcmp(scheme, "world") == 0 && (entry->perms & ZOO_PERM_WRITE) != 0)
+        node->anyone_writes = true;
+}
+
 static void on_acl(int err, struct ACL_vector *acl, struct Stat *stat, const void *data)
 {
     struct zk_request *r = request_of(data);
     r->node.acl_hash = 0;
-    for (int32_t i = 0; err == ZOK && i < acl->count; i++)
+    r->node.has_ip_acl = r->node.anyone_writes = false;
+    for (int32_t i = 0; err == ZOK && i < acl->count; i++) {
         r->node.acl_hash = hash_entry(&r->key, r->node.acl_hash, &acl->data[i]);
+        note_entry(&r->node, &acl->data[i]);
+    }
     zk_answer(r, err, err == ZOK ? stat : NULL);
 }
 

@@ -21,6 +21,7 @@ static void on_srvr(struct server *server, const struct mig_probe_answer *answer
     server->probed_at_ms = answer->observed_at_ms;
     server->shows_service = is_data && answer->srvr->mode != ZKP_MODE_READ_ONLY;
     server->not_serving_at_ms = is_refusal ? answer->asked_at_ms : 0;
+    server->hides_srvr = answer->kind == MIG_PROBE_KIND_NOT_ALLOWED;
     if (!is_data)
         return;
     server->srvr_at_ms = answer->asked_at_ms;
