@@ -89,7 +89,9 @@ const char *mig_effect_name(enum mig_effect_kind kind);
 #define MIG_PROBE_MNTR   4u
 #define MIG_PROBE_CONFIG 8u /* /zookeeper/config through the admin session */
 
-#define MIG_PROBE_WORDS 4u
+#define MIG_PROBE_SURVEY 64u /* migrate/survey.h; bits 16 and 32 are words of probe.h */
+
+#define MIG_PROBE_WORDS 7u
 
 /* ALL: every session's requests wait in the proxy. MOVES: no session begins to change servers; clients notice
  * nothing. */

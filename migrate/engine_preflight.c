@@ -39,12 +39,13 @@ static bool is_probed(const struct mig_server_facts *server, int64_t since_ms)
 bool preflight_is_seen(struct run *r)
 {
     int64_t since_ms = r->e->phase_since_ms;
-    bool is_all = r->f->config != NULL && r->f->config_at_ms >= since_ms;
+    bool is_all =
+        r->f->config != NULL && r->f->config_at_ms >= since_ms && r->f->survey.asked_at_ms >= since_ms;
     for (uint32_t i = 0; i < r->f->server_count; i++)
         is_all = is_all && is_probed(&r->f->servers[i], since_ms);
     if (is_all)
         return true;
-    run_reprobe(r, MIG_PROBE_SRVR | MIG_PROBE_CONF | MIG_PROBE_MNTR | MIG_PROBE_CONFIG);
+    run_reprobe(r, MIG_PROBE_SRVR | MIG_PROBE_CONF | MIG_PROBE_MNTR | MIG_PROBE_CONFIG | MIG_PROBE_SURVEY);
     return false;
 }
 

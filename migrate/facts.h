@@ -76,6 +76,7 @@ struct mig_server_facts {
     int64_t our_sessions;          /* client sessions attached through us, with the witness */
     int64_t witness_sessions;      /* of them, the witness's: 0 or 1 */
     int64_t our_other_connections; /* admin session and the like, without the probe itself */
+    int64_t strangers;             /* connections not of this proxy, seen twice in a row; 0 = none */
     bool hides_srvr;               /* srvr is not in its whitelist, and AdminServer gives nothing either */
 };
 

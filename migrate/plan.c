@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "migrate/preflight_table.h"
 #include "migrate/text.h"
 
 /* A leader change stops writes of all clients; two seconds is a third of the smallest usual timeout (6 s). */
@@ -143,7 +144,8 @@ enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, 
 bool mig_plan_accepts(const struct mig_plan *plan, const char *rule, const char *finding_id)
 {
     for (uint32_t i = 0; i < plan->accept_count; i++)
-        if (strcmp(plan->accept[i], rule) == 0 || strcmp(plan->accept[i], finding_id) == 0)
+        if (strcmp(plan->accept[i], rule) == 0 || strcmp(plan->accept[i], finding_id) == 0 ||
+            mig_rule_is_about(rule, plan->accept[i]))
             return true;
     return false;
 }

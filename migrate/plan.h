@@ -52,6 +52,7 @@ struct mig_plan {
 enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, struct mig_plan *ret_plan,
                       struct err *err) RC_MUST_CHECK;
 void mig_plan_name(struct mig_plan *plan, int64_t wall_ms, uint32_t nonce); /* gives it its id */
+/* By the rule's name, by the finding's id, or by one of the rule's pitfalls. */
 bool mig_plan_accepts(const struct mig_plan *plan, const char *rule, const char *finding_id);
 bool mig_plan_leaves(const struct mig_plan *plan, int32_t id); /* a source that will be no member */
 /* The targets that are members at the end and the sources that stay. */

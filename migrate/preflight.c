@@ -1,5 +1,6 @@
-/* The list of findings and the order of the rules: see preflight.h. The rules themselves are in
- * preflight_ensemble.c and preflight_server.c. */
+/* The list of findings and the order of the rules: see preflight.h. Their texts are in preflight_table.h,
+ * when they apply is decided in preflight_ensemble.c, _room.c, _survey.c, _server.c, _conf.c, _address.c and
+ * _version.c. */
 #include "migrate/preflight.h"
 
 #include <stdarg.h>
@@ -17,28 +18,45 @@ const char *mig_severity_name(enum mig_severity severity)
     return (uint32_t)severity < 3 ? names[severity] : "?";
 }
 
-void rules_add(struct rules *r, const struct rule *rule, int32_t server, const char *seen, ...)
+static void add(struct rules *r, enum mig_rule rule, int32_t server, const char *pitfalls, const char *seen,
+                va_list args)
 {
+    const struct mig_rule_row *row = mig_rule_row(rule);
     if (r->out->count == MIG_FINDINGS_MAX) {
         r->out->is_cut = true;
         return;
     }
     struct mig_finding *finding = &r->out->items[r->out->count++];
     memset(finding, 0, sizeof(*finding));
-    mig_text_set(finding->rule, sizeof(finding->rule), "%s", rule->name);
-    mig_text_set(finding->id, sizeof(finding->id), "%s", rule->name);
+    mig_text_set(finding->rule, sizeof(finding->rule), "%s", row->name);
+    mig_text_set(finding->id, sizeof(finding->id), "%s", row->name);
     if (server >= 0)
         mig_text_add(finding->id, sizeof(finding->id), "-%d", server);
-    finding->severity = rule->severity;
-    finding->can_accept = rule->can_accept;
-    finding->is_accepted = rule->can_accept && mig_plan_accepts(r->plan, finding->rule, finding->id);
+    mig_text_set(finding->pitfall, sizeof(finding->pitfall), "%s", pitfalls);
+    finding->severity = row->severity;
+    finding->can_accept = row->can_accept;
+    finding->is_accepted = row->can_accept && mig_plan_accepts(r->plan, finding->rule, finding->id);
     finding->server = server;
+    (void)vsnprintf(finding->seen, sizeof(finding->seen), seen, args);
+    mig_text_set(finding->why, sizeof(finding->why), "%s", row->why);
+    mig_text_set(finding->todo, sizeof(finding->todo), "%s", row->todo);
+}
+
+void rules_add(struct rules *r, enum mig_rule rule, int32_t server, const char *seen, ...)
+{
     va_list args;
     va_start(args, seen);
-    (void)vsnprintf(finding->seen, sizeof(finding->seen), seen, args);
+    add(r, rule, server, mig_rule_row(rule)->pitfalls, seen, args);
     va_end(args);
-    mig_text_set(finding->why, sizeof(finding->why), "%s", rule->why);
-    mig_text_set(finding->todo, sizeof(finding->todo), "%s", rule->todo);
+}
+
+void rules_add_about(struct rules *r, enum mig_rule rule, int32_t server, const char *pitfalls,
+                     const char *seen, ...)
+{
+    va_list args;
+    va_start(args, seen);
+    add(r, rule, server, pitfalls, seen, args);
+    va_end(args);
 }
 
 /* Blocks first, then warnings; the order of the rules stays within each. */
@@ -71,6 +89,10 @@ void mig_preflight(const struct mig_plan *plan, const struct mig_facts *facts,
                       .out = ret_findings};
     start(ret_findings);
     rules_ensemble(&r);
+    rules_room(&r);
+    rules_survey(&r);
+    rules_clashes(&r);
+    rules_versions(&r);
     for (uint32_t i = 0; i < facts->server_count; i++)
         rules_server(&r, &facts->servers[i]);
     sort_by_severity(ret_findings);
@@ -88,6 +110,7 @@ void mig_preflight_target(const struct mig_plan *plan, const struct mig_facts *f
     const struct mig_server_facts *server = mig_facts_server(facts, id);
     if (server != NULL)
         rules_server(&r, server);
+    rules_connections(&r); /* with every target that starts more of the limits is known */
     sort_by_severity(ret_findings);
 }
 

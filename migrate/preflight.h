@@ -1,25 +1,27 @@
 /* Rules over observed facts that say whether a plan can be carried out safely, and what to do when not
- * (design.md §5, facts/field.md P1–P47). Pure: the same rules serve `zkferry preflight`, the plan's first
- * phase, and targets when they appear later. */
+ * (design.md §5, facts/field.md P1–P47; the list is preflight_table.h). Pure: the same rules serve `zkferry
+ * preflight`, the plan's first phase, and targets when they appear later. */
 #ifndef MIGRATE_PREFLIGHT_H
 #define MIGRATE_PREFLIGHT_H
 
 #include "migrate/drained.h"
 #include "migrate/facts.h"
 #include "migrate/plan.h"
+#include "migrate/preflight_table.h"
 
 #define MIG_FINDINGS_MAX 96u
+#define MIG_PITFALLS_MAX 64u /* "P6 P12 P28" */
 
-enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
 const char *mig_severity_name(enum mig_severity severity); /* "info" "warn" "block" */
 
 struct mig_finding {
     char rule[MIG_FINDING_ID_MAX]; /* "server-down" */
     char id[MIG_FINDING_ID_MAX];   /* "server-down-2"; equals rule when no server is meant */
     enum mig_severity severity;
-    bool can_accept;  /* a block that `start` may accept by id or rule */
-    bool is_accepted; /* the plan accepted it: it no longer blocks */
-    int32_t server;   /* -1 = the ensemble */
+    char pitfall[MIG_PITFALLS_MAX]; /* of facts/field.md; "" = design.md alone asks for it */
+    bool can_accept;                /* a block that `start` may accept by id, rule or pitfall */
+    bool is_accepted;               /* the plan accepted it: it no longer blocks */
+    int32_t server;                 /* -1 = the ensemble */
     char seen[MIG_TEXT_MAX];
     char why[256];
     char todo[256];
@@ -51,7 +53,8 @@ struct mig_switches {
 void mig_preflight(const struct mig_plan *plan, const struct mig_facts *facts,
                    const struct mig_probes *probes, const struct mig_drained *drained,
                    const struct mig_switches *switches, struct mig_findings *ret_findings);
-/* The rules of one target that has started to answer (joining). */
+/* The rules of one target that has started to answer (joining), and the room for connections, which is
+ * known better with each of them. */
 void mig_preflight_target(const struct mig_plan *plan, const struct mig_facts *facts, int32_t id,
                           const struct mig_switches *switches, struct mig_findings *ret_findings);
 /* Blocks that are not accepted. */

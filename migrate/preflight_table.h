@@ -100,7 +100,7 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
       "`zkferry joiner-config ID` prints the files to start it with")                                        \
     X(SRVR_HIDDEN, "srvr-not-allowed", "P28", BLOCK, "srvr is what says whether a server serves",            \
       "add srvr to 4lw.commands.whitelist or open AdminServer")                                              \
-    X(SERVER_FULL, "server-full", "P42", WARN,                                                               \
+    X(SERVER_FULL, "server-full", "P42", BLOCK,                                                              \
       "it closes new connections while sessions on it live: maxClientCnxns or maxCnxns is reached",          \
       "set maxClientCnxns=0 there, or give more addresses in bind")                                          \
     X(SERVER_READ_ONLY, "server-read-only", "P38", BLOCK,                                                    \

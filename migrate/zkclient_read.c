@@ -41,6 +41,7 @@ static uint64_t hash_entry(const struct mig_hash_key *key, uint64_t before, cons
     return mig_hash(key, parts, sizeof parts);
 }
 
+/* What a preflight wants to know of it. */
 static void note_entry(struct mig_node *node, const struct ACL *entry)
 {
     const char *scheme = entry->id.scheme != NULL ? entry->id.scheme : "";

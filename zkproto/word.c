@@ -89,10 +89,12 @@ static int64_t count_find(struct zkp_slice text, const char *key)
     return count;
 }
 
-static bool version_find(struct zkp_slice text, char ret_version[ZKP_VERSION_TEXT_MAX])
+static bool version_find(struct zkp_slice text, bool *ret_is_keeper, char ret_version[ZKP_VERSION_TEXT_MAX])
 {
     struct zkp_slice value;
-    if (!value_find(text, "Zookeeper version:", &value))
+    bool is_zookeeper = value_find(text, "Zookeeper version:", &value);
+    *ret_is_keeper = !is_zookeeper && value_find(text, "ClickHouse Keeper version:", &value);
+    if (!is_zookeeper && !*ret_is_keeper)
         return false;
     value.len = zkp_text_index(value, ',');
     value.len = zkp_text_index(value, '-');
@@ -142,7 +144,7 @@ enum rc zkp_srvr_parse(struct zkp_slice text, struct zkp_srvr *ret_srvr)
 {
     struct zkp_srvr srvr = {0};
     struct zkp_slice mode;
-    if (!version_find(text, srvr.version) || !zxid_find(text, &srvr.zxid) ||
+    if (!version_find(text, &srvr.is_keeper, srvr.version) || !zxid_find(text, &srvr.zxid) ||
         !value_find(text, "Mode:", &mode))
         return RC_MALFORMED;
     srvr.mode = mode_named(mode);

@@ -69,6 +69,7 @@ struct zkp_srvr {
     int64_t outstanding;
     int64_t node_count;
     double latency_avg_ms;
+    bool is_keeper; /* ClickHouse Keeper: its own version numbers, "v23.3.1.2823" */
 };
 /* RC_MALFORMED when version, zxid or mode is missing. */
 enum rc zkp_srvr_parse(struct zkp_slice text, struct zkp_srvr *ret_srvr);

@@ -210,6 +210,7 @@ static void observe(struct sim *sim)
     }
     f->config = &sim->config;
     f->config_at_ms = f->now_ms;
+    f->survey.asked_at_ms = f->now_ms;
     if (sim->lock_free_at_ms != 0 && f->now_ms >= sim->lock_free_at_ms) {
         sim->lock[0] = '\0';
         sim->lock_free_at_ms = 0;
