@@ -45,7 +45,8 @@ struct mig_zk_session {
     X(CREATE, "create")                     /* an ephemeral; EXISTS: it is there already */                  \
     X(SET, "set")                           /* stat */                                                       \
     X(GET_WATCHED, "get_watched")           /* stat, data */                                                 \
-    X(DELETE, "delete")
+    X(DELETE, "delete")                                                                                      \
+    X(PEEK_LOCK, "peek_lock") /* OK: text = what its holder wrote; NOT_FOUND = nobody has it */
 
 enum mig_zk_op {
 #define MIG_ZK_OP_ENUM(name, text) MIG_ZK_##name,

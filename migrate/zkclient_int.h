@@ -144,6 +144,7 @@ void zk_stat_copy(const struct Stat *stat, struct mig_stat *ret_stat);
 void zk_op_advance(struct zk_request *r);
 void zk_lock_advance(struct zk_request *r);
 void zk_lock_drop_advance(struct zk_request *r);
+void zk_peek_lock_advance(struct zk_request *r);
 void zk_read_node_advance(struct zk_request *r);
 void zk_read_children_advance(struct zk_request *r);
 void zk_create_advance(struct zk_request *r);

@@ -179,3 +179,15 @@ void zk_lock_drop_advance(struct zk_request *r)
         return;
     }
 }
+
+void zk_peek_lock_advance(struct zk_request *r)
+{
+    if (r->stage == 0)
+        zk_called(r, 1, zoo_aget(r->zk->handle, r->zk->lock_path, 0, zk_on_data, r));
+    else if (r->answer_err == ZOK)
+        zk_done(r, RC_OK, 0, r->data != NULL ? r->data : "");
+    else if (r->answer_err == ZNONODE)
+        zk_done(r, RC_NOT_FOUND, r->answer_err, "");
+    else
+        zk_done_failed(r);
+}

@@ -177,6 +177,7 @@ void zk_op_advance(struct zk_request *r)
         [MIG_ZK_SET] = zk_set_advance,
         [MIG_ZK_GET_WATCHED] = zk_get_watched_advance,
         [MIG_ZK_DELETE] = zk_delete_advance,
+        [MIG_ZK_PEEK_LOCK] = zk_peek_lock_advance,
     };
     r->has_answer = false;
     advance[r->op](r);

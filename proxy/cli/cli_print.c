@@ -133,10 +133,13 @@ static void print_finding(FILE *out, const json_t *finding)
         const char *key;
     } lines[] = {{"seen", "seen"}, {"why", "why"}, {"do", "todo"}};
     json_int_t server = px_cli_number(finding, "server");
+    const char *pitfall = px_cli_text(finding, "pitfall");
 
     (void)fprintf(out, "%-5s  %s", px_cli_text(finding, "severity"), px_cli_text(finding, "id"));
     if (server >= 0)
         (void)fprintf(out, "  (server %" JSON_INTEGER_FORMAT ")", server);
+    if (pitfall[0] != '\0')
+        (void)fprintf(out, "  [%s]", pitfall);
     if (json_is_true(json_object_get(finding, "is_accepted")))
         (void)fputs("  accepted", out);
     else if (json_is_true(json_object_get(finding, "can_accept")))
@@ -227,6 +230,7 @@ void px_cli_print_status(FILE *out, const json_t *status)
     print_line(out, "next", px_cli_text(status, "next_step"));
     print_words(out, "allowed", json_object_get(status, "can"));
     print_line(out, "plan", px_cli_text(status, "plan_id"));
+    print_words(out, "accepted", json_object_get(status, "accepted"));
     print_quorum(out, status);
     print_session_counts(out, json_object_get(status, "sessions"));
     px_cli_print_witness(out, status);

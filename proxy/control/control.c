@@ -179,6 +179,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         px_links_tick(control->links, &control->facts, interval_ms);
     px_control_tick_verify(control);
     px_control_tick_witness(control);
+    px_survey_tick(control->survey, &control->facts, px_director_leader_leaves(control->director));
     px_crew_tick(control->crew, now_ms);
     report_waiting(control);
     reload_if_wanted(control);
@@ -197,6 +198,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
     px_control_drive(control, &tick);
     px_control_tick_verify(control);
     px_control_tick_witness(control);
+    px_survey_tick(control->survey, &control->facts, px_director_leader_leaves(control->director));
     arm_tick(control);
 }
 
@@ -287,10 +289,13 @@ static void close_all(struct px_control *control)
     if (control->fleet)
         px_fleet_stop(control->fleet);
     px_verify_free(control->verify);
+    if (control->survey)
+        px_survey_stop(control->survey);
     px_links_free(control->links);
     mig_helper_free(control->helper);
     mig_journal_free(control->journal);
     px_fleet_free(control->fleet);
+    px_survey_free(control->survey);
     px_director_free(control->director);
     px_runner_free(control->runner);
     px_words_free(control->words);

@@ -16,6 +16,8 @@
 #include "proxy/control/listen.h"
 #include "proxy/control/report.h"
 #include "proxy/control/runner.h"
+#include "proxy/control/strangers.h"
+#include "proxy/control/survey.h"
 #include "proxy/control/verify.h"
 #include "proxy/control/witness.h"
 #include "proxy/control/words.h"
@@ -68,6 +70,8 @@ struct px_control {
     struct px_links *links;
     struct px_verify *verify;
     struct px_witness *witness;
+    struct px_survey *survey;
+    struct px_strangers strangers;
     struct px_director *director;
     struct px_runner *runner;
     struct px_words *words;

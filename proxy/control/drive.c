@@ -12,7 +12,9 @@
 
 static void reprobe(struct px_control *control, uint32_t words)
 {
-    px_fleet_kick(control->fleet, words & ~MIG_PROBE_CONFIG);
+    px_fleet_kick(control->fleet, words & ~(MIG_PROBE_CONFIG | MIG_PROBE_SURVEY));
+    if (words & MIG_PROBE_SURVEY)
+        px_survey_kick(control->survey);
     if (words & MIG_PROBE_CONFIG)
         px_links_kick(control->links);
 }
@@ -239,6 +241,17 @@ enum rc px_control_open_engine(struct px_control *control, struct err *err)
         control->witness =
             px_witness_new(control->base, mig_journal_instance(control->journal), is_held, control);
     if (control->witness)
+        control->survey = px_survey_new(&(struct px_survey_parts){
+            .base = control->base,
+            .fleet = control->fleet,
+            .links = control->links,
+            .crew = control->crew,
+            .helper = control->helper,
+            .instance = mig_journal_instance(control->journal),
+            .changed = on_changed,
+            .context = control,
+        });
+    if (control->survey)
         control->director = px_director_new(control->crew, control->fleet);
     if (!control->director || px_control_set_servers(control) != RC_OK)
         return err_set(err, RC_NOMEM, "servers");

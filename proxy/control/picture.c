@@ -28,6 +28,14 @@ static void observe_hold(struct px_control *control)
                                                   .detached = px_crew_totals(control->crew).detached};
 }
 
+static bool passes_config_node(const struct conf *conf)
+{
+    for (uint32_t i = 0; i < conf->listener_count; i++)
+        if (conf->listeners[i].config_node == CONF_GUARD_PASS)
+            return true;
+    return false;
+}
+
 void px_control_judge(struct px_control *control)
 {
     const struct mig_engine *engine = control->engine;
@@ -43,10 +51,13 @@ void px_control_observe(struct px_control *control)
     px_fleet_facts(control->fleet, facts);
     px_links_facts(control->links, facts);
     px_verify_facts(control->verify, facts);
+    px_survey_facts(control->survey, facts);
+    px_strangers_facts(&control->strangers, facts);
     observe_sessions(control);
     observe_hold(control);
     facts->source_binds = control->conf->bind_source.count;
     facts->target_binds = control->conf->bind_target.count;
+    facts->passes_config_node = passes_config_node(control->conf);
     px_control_judge(control);
 }
 

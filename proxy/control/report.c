@@ -34,6 +34,7 @@ struct px_report {
     Zkf__Finding *finding_refs[MIG_FINDINGS_MAX];
     char *can[MIG_COMMAND_COUNT];
     char *confirm[MIG_GATE_COUNT];
+    char *accepted[MIG_ACCEPT_MAX];
     char hint[MIG_TEXT_MAX];
     struct px_report_witness witness;
 };
@@ -261,6 +262,7 @@ static size_t fill_findings(struct px_report *r, const struct mig_findings *find
         out->seen = text_of(finding->seen);
         out->why = text_of(finding->why);
         out->todo = text_of(finding->todo);
+        out->pitfall = text_of(finding->pitfall);
         r->finding_refs[i] = out;
     }
     return findings->count;
@@ -300,6 +302,14 @@ static size_t fill_can(struct px_report *r, const struct mig_view *view)
     return count;
 }
 
+static size_t fill_accepted(struct px_report *r, const struct mig_plan *plan)
+{
+    uint32_t count = plan ? plan->accept_count : 0;
+    for (uint32_t i = 0; i < count; i++)
+        r->accepted[i] = text_of(plan->accept[i]);
+    return count;
+}
+
 static void fill_failure(struct px_report *r, const struct mig_view *view)
 {
     zkf__failure__init(&r->failure);
@@ -331,6 +341,8 @@ static void fill_status(struct px_report *r, const struct mig_view *view, const 
     out->quorum = &r->quorum;
     out->n_findings = fill_findings(r, view->findings);
     out->findings = r->finding_refs;
+    out->n_accepted = fill_accepted(r, view->plan);
+    out->accepted = r->accepted;
     fill_failure(r, view);
     PUT(out, config_version, facts->config ? (uint64_t)facts->config->version : 0);
     PUT(out, leader, view->leader.id > 0 ? view->leader.id : 0);
@@ -355,6 +367,8 @@ static void fill_plan(struct px_report *r, const struct mig_view *view)
     out->steps = r->step_refs;
     out->n_findings = r->status.n_findings;
     out->findings = r->finding_refs;
+    out->n_accepted = r->status.n_accepted;
+    out->accepted = r->accepted;
     out->config = text_of("");
     PUT(out, startable, view->can[MIG_COMMAND_START] && mig_findings_blocks(view->findings) == 0);
     zkf__findings__init(&r->findings_answer);
