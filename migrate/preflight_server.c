@@ -75,7 +75,7 @@ static void check_mode(struct rules *r, const struct mig_server_facts *server)
 
 static void check_zxid(struct rules *r, const struct mig_server_facts *server)
 {
-    if (((uint64_t)server->srvr.zxid & 0xffffffffu) > ZXID_COUNTER_WARN)
+    if (server->srvr.zxid > 0 && (server->srvr.zxid & 0xffffffff) > ZXID_COUNTER_WARN)
         rules_add(r, MIG_RULE_ZXID_NEARLY_FULL, server->id, "zxid 0x%llx",
                   (unsigned long long)server->srvr.zxid);
 }

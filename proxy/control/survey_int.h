@@ -9,7 +9,7 @@
 #define WALK_SLOTS       16u   /* requests under way: polite, and enough for 1,000 nodes in some 100 ms */
 #define WALK_NODES_MAX   1000u /* a sample; `verify` reads everything */
 #define WALK_QUEUE_MAX   4096u
-#define WALK_SIBLINGS    64u   /* children taken of one node, so that one big folder is not all we see */
+#define WALK_SIBLINGS    64u   /* children taken at first, so that one big folder is not all we see */
 #define WALK_LISTING_MAX 20000 /* a node with more children is not listed: the answer would be megabytes */
 
 /* Requests of the walk have the slot's number. */
@@ -19,13 +19,18 @@ struct walk_slot {
     char *path; /* NULL = free */
 };
 
+struct walk_queue {
+    uint32_t head; /* paths[head..count) wait */
+    uint32_t count;
+    char *paths[WALK_QUEUE_MAX];
+};
+
 struct walk {
     uint32_t asked; /* nodes */
     uint32_t pending;
     struct walk_slot slots[WALK_SLOTS];
-    uint32_t head; /* queue[head..count) wait */
-    uint32_t count;
-    char *queue[WALK_QUEUE_MAX];
+    struct walk_queue first;
+    struct walk_queue rest; /* the other children, when nothing waits in first */
 };
 
 /* A server's quorum host on its way through the resolver; it may outlive a survey. */

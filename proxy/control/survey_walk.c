@@ -1,4 +1,5 @@
-/* The sample of the tree: breadth first from the root, some children of each node, without /zookeeper. */
+/* The sample of the tree: breadth first from the root, some children of each node before the others, without
+ * /zookeeper. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,41 +23,60 @@ static void slot_free(struct walk *walk, uint32_t slot)
     walk->slots[slot].path = NULL;
 }
 
+static char *queue_take(struct walk_queue *queue)
+{
+    return queue->head < queue->count ? queue->paths[queue->head++] : NULL;
+}
+
+static char *next_path(struct walk *walk)
+{
+    char *path = walk->asked < WALK_NODES_MAX ? queue_take(&walk->first) : NULL;
+    if (!path && walk->asked < WALK_NODES_MAX)
+        path = queue_take(&walk->rest);
+    return path;
+}
+
 static void advance(struct px_survey *survey)
 {
     struct walk *walk = &survey->walk;
     for (uint32_t slot = 0; slot < WALK_SLOTS; slot++) {
-        if (walk->slots[slot].path || walk->head == walk->count || walk->asked == WALK_NODES_MAX)
+        if (walk->slots[slot].path)
             continue;
-        walk->slots[slot].path = walk->queue[walk->head];
-        walk->queue[walk->head++] = NULL;
+        walk->slots[slot].path = next_path(walk);
+        if (!walk->slots[slot].path)
+            return;
         walk->asked++;
         if (!ask(survey, slot, false))
             slot_free(walk, slot);
     }
 }
 
-static void enqueue(struct walk *walk, const char *parent, const char *name)
+static char *child_path(const char *parent, const char *name)
 {
     bool is_root = strcmp(parent, "/") == 0;
-    size_t length = strlen(parent) + strlen(name) + 2;
-    char *path = walk->count < WALK_QUEUE_MAX ? malloc(length) : NULL;
+    char *path = malloc(strlen(parent) + strlen(name) + 2);
     if (!path)
-        return;
+        return NULL;
     char *end = stpcpy(path, is_root ? "" : parent);
     *end++ = '/';
     stpcpy(end, name);
-    if (strcmp(path, SYSTEM_NODE) == 0)
+    return path;
+}
+
+static void enqueue(struct walk_queue *queue, const char *parent, const char *name)
+{
+    char *path = queue->count < WALK_QUEUE_MAX ? child_path(parent, name) : NULL;
+    if (path && strcmp(path, SYSTEM_NODE) == 0)
         free(path);
-    else
-        walk->queue[walk->count++] = path;
+    else if (path)
+        queue->paths[queue->count++] = path;
 }
 
 static void take_names(struct walk *walk, const char *parent, const struct mig_names *names)
 {
     const char *name = names->bytes;
-    for (uint32_t i = 0; i < names->count && i < WALK_SIBLINGS; i++) {
-        enqueue(walk, parent, name);
+    for (uint32_t i = 0; i < names->count; i++) {
+        enqueue(i < WALK_SIBLINGS ? &walk->first : &walk->rest, parent, name);
         name += strlen(name) + 1;
     }
 }
@@ -91,7 +111,7 @@ void survey_walk_begin(struct px_survey *survey)
     char *root = strdup("/");
     if (!root)
         return;
-    walk->queue[walk->count++] = root;
+    walk->first.paths[walk->first.count++] = root;
     advance(survey);
 }
 
@@ -104,7 +124,7 @@ void survey_walk_done(struct walk *walk)
 {
     for (uint32_t slot = 0; slot < WALK_SLOTS; slot++)
         slot_free(walk, slot);
-    for (; walk->head < walk->count; walk->head++)
-        free(walk->queue[walk->head]);
+    for (char *path; (path = queue_take(&walk->first)) || (path = queue_take(&walk->rest));)
+        free(path);
     *walk = (struct walk){.asked = 0};
 }

@@ -134,8 +134,10 @@ static void test_versions(void **state)
     assert_severity(w, "version-old-1", MIG_WARN);
     strcpy(server(w, 1)->srvr.version, "3.6.1");
     assert_severity(w, "version-old-1", MIG_WARN);
-    strcpy(server(w, 1)->srvr.version, "3.8.0");
-    assert_severity(w, "version-check-bug-1", MIG_INFO);
+    strcpy(server(w, 1)->srvr.version, "3.8.5");
+    assert_severity(w, "version-old-1", MIG_WARN);
+    strcpy(server(w, 1)->srvr.version, "3.9.3");
+    assert_severity(w, "version-note-1", MIG_INFO);
     assert_null(found(w, "version-old-1"));
     strcpy(server(w, 1)->srvr.version, "v23.8");
     assert_block(w, "version-unknown-1");
