@@ -1,61 +1,5 @@
 /* Preflight rules: a healthy world gives nothing that blocks; each fault gives exactly its finding. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "tests/lib/sim_ensemble.h"
-#include "zkproto/zkerr.h"
-
-/* One run of the rules over a world that a fault may have changed. */
-struct world {
-    struct sim *sim;
-    struct mig_plan plan;
-    struct mig_probes probes;
-    struct mig_switches switches;
-    struct mig_drained drained;
-    struct mig_findings findings;
-};
-
-static int setup(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-    assert_non_null(w);
-    w->sim = sim_new();
-    for (int32_t id = 4; id <= 6; id++)
-        sim_up(w->sim, id, true);
-    sim_tick(w->sim); /* fills the facts */
-    assert_int_equal(mig_plan_make(&w->sim->conf, 1, 1, &w->plan, NULL), RC_OK);
-    w->probes = (struct mig_probes){.reconfig_at_ms = 1,
-                                    .reconfig_err = ZKP_ERR_BAD_VERSION,
-                                    .reconfig_via = 3,
-                                    .super_at_ms = 1,
-                                    .is_super = true};
-    *state = w;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct world *w = *state;
-    sim_free(w->sim);
-    free(w);
-    return 0;
-}
-
-static struct mig_server_facts *server(struct world *w, int32_t id)
-{
-    return &w->sim->facts.servers[id - 1];
-}
-
-static void judge(struct world *w)
-{
-    mig_preflight(&w->plan, &w->sim->facts, &w->probes, &w->drained, &w->switches, &w->findings);
-}
+#include "tests/unit/preflight_bench.h"
 
 static const struct mig_finding *found(struct world *w, const char *id)
 {
@@ -312,6 +256,45 @@ static void test_leaving_server_down(void **state)
     assert_block(w, "server-down-2");
 }
 
+/* By name, by id, or by any of the rule's pitfalls; never what may not be accepted. */
+static void test_accepted_by_pitfall(void **state)
+{
+    struct world *w = *state;
+    server(w, 2)->conf = NULL;
+    server(w, 2)->conf_seen = MIG_SEEN_NOT_ALLOWED;
+    assert_string_equal(found(w, "activation-unobservable-2")->pitfall, "P6 P12 P28");
+    const char *const names[] = {"activation-unobservable", "activation-unobservable-2", "P6", "P12", "P28"};
+    const char *const others[] = {"activation-unobservable-1", "P1", "P2", "P61", "6", "P", ""};
+    w->plan.accept_count = 1;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        strcpy(w->plan.accept[0], names[i]);
+        assert_true(found(w, "activation-unobservable-2")->is_accepted);
+        assert_int_equal(mig_findings_blocks(&w->findings), 0);
+    }
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        strcpy(w->plan.accept[0], others[i]);
+        assert_false(found(w, "activation-unobservable-2")->is_accepted);
+    }
+    strcpy(w->plan.accept[0], "P7");
+    w->probes.is_super = false;
+    assert_false(found(w, "super-wrong")->is_accepted);
+}
+
+/* A joiner shows how many connections it takes: what was only a warning is known then. */
+static void test_room_is_judged_again_with_each_target(void **state)
+{
+    struct world *w = *state;
+    w->sim->facts.sessions.total = 113;
+    for (uint32_t i = 3; i < 6; i++)
+        w->sim->servers[i].answer.max_client_cnxns = 60;
+    mig_preflight_target(&w->plan, &w->sim->facts, 4, &w->switches, &w->findings);
+    assert_int_equal(w->findings.count, 1);
+    assert_string_equal(w->findings.items[0].id, "connections-few");
+    w->sim->facts.sessions.total = 112;
+    mig_preflight_target(&w->plan, &w->sim->facts, 4, &w->switches, &w->findings);
+    assert_int_equal(w->findings.count, 0);
+}
+
 static void test_blocks_come_first(void **state)
 {
     struct world *w = *state;
@@ -347,6 +330,8 @@ int main(void)
         TEST(test_written_lines),
         TEST(test_count_at_the_end),
         TEST(test_leaving_server_down),
+        TEST(test_accepted_by_pitfall),
+        TEST(test_room_is_judged_again_with_each_target),
         TEST(test_blocks_come_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
