@@ -7,9 +7,8 @@ static void check_data(struct rules *r)
     if (survey->ip_acls > 0)
         rules_add(r, MIG_RULE_IP_ACLS, -1, "%u of %u sampled nodes have one, such as %s", survey->ip_acls,
                   survey->nodes, survey->ip_acl_path);
-    if (survey->ttls > 0 && r->plan->targets.count > 0)
-        rules_add(r, MIG_RULE_TTL_NODES, -1, "%u of %u sampled nodes have a TTL, such as %s", survey->ttls,
-                  survey->nodes + survey->hidden, survey->ttl_path);
+    if (survey->takes_ttl == MIG_MAY && r->plan->targets.count > 0)
+        rules_add(r, MIG_RULE_EXTENDED_TYPES, -1, "the leader lets nodes have a TTL");
 }
 
 /* The ACL says one thing, the answer to somebody without credentials another: it is not looked at. */

@@ -73,10 +73,11 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
     X(IP_ACLS, "ip-acls", "P43", WARN,                                                                       \
       "such an ACL means the client's address, but servers see the proxy's",                                 \
       "let these ACLs name the proxy's addresses, all of `bind` too, or use digest")                         \
-    X(TTL_NODES, "ttl-nodes", "P25", WARN, "without extended types a server takes them for ephemerals",      \
+    X(EXTENDED_TYPES, "extended-types", "P25", WARN,                                                         \
+      "a server without extended types takes nodes with a TTL for ephemerals and deletes them",              \
       "set zookeeper.extendedTypesEnabled=true on every target")                                             \
     X(NOT_SAMPLED, "not-sampled", "P43", WARN,                                                               \
-      "ip: ACLs, TTL nodes, the config node's rights and other holders of the plan lock stay unseen",        \
+      "ip: ACLs, extended types, the config node's rights and other holders of the plan lock stay unseen",   \
       "see that the admin session reaches a server, then ask again")                                         \
     X(CONFIG_WRITABLE, "config-world-writable", "P7", WARN,                                                  \
       "the ACL of /zookeeper/config lets every client change the members",                                   \

@@ -1,7 +1,7 @@
-/* What only a preflight asks about the ensemble, beyond what servers are asked all the time: the ACLs and
- * kinds of a sample of znodes, who may write the config node, who holds the plan lock, which names can be
- * resolved, which session timeouts are in use. Plain data and the rules that fill it; the connections that
- * look are proxy/control/survey.h. Pure. */
+/* What only a preflight asks about the ensemble, beyond what servers are asked all the time: the ACLs of
+ * a sample of znodes, who may write the config node, what the leader is able to, who holds the plan lock,
+ * which names can be resolved, which session timeouts are in use. Plain data and the rules that fill it; the
+ * connections that look are proxy/control/survey.h. Pure. */
 #ifndef MIGRATE_SURVEY_H
 #define MIGRATE_SURVEY_H
 
@@ -27,12 +27,10 @@ struct mig_survey {
     int64_t asked_at_ms;
     char incomplete[MIG_SURVEY_TEXT_MAX]; /* why something could not be seen; "" = it could */
     /* a bounded walk over the tree, without /zookeeper */
-    uint32_t nodes;  /* read with their ACL */
-    uint32_t hidden; /* their ACL keeps the super user's connection out: it has no rights */
+    uint32_t nodes; /* read with their ACL */
     uint32_t ip_acls;
-    uint32_t ttls;
     char ip_acl_path[MIG_SURVEY_PATH_MAX];
-    char ttl_path[MIG_SURVEY_PATH_MAX];
+    enum mig_may takes_ttl; /* the leader lets nodes have a TTL; no Stat shows which ones do */
     /* the config node */
     enum mig_may anyone_may_write; /* as a connection without credentials found out */
     enum mig_may acl_lets_anyone;  /* as its ACL says */

@@ -46,6 +46,7 @@ struct mig_zk_session {
     X(SET, "set")                           /* stat */                                                       \
     X(GET_WATCHED, "get_watched")           /* stat, data */                                                 \
     X(DELETE, "delete")                                                                                      \
+    X(PROBE_TTL, "probe_ttl") /* zk_err: NO_NODE = nodes may have a TTL, UNIMPLEMENTED = not */              \
     X(PEEK_LOCK, "peek_lock") /* OK: text = what its holder wrote; NOT_FOUND = nobody has it */
 
 enum mig_zk_op {

@@ -12,6 +12,8 @@
 #define NO_VERSION 0x7ffffffe
 /* Real config versions are 0 or zxids of an epoch, at least 2^32: this one never matches. */
 #define PROBE_VERSION 1
+/* Of a node that is never made; must be a TTL that could be. */
+#define PROBE_TTL_MS 60000
 
 static const char *const op_names[MIG_ZK_OP_COUNT] = {
 #define OP_NAME(name, text) [MIG_ZK_##name] = (text),
@@ -133,6 +135,22 @@ static void advance_check_super(struct zk_request *r)
         zk_done_failed(r);
 }
 
+/* The leader asks whether it knows such nodes before it looks for the parent, which never exists
+ * (PrepRequestProcessor.java: pRequest2TxnCreate). */
+static void advance_probe_ttl(struct zk_request *r)
+{
+    char path[sizeof r->zk->never_path + 8];
+    snprintf(path, sizeof path, "%s/child", r->zk->never_path);
+    if (r->stage == 0)
+        zk_called(r, 1,
+                  zoo_acreate_ttl(r->zk->handle, path, "", 0, &ZOO_CREATOR_ALL_ACL, ZOO_PERSISTENT_WITH_TTL,
+                                  PROBE_TTL_MS, zk_on_string, r));
+    else if (r->answer_err == ZNONODE || r->answer_err == ZUNIMPLEMENTED)
+        zk_done(r, RC_OK, r->answer_err, "");
+    else
+        zk_done_failed(r);
+}
+
 static void advance_sync(struct zk_request *r)
 {
     if (r->stage == 0)
@@ -177,6 +195,7 @@ void zk_op_advance(struct zk_request *r)
         [MIG_ZK_SET] = zk_set_advance,
         [MIG_ZK_GET_WATCHED] = zk_get_watched_advance,
         [MIG_ZK_DELETE] = zk_delete_advance,
+        [MIG_ZK_PROBE_TTL] = advance_probe_ttl,
         [MIG_ZK_PEEK_LOCK] = zk_peek_lock_advance,
     };
     r->has_answer = false;

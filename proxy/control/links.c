@@ -93,6 +93,7 @@ static enum mig_event_kind event_of(enum mig_zk_op op)
     case MIG_ZK_SET:
     case MIG_ZK_GET_WATCHED:
     case MIG_ZK_DELETE:
+    case MIG_ZK_PROBE_TTL:
     case MIG_ZK_PEEK_LOCK:
     case MIG_ZK_OP_COUNT:
         break;

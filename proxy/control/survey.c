@@ -83,9 +83,8 @@ static void end(struct px_survey *survey, const struct mig_facts *facts)
     survey_walk_done(&survey->walk);
     survey->is_running = survey->is_over = false;
     survey->ended = survey->now;
-    px_log(PX_LOG_INFO, "survey.done",
-           "server=%d nodes=%u hidden=%u ip_acls=%u ttls=%u took_ms=%" PRId64 " why=%s", survey->server,
-           survey->ended.nodes, survey->ended.hidden, survey->ended.ip_acls, survey->ended.ttls,
+    px_log(PX_LOG_INFO, "survey.done", "server=%d nodes=%u ip_acls=%u took_ms=%" PRId64 " why=%s",
+           survey->server, survey->ended.nodes, survey->ended.ip_acls,
            mig_now_ms() - survey->ended.asked_at_ms, survey->ended.incomplete);
     survey->parts.changed(survey->parts.context);
 }

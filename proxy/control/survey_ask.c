@@ -5,6 +5,7 @@
 
 #include "proxy/control/survey_int.h"
 #include "proxy/log.h"
+#include "zkproto/zkerr.h"
 
 #define CONFIG_NODE       "/zookeeper/config"
 #define SURVEY_SESSION_MS 6000
@@ -27,6 +28,8 @@ static void take_answer(struct px_survey *survey, const struct mig_zk_result *re
     survey->unanswered &= ~(1u << result->seq);
     if (result->seq == ASK_LOCK)
         take_lock(survey, result);
+    else if (result->seq == ASK_TTL && result->rc == RC_OK)
+        survey->now.takes_ttl = result->zk_err == ZKP_ERR_NO_NODE ? MIG_MAY : MIG_MAY_NOT;
     else if (result->seq == ASK_ANYONE && result->rc == RC_OK)
         survey->now.anyone_may_write = MIG_MAY;
     else if (result->seq == ASK_ANYONE && result->rc == RC_REFUSED)
@@ -153,6 +156,7 @@ void survey_ask_begin(struct px_survey *survey, const struct mig_facts *facts, i
     if (!survey->super)
         return;
     asked(survey, ASK_LOCK, mig_zk_request(survey->super, MIG_ZK_PEEK_LOCK, ASK_LOCK, survey->deadline_ms));
+    asked(survey, ASK_TTL, mig_zk_request(survey->super, MIG_ZK_PROBE_TTL, ASK_TTL, survey->deadline_ms));
     asked(survey, ASK_CONFIG_ACL,
           mig_zk_read_node(survey->super, ASK_CONFIG_ACL, CONFIG_NODE, false, &survey->key,
                            survey->deadline_ms));

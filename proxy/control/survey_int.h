@@ -13,7 +13,7 @@
 #define WALK_LISTING_MAX 20000 /* a node with more children is not listed: the answer would be megabytes */
 
 /* Requests of the walk have the slot's number. */
-enum ask { ASK_CONFIG_ACL = WALK_SLOTS, ASK_LOCK, ASK_ANYONE, ASK_COUNT };
+enum ask { ASK_CONFIG_ACL = WALK_SLOTS, ASK_LOCK, ASK_TTL, ASK_ANYONE, ASK_COUNT };
 
 struct walk_slot {
     char *path; /* NULL = free */
