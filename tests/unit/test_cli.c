@@ -324,8 +324,8 @@ static void test_findings_for_people(void **state)
     assert_printed(px_cli_print_findings,
                    "{\"findings\":[{\"id\":\"a-1\",\"severity\":\"info\",\"server\":-1,\"seen\":\"s\"},"
                    "{\"id\":\"b-2\",\"severity\":\"block\",\"server\":2,\"seen\":\"x\",\"why\":\"y\","
-                   "\"todo\":\"z\",\"can_accept\":true}],\"startable\":false}",
-                   "block  b-2  (server 2)  start --accept b-2\n"
+                   "\"todo\":\"z\",\"can_accept\":true,\"pitfall\":\"P6 P12\"}],\"startable\":false}",
+                   "block  b-2  (server 2)  [P6 P12]  start --accept b-2\n"
                    "       seen x\n"
                    "       why  y\n"
                    "       do   z\n"

@@ -125,6 +125,20 @@ static void other_versions_print_it_differently(void **state)
     assert_int_equal(srvr("Zookeeper version: 9\nZxid: 0x1\nMode: new\n").mode, ZKP_MODE_UNKNOWN);
 }
 
+/* As ClickHouse Keeper prints it (FourLetterCommand.cpp: ServerStatCommand). */
+static void a_keeper_is_told_apart(void **state)
+{
+    (void)state;
+    struct zkp_srvr keeper =
+        srvr("ClickHouse Keeper version: v23.3.1.2823-testing-46e85357ce2da2a99f56ee83a079e892d7ec3726\n"
+             "Latency min/avg/max: 0/0/0\nReceived: 1\nSent: 1\nConnections: 1\nOutstanding: 0\n"
+             "Zxid: 0x24\nMode: leader\nNode count: 4\n");
+    assert_true(keeper.is_keeper);
+    assert_string_equal(keeper.version, "v23.3.1.2823");
+    assert_int_equal(zkp_version_number(keeper.version), -1);
+    assert_false(srvr(CAPTURED_SRVR_LEADER).is_keeper);
+}
+
 static void an_incomplete_srvr_is_malformed(void **state)
 {
     (void)state;
@@ -327,6 +341,7 @@ int main(void)
         cmocka_unit_test(recorded_srvr_is_read),
         cmocka_unit_test(stat_is_read_like_srvr),
         cmocka_unit_test(other_versions_print_it_differently),
+        cmocka_unit_test(a_keeper_is_told_apart),
         cmocka_unit_test(an_incomplete_srvr_is_malformed),
         cmocka_unit_test(recorded_conf_is_read),
         cmocka_unit_test(a_standalone_conf_has_no_membership),

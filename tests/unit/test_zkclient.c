@@ -109,6 +109,37 @@ static void a_lost_reconfig_is_unknown(void **state)
     assert_int_equal(w->last.rc, RC_UNKNOWN);
 }
 
+/* Harmless: the parent never exists, so a leader that takes TTLs says that first. */
+static void whether_nodes_may_have_a_ttl(void **state)
+{
+    struct world *w = *state;
+    const int32_t answers[] = {ZKP_ERR_NO_NODE, ZKP_ERR_UNIMPLEMENTED};
+    for (size_t i = 0; i < 2; i++) {
+        w->errs[21] = answers[i];
+        ask(w, MIG_ZK_PROBE_TTL, 2000);
+        assert_int_equal(w->last.rc, RC_OK);
+        assert_int_equal(w->last.zk_err, answers[i]);
+    }
+    w->errs[21] = ZKP_ERR_NO_AUTH;
+    ask(w, MIG_ZK_PROBE_TTL, 2000);
+    assert_int_equal(w->last.rc, RC_REFUSED);
+}
+
+static void who_holds_the_lock(void **state)
+{
+    struct world *w = *state;
+    w->config = "instance=a pid=1";
+    ask(w, MIG_ZK_PEEK_LOCK, 2000);
+    assert_int_equal(w->last.rc, RC_OK);
+    assert_string_equal(w->text, "instance=a pid=1");
+    w->errs[4] = ZKP_ERR_NO_NODE;
+    ask(w, MIG_ZK_PEEK_LOCK, 2000);
+    assert_int_equal(w->last.rc, RC_NOT_FOUND);
+    w->errs[4] = ZKP_ERR_NO_AUTH;
+    ask(w, MIG_ZK_PEEK_LOCK, 2000);
+    assert_int_equal(w->last.rc, RC_REFUSED);
+}
+
 static void what_was_never_sent_is_no_unknown(void **state)
 {
     struct world *w = *state;
@@ -305,6 +336,8 @@ int main(void)
         WITH_WORLD(refusals_of_a_reconfig_are_final),
         WITH_WORLD(configs_that_are_none),
         WITH_WORLD(a_lost_reconfig_is_unknown),
+        WITH_WORLD(whether_nodes_may_have_a_ttl),
+        WITH_WORLD(who_holds_the_lock),
         WITH_WORLD(what_was_never_sent_is_no_unknown),
         WITH_WORLD(a_late_answer_is_dropped),
         WITH_WORLD(a_config_behind_a_lost_connection_is_not_committed),

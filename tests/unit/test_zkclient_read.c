@@ -51,6 +51,27 @@ static void a_change_in_between_is_read_again(void **state)
     assert_int_equal(w->last.rc, RC_AGAIN);
 }
 
+/* What a preflight wants to know of an ACL. */
+static void acls_that_matter(void **state)
+{
+    struct world *w = *state;
+    const struct {
+        const char *scheme;
+        int32_t perms;
+        bool has_ip;
+        bool anyone_writes;
+    } rows[] = {{"world", 31, false, true}, {"world", 2, false, true},    {"world", 29, false, false},
+                {"ip", 31, true, false},    {"digest", 31, false, false}, {"ipv", 31, false, false},
+                {"world", 1, false, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        w->acl_scheme = rows[i].scheme;
+        w->acl_perms = rows[i].perms;
+        read_node(w, false);
+        assert_int_equal(w->node.has_ip_acl, rows[i].has_ip);
+        assert_int_equal(w->node.anyone_writes, rows[i].anyone_writes);
+    }
+}
+
 static void absent_and_closed_to_us(void **state)
 {
     struct world *w = *state;
@@ -114,7 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_WORLD(data_and_acl_are_one_reading),      WITH_WORLD(a_change_in_between_is_read_again),
         WITH_WORLD(absent_and_closed_to_us),           WITH_WORLD(names_of_children),
-        WITH_WORLD(a_lost_connection_is_told_as_that),
+        WITH_WORLD(a_lost_connection_is_told_as_that), WITH_WORLD(acls_that_matter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

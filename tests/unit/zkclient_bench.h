@@ -56,9 +56,11 @@ struct world {
     char text[MIG_ZK_TEXT_MAX];
     uint32_t servers; /* in the last config, 0 = none came */
     bool has_node;
-    struct mig_node node; /* the last one */
-    char names[64];       /* the last ones, with blanks between them */
-    uint32_t torn;        /* so many getACL more come with another Stat than the data */
+    struct mig_node node;   /* the last one */
+    char names[64];         /* the last ones, with blanks between them */
+    const char *acl_scheme; /* of getACL's one entry; NULL = world:anyone */
+    int32_t acl_perms;      /* 0 = all */
+    uint32_t torn;          /* so many getACL more come with another Stat than the data */
     bool free_in_done;
     bool ask_in_done;
     bool has_stat;
@@ -114,8 +116,8 @@ static void answer_read(struct world *w, int32_t type, struct zkp_wr *wr)
     uint8_t stat[68] = {0};
     if (type == 6) {
         zkp_wr_i32(wr, 1);
-        zkp_wr_i32(wr, 31);
-        zkp_wr_buf(wr, zkp_slice_str("world"));
+        zkp_wr_i32(wr, w->acl_perms != 0 ? w->acl_perms : 31);
+        zkp_wr_buf(wr, zkp_slice_str(w->acl_scheme != NULL ? w->acl_scheme : "world"));
         zkp_wr_buf(wr, zkp_slice_str("anyone"));
     }
     if (type == 6 && w->torn > 0)
