@@ -18,8 +18,8 @@ const char *mig_severity_name(enum mig_severity severity)
     return (uint32_t)severity < 3 ? names[severity] : "?";
 }
 
-static void add(struct rules *r, enum mig_rule rule, int32_t server, const char *pitfalls, const char *seen,
-                va_list args)
+__attribute__((format(printf, 5, 0))) static void add(struct rules *r, enum mig_rule rule, int32_t server,
+                                                      const char *pitfalls, const char *seen, va_list args)
 {
     const struct mig_rule_row *row = mig_rule_row(rule);
     if (r->out->count == MIG_FINDINGS_MAX) {
