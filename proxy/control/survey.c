@@ -36,7 +36,8 @@ void px_survey_free(struct px_survey *survey)
 
 void px_survey_kick(struct px_survey *survey)
 {
-    survey->is_wanted = true;
+    if (survey->wanted_ms == 0)
+        survey->wanted_ms = mig_now_ms();
 }
 
 void survey_check(struct px_survey *survey)
@@ -47,19 +48,34 @@ void survey_check(struct px_survey *survey)
     survey->parts.changed(survey->parts.context);
 }
 
-static void begin(struct px_survey *survey, const struct mig_facts *facts)
+/* The leader where there is one: nothing it says is late. 0 = nobody. */
+static int32_t choose_server(const struct mig_facts *facts)
 {
     int32_t leader = mig_facts_leader(facts, INT64_MAX / 2).id;
     const struct mig_server_facts *candidate = mig_facts_server(facts, leader);
     bool has_leader = candidate && px_links_is_usable(facts, candidate);
-    survey->is_wanted = survey->is_over = false;
+    return has_leader ? leader : px_links_best_server(facts, 0);
+}
+
+static void begin(struct px_survey *survey, const struct mig_facts *facts)
+{
+    survey->wanted_ms = 0;
+    survey->is_over = false;
     survey->is_running = true;
-    survey->server = has_leader ? leader : px_links_best_server(facts, 0);
+    survey->server = choose_server(facts);
     survey->now = (struct mig_survey){.asked_at_ms = facts->now_ms};
     survey->deadline_ms = facts->now_ms + SURVEY_LIMIT_MS;
     survey->why[0] = '\0';
     survey_ask_begin(survey, facts, facts->now_ms);
     survey_check(survey);
+}
+
+/* With a server to ask; servers may not have been probed yet, so a while is waited for one. */
+static bool may_begin(const struct px_survey *survey, const struct mig_facts *facts)
+{
+    bool is_wanted = survey->wanted_ms != 0 && !survey->is_running;
+    bool has_waited = facts->now_ms - survey->wanted_ms >= SURVEY_LIMIT_MS;
+    return is_wanted && (has_waited || choose_server(facts) != 0);
 }
 
 static void explain(struct px_survey *survey)
@@ -93,7 +109,7 @@ void px_survey_tick(struct px_survey *survey, const struct mig_facts *facts, boo
 {
     if (survey->is_running && (survey->is_over || is_quiet || facts->now_ms >= survey->deadline_ms))
         end(survey, facts);
-    if (survey->is_wanted && !survey->is_running && !is_quiet)
+    if (!is_quiet && may_begin(survey, facts))
         begin(survey, facts);
 }
 

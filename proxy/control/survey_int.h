@@ -47,7 +47,7 @@ struct px_survey {
     struct mig_hash_key key; /* of hashes that nobody compares */
     struct mig_survey ended;
     struct mig_survey now;
-    bool is_wanted;
+    int64_t wanted_ms; /* since when, 0 = not */
     bool is_running;
     bool is_over; /* nothing is missing; the tick ends it, outside of callbacks */
     int64_t deadline_ms;
