@@ -40,14 +40,14 @@ struct mig_zk_session {
     X(SYNC, "sync")                         /* the server has everything its leader had committed */         \
     X(LOCK, "lock")                         /* OK = ours; EXISTS: text = the holder's data */                \
     X(LOCK_DROP, "lock_drop")               /* OK = not ours any more */                                     \
-    X(READ_NODE, "read_node")               /* node; AGAIN: it changed between data and ACL, every time */   \
-    X(READ_CHILDREN, "read_children")       /* names; a node that is not there has none */                   \
-    X(CREATE, "create")                     /* an ephemeral; EXISTS: it is there already */                  \
-    X(SET, "set")                           /* stat */                                                       \
-    X(GET_WATCHED, "get_watched")           /* stat, data */                                                 \
-    X(DELETE, "delete")                                                                                      \
-    X(PROBE_TTL, "probe_ttl") /* zk_err: NO_NODE = nodes may have a TTL, UNIMPLEMENTED = not */              \
-    X(PEEK_LOCK, "peek_lock") /* OK: text = what its holder wrote; NOT_FOUND = nobody has it */
+    X(PROBE_TTL, "probe_ttl")         /* zk_err: NO_NODE = nodes may have a TTL, UNIMPLEMENTED = not */      \
+    X(PEEK_LOCK, "peek_lock")         /* OK: text = what its holder wrote; NOT_FOUND = nobody has it */      \
+    X(READ_NODE, "read_node")         /* node; AGAIN: it changed between data and ACL, every time */         \
+    X(READ_CHILDREN, "read_children") /* names; a node that is not there has none */                         \
+    X(CREATE, "create")               /* an ephemeral; EXISTS: it is there already */                        \
+    X(SET, "set")                     /* stat */                                                             \
+    X(GET_WATCHED, "get_watched")     /* stat, data */                                                       \
+    X(DELETE, "delete")
 
 enum mig_zk_op {
 #define MIG_ZK_OP_ENUM(name, text) MIG_ZK_##name,
