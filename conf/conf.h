@@ -3,6 +3,7 @@
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "zkproto/err.h"
@@ -53,6 +54,18 @@ struct conf_ids {
     int lines[ZKP_SERVERS_MAX];
 };
 
+#define CONF_ARGUMENTS_MAX     16u
+#define CONF_COMMAND_BYTES_MAX 1024u
+
+/* Commands of migration.hooks. */
+enum conf_hook { CONF_HOOK_START, CONF_HOOK_STOP, CONF_HOOK_RESTART, CONF_HOOK_BACKUP, CONF_HOOK_COUNT };
+
+/* Arguments of one program, itself the first; see conf_command_*. Zeroed = none. */
+struct conf_command {
+    uint32_t count;
+    char text[CONF_COMMAND_BYTES_MAX]; /* each argument with its NUL, one behind the other */
+};
+
 struct conf_binds {
     uint32_t count;
     char hosts[CONF_BINDS_MAX][ZKP_HOST_MAX]; /* numeric addresses */
@@ -85,6 +98,8 @@ struct conf {
     int32_t step_timeout_ms;    /* every other step; default 120,000 */
     int32_t quiesce_timeout_ms; /* a session's unanswered requests; default 5,000 */
     enum conf_switch witness;   /* the continuity witness runs during plans; default on */
+    struct conf_command hooks[CONF_HOOK_COUNT]; /* count 0 = a person does it */
+    int32_t hook_timeout_ms;                    /* of each run; default 60,000 */
     /* bind */
     struct conf_binds bind_source;
     struct conf_binds bind_target;
@@ -122,6 +137,15 @@ void conf_reload_refusals(const struct conf *old, const struct conf *new, bool p
                           uint32_t capacity);
 
 const char *conf_kind_name(enum conf_kind kind);
+const char *conf_hook_name(enum conf_hook hook);
+enum conf_hook conf_hook_named(const char *name); /* CONF_HOOK_COUNT when it is none */
+
+/* Borrowed from the command. index < count. */
+const char *conf_command_argument(const struct conf_command *command, uint32_t index);
+/* RC_FULL: too many, or too long together; nothing was added. */
+enum rc conf_command_add(struct conf_command *command, const char *argument) RC_MUST_CHECK;
+bool conf_command_is_same(const struct conf_command *a, const struct conf_command *b);
+
 /* Prints every key with type, default, range and help (for `zkferryd --help-config` and the README). */
 void conf_print_keys(void *stdio_file);
 

@@ -29,6 +29,7 @@ enum conf_type {
     CONF_TYPE_SERVERS,   /* text block; struct conf_servers */
     CONF_TYPE_BINDS,     /* list; struct conf_binds */
     CONF_TYPE_IDS,       /* list; struct conf_ids */
+    CONF_TYPE_HOOKS,     /* map of lists; struct conf_command[CONF_HOOK_COUNT] */
     CONF_TYPE_COUNT
 };
 
@@ -135,6 +136,10 @@ void conf_list_add(struct conf_reader *r, const struct conf_key *key, const stru
 /* guard == NULL: inherits guard.config_node. */
 void conf_listener_add(struct conf_reader *r, const struct conf_key *key, const struct conf_scalar *address,
                        const struct conf_scalar *guard);
+
+/* hooks.c: one more argument of a hook's command. */
+void conf_hook_add(struct conf_reader *r, const struct conf_key *key, enum conf_hook hook,
+                   const struct conf_scalar *item);
 
 /* servers.c */
 void conf_servers_set(struct conf_reader *r, const struct conf_key *key, const struct conf_scalar *value);

@@ -201,10 +201,56 @@ static void set_list(struct walk *w, const struct conf_key *key, const yaml_node
     }
 }
 
+/* Arguments of one hook. */
+static void set_command(struct walk *w, const struct conf_key *key, enum conf_hook hook,
+                        const yaml_node_t *list)
+{
+    const yaml_node_item_t *top = list->data.sequence.items.top;
+
+    if (list->data.sequence.items.start == top)
+        report_type(w, list, key->name, "a list with a program", key);
+    for (const yaml_node_item_t *i = list->data.sequence.items.start; i < top; i++) {
+        yaml_node_t *item = yaml_document_get_node(w->document, *i);
+        if (item->type != YAML_SCALAR_NODE) {
+            report_type(w, item, key->name, "a plain argument", key);
+            return;
+        }
+        if (!is_clean(w, item, key->name))
+            return;
+        struct conf_scalar scalar = scalar_of(item);
+        conf_hook_add(w->r, key, hook, &scalar);
+    }
+}
+
+static void set_hooks(struct walk *w, const struct conf_key *key, const yaml_node_t *map)
+{
+    bool is_given[CONF_HOOK_COUNT] = {false};
+
+    for (yaml_node_pair_t *p = map->data.mapping.pairs.start; p < map->data.mapping.pairs.top; p++) {
+        yaml_node_t *name = yaml_document_get_node(w->document, p->key);
+        yaml_node_t *value = yaml_document_get_node(w->document, p->value);
+        bool is_text = name->type == YAML_SCALAR_NODE;
+        enum conf_hook hook =
+            is_text ? conf_hook_named((const char *)name->data.scalar.value) : CONF_HOOK_COUNT;
+        if (hook == CONF_HOOK_COUNT || is_given[hook]) {
+            report_type(w, name, key->name, "start, stop, restart or backup, given once", key);
+            return;
+        }
+        if (value->type != YAML_SEQUENCE_NODE) {
+            report_type(w, value, key->name, "a list of arguments", key);
+            return;
+        }
+        is_given[hook] = true;
+        set_command(w, key, hook, value);
+    }
+}
+
 static void set_key(struct walk *w, const struct conf_key *key, const yaml_node_t *value)
 {
     if (value->type == YAML_SEQUENCE_NODE && conf_key_is_list(key)) {
         set_list(w, key, value);
+    } else if (value->type == YAML_MAPPING_NODE && key->type == CONF_TYPE_HOOKS) {
+        set_hooks(w, key, value);
     } else if (value->type != YAML_SCALAR_NODE) {
         report_type(w, value, key->name, conf_key_is_list(key) ? "a list" : "a single value", key);
     } else if (is_clean(w, value, key->name)) {

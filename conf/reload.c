@@ -58,6 +58,15 @@ static bool is_same_ids(const struct conf_ids *a, const struct conf_ids *b)
     return a->count == b->count && found == a->count; /* none is there twice */
 }
 
+static bool is_same_hooks(const struct conf_command *a, const struct conf_command *b)
+{
+    for (uint32_t i = 0; i < CONF_HOOK_COUNT; i++) {
+        if (!conf_command_is_same(&a[i], &b[i]))
+            return false;
+    }
+    return true;
+}
+
 static bool is_same_flags(const struct conf_choice *choices, const struct conf *a, const struct conf *b)
 {
     for (; choices->name != NULL; choices++) {
@@ -94,6 +103,8 @@ static bool is_same(const struct conf_key *key, const struct conf *a, const stru
         return is_same_listeners(a, b);
     case CONF_TYPE_FLAGS:
         return is_same_flags(key->choices, a, b);
+    case CONF_TYPE_HOOKS:
+        return is_same_hooks(x, y);
     case CONF_TYPE_COUNT:
         break;
     }

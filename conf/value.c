@@ -194,6 +194,9 @@ void conf_value_set(struct conf_reader *r, const struct conf_key *key, const str
     case CONF_TYPE_IDS:
         refuse(r, key, value, "is not a list");
         return;
+    case CONF_TYPE_HOOKS:
+        refuse(r, key, value, "is not a map");
+        return;
     case CONF_TYPE_COUNT:
         break;
     }

@@ -6,6 +6,7 @@
 #ifndef MIGRATE_EFFECTS_H
 #define MIGRATE_EFFECTS_H
 
+#include "conf/conf.h"
 #include "migrate/facts.h"
 #include "migrate/plan.h"
 #include "migrate/states.h"
@@ -29,7 +30,8 @@
     X(DRAINED, "drained") /* server; outside of plans, like the next */                                      \
     X(UNDRAINED, "undrained")                                                                                \
     X(ROLLBACK, "rollback") /* phase: rolling_back */                                                        \
-    X(ROLLED_BACK, "rolled_back")
+    X(ROLLED_BACK, "rolled_back")                                                                            \
+    X(HOOK, "hook") /* server, text: which; is_done: began or ended well */
 
 enum mig_record_kind {
 #define MIG_RECORD_ENUM(name, text) MIG_RECORD_##name,
@@ -73,7 +75,8 @@ const char *mig_record_name(enum mig_record_kind kind);
     X(HOLD)    /* hold id until deadline_ms; the same id again with a later deadline renews the lease */     \
     X(RELEASE) /* end the hold with this id; unknown ids are ignored */                                      \
     X(REPROBE) /* probe now: words; answers arrive as facts */                                               \
-    X(LOG)     /* event, text */
+    X(LOG)     /* event, text */                                                                             \
+    X(RUN_HOOK) /* R HOOK_RESULT. hook; text = plan id. Long: other effects go on meanwhile */
 
 enum mig_effect_kind {
 #define MIG_EFFECT_ENUM(name) MIG_EFFECT_##name,
@@ -97,6 +100,16 @@ const char *mig_effect_name(enum mig_effect_kind kind);
  * nothing. */
 enum mig_hold_scope { MIG_HOLD_ALL, MIG_HOLD_MOVES };
 
+/* A program to run for a server, self-contained. */
+struct mig_hook_call {
+    enum conf_hook hook;
+    struct conf_command command; /* with placeholders as in the file */
+    int32_t server;
+    char host[ZKP_HOST_MAX]; /* where its clients connect */
+    uint16_t client_port;
+    int32_t timeout_ms;
+};
+
 struct mig_effect {
     enum mig_effect_kind kind;
     uint64_t seq;
@@ -114,7 +127,8 @@ struct mig_effect {
     int64_t own_zxid;        /* HOLD ALL: the reconfig's own transaction; 0 = not known yet */
     uint32_t words;          /* REPROBE */
     char event[48];          /* LOG: greppable, "plan.step.done" */
-    char text[MIG_TEXT_MAX]; /* LOG, TAKE_LOCK (plan id) */
+    char text[MIG_TEXT_MAX]; /* LOG, TAKE_LOCK (plan id), RUN_HOOK (plan id) */
+    struct mig_hook_call hook; /* RUN_HOOK */
 };
 
 /* Caller's fixed room for one call's effects. */
@@ -131,7 +145,8 @@ struct mig_effects {
     X(SUPER_RESULT)    /* rc OK: right; REFUSED: wrong; other = no answer */                                 \
     X(RECONFIG_RESULT) /* rc OK: config; REFUSED: zk_err; UNKNOWN: reply lost; RC_IO: surely never sent */   \
     X(BARRIER_RESULT)  /* rc */                                                                              \
-    X(CONFIG_RESULT)   /* rc OK: config */
+    X(CONFIG_RESULT)   /* rc OK: config */                                                                   \
+    X(HOOK_RESULT)     /* rc OK: it exited with 0; REFUSED: it failed or could not be run; TIMEOUT; text */
 
 enum mig_event_kind {
 #define MIG_EVENT_ENUM(name) MIG_EVENT_##name,

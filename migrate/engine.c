@@ -110,6 +110,13 @@ int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f)
     return e->plan.step_timeout_ms;
 }
 
+int64_t engine_deadline_ms(const struct mig_engine *e, const struct mig_facts *f)
+{
+    if (e->hook.is_pending)
+        return e->hook.since_ms + e->plan.hook_timeout_ms;
+    return e->due_from_ms + engine_limit_ms(e, f);
+}
+
 enum mig_phase engine_fail(struct run *r, const char *format, ...)
 {
     char reason[MIG_TEXT_MAX];
@@ -269,12 +276,16 @@ static enum mig_phase run_phase(struct run *r)
         e->due_from_ms = r->f->now_ms;
         return e->phase;
     }
+    if (e->hook.is_pending)
+        e->due_from_ms = r->f->now_ms; /* it has a time limit of its own */
     if (r->f->now_ms - e->due_from_ms >= engine_limit_ms(e, r->f))
         return past_deadline(r);
     if (!has_lock || e->op.is_pending)
         return e->phase;
     if (!e->has_expected && e->phase != MIG_PHASE_PREFLIGHT && is_settled)
         return adopt_config(r);
+    if (hook_backup_is_due(e))
+        return hook_backup(r);
     return handlers[e->phase](r);
 }
 
@@ -352,6 +363,7 @@ static void absorb_journaled(struct run *r, const struct mig_event *event)
     if (event->rc == RC_OK || e->journal_seq == 0)
         return;
     e->journal_seq = 0;
+    hook_dropped(e, event->seq);
     if (mig_phase_is_running(e->phase))
         engine_goto(r, engine_fail(r, "the journal cannot be written: %s", event->text));
     else
@@ -376,6 +388,9 @@ void mig_engine_step(struct mig_engine *engine, const struct mig_facts *facts, c
     case MIG_EVENT_BARRIER_RESULT:
     case MIG_EVENT_CONFIG_RESULT:
         absorb_result(engine, facts, event);
+        break;
+    case MIG_EVENT_HOOK_RESULT:
+        hook_absorb(engine, event);
         break;
     case MIG_EVENT_COUNT:
         ASSERT(event->kind != MIG_EVENT_COUNT);

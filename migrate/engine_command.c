@@ -139,6 +139,7 @@ void engine_take_plan(struct mig_engine *e, const struct mig_plan *plan)
     memset(&e->change, 0, sizeof(e->change));
     memset(e->confirmed, 0, sizeof(e->confirmed));
     e->findings.count = 0;
+    hook_forget(e);
     e->failed_reason[0] = '\0';
     e->is_paused = false;
     e->has_changed = false;
@@ -183,6 +184,8 @@ void engine_reset_for_retry(struct mig_engine *e)
     e->change.stage = e->change.is_undecided ? CHANGE_DECIDE : CHANGE_NONE;
     e->change.retry_at_ms = 0;
     e->finding_since_ms = 0;
+    e->stopped = 0;
+    hook_forget(e);
     e->lock_at_ms = 0;
     e->probe_retry_at_ms = 0;
     e->adopt_retry_at_ms = 0;

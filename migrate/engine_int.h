@@ -91,6 +91,18 @@ struct drain_order {
     bool is_drain;
 };
 
+/* The hook that runs, or ran last. Beside `op`: it may take minutes. */
+struct engine_hook {
+    uint64_t seq;
+    enum conf_hook hook;
+    int32_t server;
+    bool is_pending;
+    bool has_result; /* until a handler takes it */
+    int64_t since_ms;
+    enum rc rc;
+    char text[MIG_TEXT_MAX]; /* why it failed */
+};
+
 /* Owned by the control thread; allocated once. */
 struct mig_engine {
     enum mig_phase phase; /* written by engine_goto and replay only */
@@ -125,6 +137,10 @@ struct mig_engine {
 
     struct mig_drained drained;
     struct drain_order drain;
+
+    struct engine_hook hook;
+    bool is_started[MIG_SERVERS_MAX]; /* by index in plan.targets: its start hook has ended well */
+    int32_t stopped;                  /* the server whose stop hook has ended well last */
 
     uint64_t hold_id; /* 0 = none open */
     enum mig_hold_scope hold_scope;
@@ -163,6 +179,7 @@ enum mig_phase engine_phase(const struct mig_engine *e); /* of a failed plan: th
 bool engine_goes_back(const struct mig_engine *e);       /* rolls back, has or could not */
 enum mig_gate engine_waiting_gate(const struct mig_engine *e);
 int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f);
+int64_t engine_deadline_ms(const struct mig_engine *e, const struct mig_facts *f); /* of what it waits for */
 enum mig_phase engine_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const struct zkp_config *engine_newest_config(const struct mig_engine *e, const struct mig_facts *f);
@@ -252,6 +269,21 @@ void engine_refuse(struct mig_answer *answer, int http_status, const char *code,
 bool engine_is_draining(const struct mig_engine *e); /* somebody is drained, or about to be */
 void engine_drain(struct run *r, const struct mig_command *command, struct mig_answer *answer);
 void engine_drain_journaled(struct mig_engine *e, const struct mig_event *event);
+
+/* engine_hook.c */
+enum hook_end { HOOK_RUNS, HOOK_ENDED, HOOK_FAILED };
+bool hook_exists(const struct mig_engine *e, enum conf_hook hook);
+/* Begins it unless it is under way, then waits for its end, once per begin. FAILED: the reason is written. */
+enum hook_end hook_run(struct run *r, enum conf_hook hook, int32_t server);
+void hook_absorb(struct mig_engine *e, const struct mig_event *event);
+void hook_dropped(struct mig_engine *e, uint64_t seq); /* effects behind this record were not carried out */
+void hook_mark(struct mig_engine *e, enum conf_hook hook, int32_t server); /* it has ended well */
+void hook_forget(struct mig_engine *e); /* what ended well need not be so any more */
+/* Those of joiners that do not run, one after another; ENDED: none is left to be started. */
+enum hook_end hook_start_joiners(struct run *r);
+bool hook_backup_is_due(const struct mig_engine *e); /* before the first change of members */
+enum mig_phase hook_backup(struct run *r);
+enum mig_phase hook_stop_leavers(struct run *r); /* after finish; FINISHED when all are down */
 
 /* engine_lock.c */
 bool engine_lock(struct run *r, bool *ret_is_foreign);

@@ -44,6 +44,9 @@ enum mig_phase phase_joining(struct run *r)
     run_step_start(r, MIG_DO_JOIN, -1);
     if (has_steady_block(r))
         return MIG_PHASE_FAILED;
+    enum hook_end started = hook_start_joiners(r);
+    if (started != HOOK_ENDED)
+        return started == HOOK_FAILED ? MIG_PHASE_FAILED : MIG_PHASE_JOINING;
     if (r->e->finding_since_ms != 0 || !gate_leader(r))
         return MIG_PHASE_JOINING;
     if (!gate_all_joiners(r, r->e->phase_since_ms)) {

@@ -175,6 +175,16 @@ static enum rc replay_drain(struct mig_engine *e, const struct mig_record *recor
     return RC_OK;
 }
 
+static enum rc replay_hook(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    enum conf_hook hook = conf_hook_named(record->text);
+    if (hook == CONF_HOOK_COUNT || !mig_phase_is_running(e->phase))
+        return corrupt(e, record, err);
+    if (record->is_done)
+        hook_mark(e, hook, record->server);
+    return RC_OK;
+}
+
 static enum rc replay_record(struct mig_engine *e, const struct mig_record *record, struct err *err)
 {
     switch (record->kind) {
@@ -202,6 +212,8 @@ static enum rc replay_record(struct mig_engine *e, const struct mig_record *reco
     case MIG_RECORD_DRAINED:
     case MIG_RECORD_UNDRAINED:
         return replay_drain(e, record, err);
+    case MIG_RECORD_HOOK:
+        return replay_hook(e, record, err);
     case MIG_RECORD_COUNT:
         break;
     }

@@ -89,9 +89,11 @@ enum mig_phase phase_verifying(struct run *r)
 {
     if (!engine_step_is_done(r->e, MIG_DO_VERIFY, -1))
         return switch_verify(r, MIG_DO_VERIFY);
+    if (engine_step_is_done(r->e, MIG_DO_FINISH, -1))
+        return hook_stop_leavers(r);
     run_step_start(r, MIG_DO_FINISH, -1);
     if (!gate_confirm(r, MIG_GATE_FINISH))
         return MIG_PHASE_VERIFYING;
     run_step_done(r, MIG_DO_FINISH, -1);
-    return MIG_PHASE_FINISHED;
+    return hook_exists(r->e, CONF_HOOK_STOP) ? MIG_PHASE_VERIFYING : MIG_PHASE_FINISHED;
 }

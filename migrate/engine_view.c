@@ -24,6 +24,9 @@ static void describe_waiting(const struct mig_engine *e, const struct mig_facts 
         return;
     if (e->is_paused && !change_in_flight(&e->change)) {
         mig_text_set(buf, capacity, "resume: the plan is paused, clients go on; `zkferry resume` goes on");
+        if (e->hook.is_pending)
+            mig_text_add(buf, capacity, "; hook %s of server %d still runs", conf_hook_name(e->hook.hook),
+                         e->hook.server);
         return;
     }
     if (e->waiting[0] == '\0')
@@ -35,7 +38,7 @@ static void describe_waiting(const struct mig_engine *e, const struct mig_facts 
         mig_text_add(buf, capacity, "; since %s", text);
     }
     if (engine_waiting_gate(e) == MIG_GATE_NONE && e->due_from_ms != 0) {
-        clock_text(f, e->due_from_ms + engine_limit_ms(e, f), text);
+        clock_text(f, engine_deadline_ms(e, f), text);
         mig_text_add(buf, capacity, ", until %s, then the plan fails and can be retried", text);
     }
     if (e->todo[0] != '\0')
@@ -85,6 +88,13 @@ static void describe_step(const struct mig_step *step, char *buf, uint32_t capac
         return;
     case MIG_DO_VERIFY_BACK:
         mig_text_set(buf, capacity, "verify_back: exactly the servers of before are members");
+        return;
+    case MIG_DO_BACKUP:
+        mig_text_set(buf, capacity, "backup: hooks.backup runs, once, before the members change");
+        return;
+    case MIG_DO_STOP:
+        mig_text_set(buf, capacity, "%s: hooks.stop runs for server %d, which has left for good", step->name,
+                     step->server);
         return;
     case MIG_DO_FINISH:
         mig_text_set(buf, capacity,

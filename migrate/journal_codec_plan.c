@@ -5,7 +5,9 @@
 
 #include "migrate/journal_codec_int.h"
 
-#define LISTS_MAX (2u * MIG_SERVERS_MAX + ZKP_SERVERS_MAX + MIG_GATE_COUNT + MIG_ACCEPT_MAX)
+#define LISTS_MAX                                                                                            \
+    (2u * MIG_SERVERS_MAX + ZKP_SERVERS_MAX + MIG_GATE_COUNT + MIG_ACCEPT_MAX + \
+     CONF_HOOK_COUNT * CONF_ARGUMENTS_MAX)
 
 /* One allocation: the message, room for the pointers of all its lists, room for the server lines. */
 struct packed_plan {
@@ -50,6 +52,57 @@ static void pack_names(struct packed_plan *p, const struct mig_plan *plan)
         p->pointers[p->pointer_count++] = unconst(plan->accept[i]);
 }
 
+/* Where the schema keeps the arguments of each hook. */
+struct hook_field {
+    enum conf_hook hook;
+    size_t *count;
+    char ***arguments;
+};
+
+static struct hook_field hook_field(Zkf__RecordedPlan *m, enum conf_hook hook)
+{
+    switch (hook) {
+    case CONF_HOOK_START:
+        return (struct hook_field){hook, &m->n_hook_start, &m->hook_start};
+    case CONF_HOOK_STOP:
+        return (struct hook_field){hook, &m->n_hook_stop, &m->hook_stop};
+    case CONF_HOOK_RESTART:
+        return (struct hook_field){hook, &m->n_hook_restart, &m->hook_restart};
+    case CONF_HOOK_BACKUP:
+    case CONF_HOOK_COUNT:
+        break;
+    }
+    return (struct hook_field){CONF_HOOK_BACKUP, &m->n_hook_backup, &m->hook_backup};
+}
+
+static void pack_hooks(struct packed_plan *p, const struct mig_plan *plan)
+{
+    for (int hook = 0; hook < CONF_HOOK_COUNT; hook++) {
+        const struct conf_command *command = &plan->hooks[hook];
+        struct hook_field field = hook_field(&p->message, (enum conf_hook)hook);
+        *field.arguments = p->pointers + p->pointer_count;
+        *field.count = command->count;
+        for (uint32_t i = 0; i < command->count; i++)
+            p->pointers[p->pointer_count++] = unconst(conf_command_argument(command, i));
+    }
+    p->message.has_hook_timeout_ms = true;
+    p->message.hook_timeout_ms = plan->hook_timeout_ms;
+}
+
+static enum rc unpack_hooks(const Zkf__RecordedPlan *packed, struct mig_plan *plan, struct err *err)
+{
+    Zkf__RecordedPlan *m = (Zkf__RecordedPlan *)(uintptr_t)packed; /* its fields are only read */
+    for (int hook = 0; hook < CONF_HOOK_COUNT; hook++) {
+        struct hook_field field = hook_field(m, (enum conf_hook)hook);
+        for (size_t i = 0; i < *field.count; i++)
+            if (conf_command_add(&plan->hooks[hook], (*field.arguments)[i]) != RC_OK)
+                return err_set(err, RC_CORRUPT, "plan: hook %s: too many or too long arguments",
+                               conf_hook_name((enum conf_hook)hook));
+    }
+    plan->hook_timeout_ms = m->hook_timeout_ms;
+    return RC_OK;
+}
+
 static void pack_numbers(Zkf__RecordedPlan *m, const struct mig_plan *plan)
 {
     m->has_created_at = m->has_lag_ms = m->has_catch_up_rounds = m->has_switch_rate = true;
@@ -83,6 +136,7 @@ enum rc mig_plan_pack(const struct mig_plan *plan, Zkf__RecordedPlan **ret_packe
     pack_servers(p, plan->targets.servers, plan->targets.count, &m->n_targets, &m->targets);
     pack_servers(p, plan->original.servers, plan->original.server_count, &m->n_original, &m->original);
     pack_names(p, plan);
+    pack_hooks(p, plan);
     pack_numbers(m, plan);
     for (uint32_t i = 0; i < lines; i++)
         if (p->lines[i][0] == '\0') {
@@ -200,6 +254,8 @@ enum rc mig_plan_unpack(const Zkf__RecordedPlan *m, struct mig_plan *plan, struc
         rc = unpack_leaving(m, plan, err);
     if (rc == RC_OK)
         rc = unpack_names(m, plan, err);
+    if (rc == RC_OK)
+        rc = unpack_hooks(m, plan, err);
     unpack_numbers(m, plan);
     return rc;
 }

@@ -137,6 +137,8 @@ enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, 
     ret_plan->switch_rate = conf->switch_rate;
     ret_plan->join_timeout_ms = conf->join_timeout_ms;
     ret_plan->step_timeout_ms = conf->step_timeout_ms;
+    memcpy(ret_plan->hooks, conf->hooks, sizeof(ret_plan->hooks));
+    ret_plan->hook_timeout_ms = conf->hook_timeout_ms;
     ret_plan->hold_ms = HOLD_MS;
     return RC_OK;
 }
@@ -182,21 +184,28 @@ static void step_add(struct mig_steps *steps, enum mig_step_kind kind, const cha
 
 void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps)
 {
+    bool has_backup = plan->hooks[CONF_HOOK_BACKUP].count > 0;
     memset(ret_steps, 0, sizeof(*ret_steps));
     step_add(ret_steps, MIG_DO_PREFLIGHT, "preflight", -1);
     step_add(ret_steps, MIG_DO_LOCK, "lock", -1);
     if (plan->targets.count > 0)
         step_add(ret_steps, MIG_DO_JOIN, "join", -1);
+    if (has_backup && plan->targets.count > 0)
+        step_add(ret_steps, MIG_DO_BACKUP, "backup", -1);
     for (uint32_t i = 0; i < plan->targets.count; i++)
         step_add(ret_steps, MIG_DO_ADD, "add", plan->targets.servers[i].id);
     if (plan->targets.count > 0)
         step_add(ret_steps, MIG_DO_CATCH_UP, "catch_up", -1);
     if (plan->leaving.count > 0)
         step_add(ret_steps, MIG_DO_SWITCH, "switch", -1);
+    if (has_backup && plan->targets.count == 0)
+        step_add(ret_steps, MIG_DO_BACKUP, "backup", -1);
     for (uint32_t i = 0; i < plan->leaving.count; i++)
         step_add(ret_steps, MIG_DO_REMOVE, "remove", plan->leaving.ids[i]);
     step_add(ret_steps, MIG_DO_VERIFY, "verify", -1);
     step_add(ret_steps, MIG_DO_FINISH, "finish", -1);
+    for (uint32_t i = 0; plan->hooks[CONF_HOOK_STOP].count > 0 && i < plan->leaving.count; i++)
+        step_add(ret_steps, MIG_DO_STOP, "stop", plan->leaving.ids[i]);
 }
 
 void mig_plan_turn_back(const struct mig_plan *plan, struct mig_steps *steps)

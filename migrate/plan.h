@@ -12,7 +12,7 @@
 
 #define MIG_PLAN_ID_MAX    40u
 #define MIG_STEP_NAME_MAX  24u
-#define MIG_STEPS_MAX      (2u * MIG_SERVERS_MAX + 10u) /* there and back again */
+#define MIG_STEPS_MAX      (3u * MIG_SERVERS_MAX + 12u) /* there and back again, and stopped */
 #define MIG_ACCEPT_MAX     16u
 #define MIG_FINDING_ID_MAX 64u
 
@@ -43,6 +43,8 @@ struct mig_plan {
     int32_t switch_rate;
     int32_t join_timeout_ms;
     int32_t step_timeout_ms;
+    struct conf_command hooks[CONF_HOOK_COUNT]; /* count 0 = a person does it */
+    int32_t hook_timeout_ms;
     int32_t hold_ms; /* all sessions must be quiesced within; the reconfig is sent only then */
 };
 
@@ -78,13 +80,16 @@ enum mig_step_kind {
     MIG_DO_CATCH_UP_BACK,
     MIG_DO_SWITCH_BACK,
     MIG_DO_WITHDRAW,
-    MIG_DO_VERIFY_BACK
+    MIG_DO_VERIFY_BACK,
+    /* by hooks */
+    MIG_DO_BACKUP,
+    MIG_DO_STOP
 };
 
 struct mig_step {
     enum mig_step_kind kind;
     char name[MIG_STEP_NAME_MAX]; /* "add.4": see mig_plan_steps */
-    int32_t server;               /* ADD, REMOVE, RESTORE, WITHDRAW; else -1 */
+    int32_t server;               /* ADD, REMOVE, RESTORE, WITHDRAW, STOP; else -1 */
     enum mig_step_state state;
     int64_t started_wall_ms; /* 0 = not yet */
     int64_t started_ms;      /* monotonic; 0 = not yet, or before a restart */
@@ -98,7 +103,8 @@ struct mig_steps {
 };
 
 /* preflight, lock; with targets: join, add.N ascending, catch_up; with leaving sources: switch, remove.N
- * ascending; verify, finish. The leader among those that leave is removed last; since leaders change, that
+ * ascending; verify, finish. With hooks: backup before the first change of members, stop.N of those that left
+ * after finish. The leader among those that leave is removed last; since leaders change, that
  * order is decided when it is time. */
 void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps);
 /* Appends the way back: restore.N for each source that may have left, catch_up_back, switch_back, withdraw.N

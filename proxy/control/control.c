@@ -288,6 +288,7 @@ static void close_all(struct px_control *control)
     px_crew_free(control->crew);
     if (control->fleet)
         px_fleet_stop(control->fleet);
+    px_hooks_free(control->hooks);
     px_verify_free(control->verify);
     if (control->survey)
         px_survey_stop(control->survey);

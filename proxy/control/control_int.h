@@ -12,6 +12,7 @@
 #include "proxy/control/crew.h"
 #include "proxy/control/director.h"
 #include "proxy/control/fleet.h"
+#include "proxy/control/hooks.h"
 #include "proxy/control/links.h"
 #include "proxy/control/listen.h"
 #include "proxy/control/report.h"
@@ -72,6 +73,7 @@ struct px_control {
     struct px_witness *witness;
     struct px_survey *survey;
     struct px_strangers strangers;
+    struct px_hooks *hooks;
     struct px_director *director;
     struct px_runner *runner;
     struct px_words *words;
@@ -114,8 +116,8 @@ void px_control_carry_out(struct px_control *control); /* control->effects */
 /* Keeps a copy for the loop. */
 void px_control_queue(struct px_control *control, const struct mig_event *event);
 void px_control_run_queue(struct px_control *control);
-bool px_control_is_busy(const struct px_control *control); /* a hold or a reconfig is under way */
 void px_control_tick_witness(struct px_control *control);
+bool px_control_is_busy(const struct px_control *control); /* a hold, a reconfig or a hook is under way */
 
 /* ops.c: the admin port's table. */
 extern const struct px_admin_ops px_control_ops;

@@ -75,6 +75,9 @@ static void run_effect(void *context, const struct mig_effect *effect)
     case MIG_EFFECT_READ_CONFIG:
         px_links_run(control->links, effect);
         return;
+    case MIG_EFFECT_RUN_HOOK:
+        px_hooks_run(control->hooks, effect);
+        return;
     case MIG_EFFECT_JOURNAL: /* the runner's */
     case MIG_EFFECT_COUNT:
         return;
@@ -163,7 +166,7 @@ void px_control_drive(struct px_control *control, const struct mig_event *event)
 bool px_control_is_busy(const struct px_control *control)
 {
     return px_director_hold_id(control->director) != 0 || px_links_reconfig_pending(control->links) ||
-           !px_runner_is_idle(control->runner);
+           px_hooks_is_busy(control->hooks) || !px_runner_is_idle(control->runner);
 }
 
 /* --- the witness --- */
@@ -253,7 +256,8 @@ enum rc px_control_open_engine(struct px_control *control, struct err *err)
         });
     if (control->survey)
         control->director = px_director_new(control->crew, control->fleet);
-    if (!control->director || px_control_set_servers(control) != RC_OK)
+    control->hooks = px_hooks_new(control->base, on_result, control);
+    if (!control->hooks || !control->director || px_control_set_servers(control) != RC_OK)
         return err_set(err, RC_NOMEM, "servers");
     return RC_OK;
 }

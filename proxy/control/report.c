@@ -216,8 +216,10 @@ static enum mig_phase phase_of_step(enum mig_step_kind kind)
     case MIG_DO_WITHDRAW:
     case MIG_DO_VERIFY_BACK:
         return MIG_PHASE_ROLLING_BACK;
+    case MIG_DO_BACKUP: /* belongs to what follows it */
     case MIG_DO_VERIFY:
     case MIG_DO_FINISH:
+    case MIG_DO_STOP:
         break;
     }
     return MIG_PHASE_VERIFYING;
@@ -240,7 +242,8 @@ static size_t fill_steps(struct px_report *r, const struct mig_steps *steps)
         PUT(out, started_at, step->started_wall_ms);
         PUT(out, seconds, (double)step->seconds_ms / 1000.0);
         out->detail = text_of(step->detail);
-        PUT(out, phase, phase_value(phase_of_step(step->kind)));
+        bool is_for_next = step->kind == MIG_DO_BACKUP && i + 1 < steps->count;
+        PUT(out, phase, phase_value(phase_of_step(steps->items[is_for_next ? i + 1 : i].kind)));
         PUT(out, server, step->server);
         r->step_refs[i] = out;
     }

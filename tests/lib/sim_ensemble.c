@@ -109,6 +109,18 @@ struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets
     return sim;
 }
 
+void sim_hooks(struct sim *sim, bool has_start, bool has_stop, bool has_restart, bool has_backup)
+{
+    const bool has[CONF_HOOK_COUNT] = {has_start, has_stop, has_restart, has_backup};
+    for (uint32_t i = 0; i < CONF_HOOK_COUNT; i++) {
+        sim->conf.hooks[i] = (struct conf_command){0};
+        if (has[i])
+            assert_int_equal(conf_command_add(&sim->conf.hooks[i], "/bin/true"), RC_OK);
+    }
+    sim->conf.hook_timeout_ms = 60000;
+    assert_int_equal(mig_engine_configure(sim->engine, &sim->conf), RC_OK);
+}
+
 void sim_free(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->record_count; i++)
@@ -416,6 +428,42 @@ static void do_barrier(struct sim *sim)
     sim->commit_ms = sim->facts.now_ms;
 }
 
+static void enqueue(struct sim *sim);
+
+/* What programs do to servers. Once per run: the engine must not need it twice. */
+static bool do_hook(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
+{
+    const struct mig_hook_call *call = &effect->hook;
+    assert_int_equal(sim->hook_seq, 0); /* one at a time */
+    assert_true(sim->hook_count < SIM_HOOKS_MAX);
+    assert_true(call->command.count > 0);
+    sim->hooks[sim->hook_count++] = (struct sim_hook){call->hook, call->server, sim->requests};
+    event->rc = sim->hook_rc;
+    strcpy(event->text, sim->hook_rc == RC_OK ? "exit status 0" : "exit status 3");
+    if (sim->hook_hangs) {
+        sim->hook_seq = effect->seq;
+        sim->hook_due_ms = sim->facts.now_ms + call->timeout_ms;
+        return false;
+    }
+    if (sim->hook_rc == RC_OK && call->hook == CONF_HOOK_START)
+        sim_up(sim, call->server, true);
+    else if (sim->hook_rc == RC_OK && call->hook == CONF_HOOK_STOP)
+        sim_up(sim, call->server, false);
+    return true;
+}
+
+/* A hook that hangs is ended at its time limit. */
+static void end_hook(struct sim *sim)
+{
+    if (sim->hook_seq == 0 || sim->facts.now_ms < sim->hook_due_ms)
+        return;
+    struct mig_event event = {.kind = MIG_EVENT_HOOK_RESULT, .seq = sim->hook_seq, .rc = RC_TIMEOUT};
+    strcpy(event.text, "it was ended");
+    sim->hook_seq = 0;
+    mig_engine_step(sim->engine, &sim->facts, &event, &sim->effects);
+    enqueue(sim);
+}
+
 /* Returns false when the effect has no result. */
 static bool carry_out(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
 {
@@ -461,6 +509,9 @@ static bool carry_out(struct sim *sim, const struct mig_effect *effect, struct m
             sim->lock[0] = '\0';
         sim->has_lock = false;
         return false;
+    case MIG_EFFECT_RUN_HOOK:
+        event->kind = MIG_EVENT_HOOK_RESULT;
+        return do_hook(sim, effect, event);
     case MIG_EFFECT_REPROBE:
     case MIG_EFFECT_LOG:
     case MIG_EFFECT_COUNT:
@@ -556,6 +607,7 @@ void sim_tick(struct sim *sim)
     observe(sim);
     mig_engine_step(sim->engine, &sim->facts, &tick, &sim->effects);
     enqueue(sim);
+    end_hook(sim);
     run_effects(sim);
     mig_engine_view(sim->engine, &sim->facts, &sim->view);
     if (sim->confirms && sim->view.waiting_gate != MIG_GATE_NONE && !sim->has_crashed)
@@ -600,6 +652,7 @@ void sim_restart(struct sim *sim)
     }
     sim->has_crashed = false;
     sim->crash_after = 0;
+    sim->hook_seq = 0; /* whatever it does now, nobody reports it */
     sim->queued = 0;
     sim->hold_id = 0; /* workers died too */
     sim->hold = (struct mig_effect){0};

@@ -22,6 +22,15 @@ enum sim_fault {
     SIM_NEVER_SENT,
 };
 
+#define SIM_HOOKS_MAX 32u
+
+/* A hook that was run. */
+struct sim_hook {
+    enum conf_hook hook;
+    int32_t server;
+    uint32_t requests; /* that had been applied before it */
+};
+
 struct sim_server {
     int32_t id;
     bool is_up;
@@ -74,6 +83,12 @@ struct sim {
     uint32_t requests; /* applied */
     uint32_t reconfigs;
     int32_t order[32]; /* servers in the order of applied changes, negative = removed; reconfigs in all */
+    uint32_t hook_count;
+    struct sim_hook hooks[SIM_HOOKS_MAX]; /* run, in this order */
+    enum rc hook_rc;                      /* of the next ones */
+    bool hook_hangs;                      /* until it is RUN_HOOK's time limit */
+    uint64_t hook_seq;                    /* of the one that hangs */
+    int64_t hook_due_ms;
     struct mig_view view;
     struct mig_effects effects;
     uint32_t queued;
@@ -89,6 +104,9 @@ struct sim_server *sim_server(struct sim *sim, int32_t id);
 void sim_elect(struct sim *sim, int32_t leader); /* a new epoch */
 /* Somebody else's change. */
 void sim_foreign_config(struct sim *sim, int32_t removed);
+
+/* Hooks of these kinds exist, given before the start. */
+void sim_hooks(struct sim *sim, bool has_start, bool has_stop, bool has_restart, bool has_backup);
 
 struct mig_answer sim_command(struct sim *sim, enum mig_command_kind kind, const char *gate);
 struct mig_answer sim_drain(struct sim *sim, enum mig_command_kind kind, int32_t server); /* DRAIN, UNDRAIN */
