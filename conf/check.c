@@ -172,9 +172,10 @@ static void check_migration(struct conf_reader *r)
         conf_problem(r, r->migration_line, "target",
                      "is missing, allowed is at least one server when migration.kind is %s",
                      conf_kind_name(r->conf->kind));
-    if (r->conf->kind == CONF_KIND_SHRINK && line_of(r, "target") != 0)
-        conf_problem(r, line_of(r, "target"), "target",
-                     "is given, allowed is none when migration.kind is shrink");
+    bool adds_none = r->conf->kind == CONF_KIND_SHRINK || r->conf->kind == CONF_KIND_ROLLING;
+    if (adds_none && line_of(r, "target") != 0)
+        conf_problem(r, line_of(r, "target"), "target", "is given, allowed is none when migration.kind is %s",
+                     conf_kind_name(r->conf->kind));
     check_leaving(r);
     if (line_of(r, "credentials.super_file") == 0)
         conf_problem(

@@ -54,6 +54,7 @@ struct conf_ids {
     int lines[ZKP_SERVERS_MAX];
 };
 
+#define CONF_VERSION_MAX       32u
 #define CONF_ARGUMENTS_MAX     16u
 #define CONF_COMMAND_BYTES_MAX 1024u
 
@@ -99,6 +100,7 @@ struct conf {
     int32_t quiesce_timeout_ms; /* a session's unanswered requests; default 5,000 */
     enum conf_switch witness;   /* the continuity witness runs during plans; default on */
     struct conf_command hooks[CONF_HOOK_COUNT]; /* count 0 = a person does it */
+    char expected_version[CONF_VERSION_MAX];    /* of restarted servers, "3.9.4"; "" = any */
     int32_t hook_timeout_ms;                    /* of each run; default 60,000 */
     /* bind */
     struct conf_binds bind_source;

@@ -29,6 +29,7 @@ enum conf_type {
     CONF_TYPE_SERVERS,   /* text block; struct conf_servers */
     CONF_TYPE_BINDS,     /* list; struct conf_binds */
     CONF_TYPE_IDS,       /* list; struct conf_ids */
+    CONF_TYPE_VERSION,   /* char[CONF_VERSION_MAX] */
     CONF_TYPE_HOOKS,     /* map of lists; struct conf_command[CONF_HOOK_COUNT] */
     CONF_TYPE_COUNT
 };

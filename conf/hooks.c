@@ -1,5 +1,6 @@
-/* migration.hooks: commands that a plan may run for a server, as lists of arguments. No shell reads them: what
- * is one argument here is one argument of the program. Thread: the one that loads; conf_command_* are pure. */
+/* migration.hooks: commands that a plan may run for a server, as lists of arguments. No shell reads them:
+ * what is one argument here is one argument of the program. Thread: the one that loads; conf_command_* are
+ * pure. */
 #include <stdio.h>
 
 #include "conf/conf_int.h"

@@ -88,6 +88,7 @@ static bool is_same(const struct conf_key *key, const struct conf *a, const stru
     case CONF_TYPE_SIZE:
     case CONF_TYPE_ENUM:
         return memcmp(x, y, sizeof(int32_t)) == 0;
+    case CONF_TYPE_VERSION:
     case CONF_TYPE_PATH:
     case CONF_TYPE_ZNODE:
         return strcmp(x, y) == 0;

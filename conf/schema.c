@@ -75,10 +75,13 @@ static const struct conf_key keys[] = {
      .reload = CONF_RELOAD_IDLE,
      .help = "during plans a session of zkferry's own proves, through its own client port, that nothing is "
              "interrupted"},
+    {"migration.expected_version", CONF_TYPE_VERSION, AT(expected_version), .reload = CONF_RELOAD_IDLE,
+     .help = "what servers must run after their restart in a rolling plan; none = anything"},
     {"migration.hooks", CONF_TYPE_HOOKS, AT(hooks), .reload = CONF_RELOAD_IDLE,
      .help = "programs that start, stop, restart a server or back it up, so that a plan needs nobody for it"},
     {"migration.hook_timeout", CONF_TYPE_DURATION, AT(hook_timeout_ms), .fallback = "1m", .min = 100,
-     .max = 24 * HOUR, .reload = CONF_RELOAD_IDLE, .help = "a hook that runs longer is ended, and has failed"},
+     .max = 24 * HOUR, .reload = CONF_RELOAD_IDLE,
+     .help = "a hook that runs longer is ended, and has failed"},
     {"bind.source", CONF_TYPE_BINDS, AT(bind_source), .fallback = "", .reload = CONF_RELOAD_ALWAYS,
      .help =
          "local addresses for connections to source servers; each adds maxClientCnxns sessions per server"},
@@ -193,7 +196,7 @@ static const char *const type_names[CONF_TYPE_COUNT] = {
     [CONF_TYPE_ENUM] = "word",          [CONF_TYPE_FLAGS] = "list",        [CONF_TYPE_PATH] = "path",
     [CONF_TYPE_ZNODE] = "znode path",   [CONF_TYPE_ADDRESS] = "address",   [CONF_TYPE_LISTENERS] = "list",
     [CONF_TYPE_SERVERS] = "text block", [CONF_TYPE_BINDS] = "list",        [CONF_TYPE_IDS] = "list",
-    [CONF_TYPE_HOOKS] = "map",
+    [CONF_TYPE_HOOKS] = "map",          [CONF_TYPE_VERSION] = "version",
 };
 
 /* For the types whose rows carry neither range nor words. */
@@ -207,6 +210,7 @@ static const char *const type_allowed[CONF_TYPE_COUNT] = {
                           "ID 1 to 254",
     [CONF_TYPE_BINDS] = "a list of at most 32 numeric addresses of this host",
     [CONF_TYPE_IDS] = "a list of ids of servers in source",
+    [CONF_TYPE_VERSION] = "a version as `srvr` shows it, without what follows a dash: 3.9.4",
     [CONF_TYPE_HOOKS] = "{start|stop|restart|backup: [/PROGRAM, ARGUMENT, ...]} with {id}, {host} and "
                         "{client_port} in arguments, at most 16 of 1023 bytes together",
 };

@@ -151,6 +151,8 @@ static void set_text(struct conf_reader *r, const struct conf_key *key, const st
 {
     if (value->len >= capacity)
         refuse(r, key, value, "is too long");
+    else if (key->type == CONF_TYPE_VERSION && strspn(value->text, "0123456789.") != value->len)
+        refuse(r, key, value, "is not a version");
     else if (key->type == CONF_TYPE_ZNODE && !znode_is_valid(value->text))
         refuse(r, key, value, "is not a path of a znode");
     else
@@ -181,6 +183,9 @@ void conf_value_set(struct conf_reader *r, const struct conf_key *key, const str
         return;
     case CONF_TYPE_ZNODE:
         set_text(r, key, value, field, ZKP_HOST_MAX);
+        return;
+    case CONF_TYPE_VERSION:
+        set_text(r, key, value, field, CONF_VERSION_MAX);
         return;
     case CONF_TYPE_ADDRESS:
         set_address(r, key, value, field);

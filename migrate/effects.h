@@ -72,10 +72,10 @@ const char *mig_record_name(enum mig_record_kind kind);
     X(BARRIER)        /* R BARRIER_RESULT. via: setData on a path that never exists; NO_NODE = committed */  \
     X(READ_CONFIG)    /* R CONFIG_RESULT. via: first a barrier, then getData of /zookeeper/config on the     \
                          SAME connection; a connection lost between the two is a failure */                  \
-    X(HOLD)    /* hold id until deadline_ms; the same id again with a later deadline renews the lease */     \
-    X(RELEASE) /* end the hold with this id; unknown ids are ignored */                                      \
-    X(REPROBE) /* probe now: words; answers arrive as facts */                                               \
-    X(LOG)     /* event, text */                                                                             \
+    X(HOLD)     /* hold id until deadline_ms; the same id again with a later deadline renews the lease */    \
+    X(RELEASE)  /* end the hold with this id; unknown ids are ignored */                                     \
+    X(REPROBE)  /* probe now: words; answers arrive as facts */                                              \
+    X(LOG)      /* event, text */                                                                            \
     X(RUN_HOOK) /* R HOOK_RESULT. hook; text = plan id. Long: other effects go on meanwhile */
 
 enum mig_effect_kind {

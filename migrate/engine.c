@@ -102,7 +102,7 @@ const struct mig_drained *mig_engine_drained(const struct mig_engine *engine)
 
 int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f)
 {
-    if (e->phase == MIG_PHASE_JOINING)
+    if (e->phase == MIG_PHASE_JOINING || rolling_waits_for_people(e))
         return e->plan.join_timeout_ms;
     int64_t rate = e->plan.switch_rate > 0 ? e->plan.switch_rate : 1;
     if (e->phase == MIG_PHASE_SWITCHING || e->phase == MIG_PHASE_ROLLING_BACK)
@@ -138,6 +138,9 @@ static void describe_what_is_left(struct run *r)
                  ". Left: members %s, %lld sessions on sources, %lld on targets%s. ", ids,
                  (long long)r->f->sessions.source, (long long)r->f->sessions.target,
                  e->change.is_undecided ? ", the outcome of the last reconfig is not known" : "");
+    if (rolling_resting(e) != 0)
+        mig_text_add(e->failed_reason, sizeof(e->failed_reason),
+                     "Server %d, which was to be restarted, gets no sessions. ", rolling_resting(e));
     mig_text_add(e->failed_reason, sizeof(e->failed_reason), "%s",
                  e->has_changed ? "`retry` goes on from what is observed then"
                                 : "Nothing was changed; `retry`, or correct the file, reload and `start`");
@@ -239,7 +242,10 @@ static enum mig_phase adopt_config(struct run *r)
     const struct engine_op *op = run_take(r, MIG_EFFECT_READ_CONFIG);
     if (op != NULL && op->rc == RC_OK && op->has_config) {
         char difference[MIG_TEXT_MAX];
-        if (!mig_plan_fits(&e->plan, &op->config, difference, sizeof(difference)))
+        struct zkp_config seen = op->config;
+        if (e->plan.kind == CONF_KIND_ROLLING)
+            rolling_restore_roles(e, &seen); /* the plan itself changes them for a moment */
+        if (!mig_plan_fits(&e->plan, &seen, difference, sizeof(difference)))
             return engine_fail(r, "the config was changed by somebody else: %s", difference);
         engine_adopt(e, &op->config);
         bool is_short = e->phase > MIG_PHASE_ADDING && !engine_goes_back(e) && !engine_has_all_targets(e);

@@ -71,7 +71,9 @@ enum mig_prefer {
 /* What routing needs to know of the plan. */
 struct mig_traffic {
     enum mig_prefer prefer;
-    bool is_emptying;            /* the others give their sessions away; not while paused or failed */
+    int32_t resting;  /* this one admits nobody, whoever is preferred; 0 = none */
+    bool is_emptying; /* the others (and the resting one) give their sessions away; not while paused or failed
+                       */
     const struct mig_plan *plan; /* the engine's, valid until its next call; NULL = none */
 };
 struct mig_traffic mig_engine_traffic(const struct mig_engine *engine);

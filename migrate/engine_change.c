@@ -22,29 +22,58 @@ bool change_in_flight(const struct change *c)
 
 static bool is_applied_in(const struct change *c, const struct zkp_config *config)
 {
-    bool is_done = (zkp_config_find(config, c->server) != NULL) == c->is_add;
+    const struct zkp_server *member = zkp_config_find(config, c->server);
+    bool is_done = c->is_role ? member != NULL && member->role == c->role : (member != NULL) == c->is_add;
     return is_done && (c->partner == 0 || zkp_config_find(config, c->partner) == NULL);
+}
+
+/* The line a server joins with. */
+static struct zkp_server line_of(const struct mig_engine *e)
+{
+    const struct zkp_server *planned = mig_plan_line(&e->plan, e->change.server);
+    ASSERT(planned != NULL);
+    struct zkp_server line = *planned;
+    if (e->change.is_role)
+        line.role = e->change.role;
+    return line;
+}
+
+/* It votes no longer. */
+static bool unseats(const struct change *c)
+{
+    return !c->is_add || (c->is_role && c->role == ZKP_ROLE_OBSERVER);
 }
 
 enum rc change_apply(const struct mig_engine *e, struct zkp_config *config)
 {
     const struct change *c = &e->change;
     mig_config_remove(config, c->is_add ? c->partner : c->server);
-    return c->is_add ? mig_config_add(config, mig_plan_line(&e->plan, c->server)) : RC_OK;
+    if (!c->is_add)
+        return RC_OK;
+    const struct zkp_server line = line_of(e);
+    return mig_config_add(config, &line);
 }
 
-void change_begin(struct run *r, enum mig_step_kind kind, int32_t server)
+static void begin(struct run *r, const struct change *change)
 {
     struct change *c = &r->e->change;
     ASSERT(!c->is_undecided);
-    memset(c, 0, sizeof(*c));
-    c->kind = kind;
-    c->is_add = kind == MIG_DO_ADD || kind == MIG_DO_RESTORE;
-    c->server = server;
+    *c = *change;
     c->stage_since_ms = r->f->now_ms;
     /* Observation decides whether it is done, not memory; what follows a change is checked in any case. */
     c->stage = is_applied_in(c, &r->e->expected) ? CHANGE_LEADER : CHANGE_GATE;
     r->e->due_from_ms = r->f->now_ms;
+}
+
+void change_begin(struct run *r, enum mig_step_kind kind, int32_t server)
+{
+    bool is_add = kind == MIG_DO_ADD || kind == MIG_DO_RESTORE;
+    begin(r, &(struct change){.kind = kind, .is_add = is_add, .server = server});
+}
+
+void change_begin_role(struct run *r, enum mig_step_kind kind, int32_t server, enum zkp_role role)
+{
+    begin(r, &(struct change){.kind = kind, .is_add = true, .is_role = true, .role = role, .server = server});
 }
 
 static void describe(const struct run *r, char *joining, uint32_t joining_size, char *leaving,
@@ -58,9 +87,8 @@ static void describe(const struct run *r, char *joining, uint32_t joining_size, 
         mig_text_set(leaving, leaving_size, "%d", leaver);
     if (!c->is_add)
         return;
-    const struct zkp_server *server = mig_plan_line(&r->e->plan, c->server);
-    ASSERT(server != NULL);
-    uint32_t length = zkp_server_format(server, joining, joining_size);
+    const struct zkp_server server = line_of(r->e);
+    uint32_t length = zkp_server_format(&server, joining, joining_size);
     ASSERT(length > 0);
 }
 
@@ -78,7 +106,7 @@ static struct mig_record *journal_for_step(struct run *r, enum mig_record_kind k
 static void journal_intent(struct run *r)
 {
     struct change *c = &r->e->change;
-    c->takes_leader = !c->is_add && r->leader.id == c->server;
+    c->takes_leader = unseats(c) && r->leader.id == c->server;
     c->from_version = r->e->expected.version;
     c->from_epoch = r->leader.epoch;
     c->via = r->leader.id;
@@ -132,6 +160,8 @@ static int32_t dead_leaver(const struct run *r)
 static bool gate_server(struct run *r)
 {
     const struct change *c = &r->e->change;
+    if (c->is_role)
+        return rolling_gate(r, c->server, c->role);
     if (!c->is_add)
         return gate_leaver(r, c->server);
     return c->kind == MIG_DO_ADD ? gate_all_joiners(r, c->stage_since_ms)
@@ -146,7 +176,8 @@ static enum change_stage stage_gate(struct run *r)
     if (r->f->now_ms < c->retry_at_ms || !gate_leader(r))
         return CHANGE_GATE;
     bool is_open = gate_config(r, &must_stop) && gate_probe(r, &must_stop) && gate_server(r) &&
-                   gate_activation(r, c->stage_since_ms, c->kind == MIG_DO_ADD) && gate_tolerance(r);
+                   gate_activation(r, c->stage_since_ms, c->kind == MIG_DO_ADD) &&
+                   (c->is_role || gate_tolerance(r)); /* a role has a gate of its own */
     if (must_stop)
         return CHANGE_FAILED;
     if (!is_open)
@@ -215,7 +246,10 @@ static enum change_stage refused(struct run *r, int32_t zk_err)
     if (zk_err == ZKP_ERR_NEW_CONFIG_NO_QUORUM || zk_err == ZKP_ERR_RECONFIG_IN_PROGRESS)
         return not_applied(r, RETRY_MS, text);
     journal_outcome(r, false, text);
-    (void)engine_fail(r, "%s of server %d: %s", r->e->change.is_add ? "adding" : "removal",
+    (void)engine_fail(r, "%s of server %d: %s",
+                      r->e->change.is_role  ? "the new role"
+                      : r->e->change.is_add ? "adding"
+                                            : "removal",
                       r->e->change.server, text);
     return CHANGE_FAILED;
 }

@@ -14,11 +14,13 @@ static bool can_start(const struct mig_engine *e)
     return is_free && e->draft_rc == RC_OK && !engine_is_draining(e);
 }
 
-/* In a failed plan that has changed nothing there is nothing to take back. */
+/* In a failed plan that has changed nothing there is nothing to take back; once finish is confirmed, servers
+ * may be stopped at any moment. */
 static bool can_roll_back(const struct mig_engine *e, const struct mig_facts *f)
 {
     bool is_live = e->phase != MIG_PHASE_FAILED || e->has_changed;
-    return is_live && !engine_goes_back(e) && rollback_obstacle(e, f) == 0;
+    return is_live && !engine_goes_back(e) && !engine_step_is_done(e, MIG_DO_FINISH, -1) &&
+           rollback_obstacle(e, f) == 0;
 }
 
 bool engine_can(const struct mig_engine *e, const struct mig_facts *f, enum mig_command_kind kind)
@@ -98,6 +100,9 @@ static void refuse_rollback(const struct mig_engine *e, const struct mig_facts *
     if (engine_goes_back(e))
         engine_refuse(answer, 409, "not_allowed_now", "`zkferry retry` goes on with it",
                       "plan %s is being rolled back already", e->plan.id);
+    else if (engine_step_is_done(e, MIG_DO_FINISH, -1))
+        engine_refuse(answer, 409, "not_allowed_now", "`zkferry status` lists what can be called now",
+                      "plan %s was confirmed to finish; there is no way back", e->plan.id);
     else if (obstacle == 0)
         engine_refuse(answer, 409, "nothing_changed", "`zkferry retry`, or `zkferry start` for a new plan",
                       "plan %s has failed before it changed anything", e->plan.id);
@@ -140,6 +145,7 @@ void engine_take_plan(struct mig_engine *e, const struct mig_plan *plan)
     memset(e->confirmed, 0, sizeof(e->confirmed));
     e->findings.count = 0;
     hook_forget(e);
+    rolling_forget(e);
     e->failed_reason[0] = '\0';
     e->is_paused = false;
     e->has_changed = false;
@@ -186,6 +192,7 @@ void engine_reset_for_retry(struct mig_engine *e)
     e->finding_since_ms = 0;
     e->stopped = 0;
     hook_forget(e);
+    rolling_retry(e);
     e->lock_at_ms = 0;
     e->probe_retry_at_ms = 0;
     e->adopt_retry_at_ms = 0;

@@ -19,7 +19,7 @@ static void name_it(const struct engine_hook *h, char *buf, uint32_t capacity)
     mig_text_set(buf, capacity, "hook %s of server %d", conf_hook_name(h->hook), h->server);
 }
 
-static bool is_under_way(const struct mig_engine *e, enum conf_hook hook, int32_t server)
+bool hook_is_under_way(const struct mig_engine *e, enum conf_hook hook, int32_t server)
 {
     return e->hook.hook == hook && e->hook.server == server && (e->hook.is_pending || e->hook.has_result);
 }
@@ -72,7 +72,7 @@ static enum hook_end end(struct run *r)
 enum hook_end hook_run(struct run *r, enum conf_hook hook, int32_t server)
 {
     struct engine_hook *h = &r->e->hook;
-    if (h->has_result && is_under_way(r->e, hook, server))
+    if (h->has_result && hook_is_under_way(r->e, hook, server))
         return end(r);
     if (!h->is_pending)
         begin(r, hook, server);
@@ -87,6 +87,8 @@ void hook_mark(struct mig_engine *e, enum conf_hook hook, int32_t server)
     for (uint32_t i = 0; hook == CONF_HOOK_START && i < e->plan.targets.count; i++)
         if (e->plan.targets.servers[i].id == server)
             e->is_started[i] = true;
+    if (hook == CONF_HOOK_RESTART && e->rolling.server == server)
+        e->rolling.is_hooked = true;
 }
 
 void hook_forget(struct mig_engine *e)
@@ -125,7 +127,7 @@ enum hook_end hook_start_joiners(struct run *r)
     const struct mig_engine *e = r->e;
     for (uint32_t i = 0; hook_exists(e, CONF_HOOK_START) && i < e->plan.targets.count; i++) {
         int32_t id = e->plan.targets.servers[i].id;
-        if (!is_under_way(e, CONF_HOOK_START, id) && (e->is_started[i] || !is_down(r, id)))
+        if (!hook_is_under_way(e, CONF_HOOK_START, id) && (e->is_started[i] || !is_down(r, id)))
             continue;
         enum hook_end result = hook_run(r, CONF_HOOK_START, id);
         if (result != HOOK_ENDED || e->journal_seq != 0)
@@ -136,7 +138,8 @@ enum hook_end hook_start_joiners(struct run *r)
 
 bool hook_backup_is_due(const struct mig_engine *e)
 {
-    bool is_before_change = e->phase == MIG_PHASE_ADDING || e->phase == MIG_PHASE_REMOVING;
+    bool is_before_change = e->phase == MIG_PHASE_ADDING || e->phase == MIG_PHASE_REMOVING ||
+                            (e->phase == MIG_PHASE_SWITCHING && e->plan.kind == CONF_KIND_ROLLING);
     return is_before_change && hook_exists(e, CONF_HOOK_BACKUP) && !change_in_flight(&e->change) &&
            !engine_step_is_done(e, MIG_DO_BACKUP, -1);
 }
@@ -144,7 +147,7 @@ bool hook_backup_is_due(const struct mig_engine *e)
 enum mig_phase hook_backup(struct run *r)
 {
     const struct engine_hook *h = &r->e->hook;
-    bool has_begun = is_under_way(r->e, CONF_HOOK_BACKUP, h->server);
+    bool has_begun = hook_is_under_way(r->e, CONF_HOOK_BACKUP, h->server);
     run_step_start(r, MIG_DO_BACKUP, -1);
     if (!has_begun && !gate_leader(r)) /* a copy of what the leader has is a copy of everything */
         return r->e->phase;
@@ -163,7 +166,7 @@ enum mig_phase hook_backup(struct run *r)
 /* What has left is stopped when the plan is over: it would only serve reads nobody asks for. */
 static enum mig_phase stop(struct run *r, struct mig_step *step)
 {
-    bool has_begun = is_under_way(r->e, CONF_HOOK_STOP, step->server);
+    bool has_begun = hook_is_under_way(r->e, CONF_HOOK_STOP, step->server);
     if (step->state == MIG_STEP_PENDING)
         r->e->due_from_ms = r->f->now_ms; /* each has its own deadline */
     run_step_start(r, MIG_DO_STOP, step->server);

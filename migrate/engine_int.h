@@ -46,8 +46,10 @@ struct change {
     enum mig_step_kind kind; /* of the step */
     bool is_add;
     int32_t server;
-    int32_t partner;   /* a dead member that leaves in the request in which server joins; 0 = none */
-    bool takes_leader; /* the server that leaves leads */
+    int32_t partner; /* a dead member that leaves in the request in which server joins; 0 = none */
+    bool is_role;    /* a member stays one, as what role says; is_add is set */
+    enum zkp_role role;
+    bool takes_leader; /* the server that leaves, or stops voting, leads */
     bool is_undecided; /* intent without outcome in the journal */
     int64_t from_version;
     int64_t from_epoch; /* of the leader it was sent to; 0 after a restart */
@@ -89,6 +91,21 @@ struct drain_order {
     uint64_t seq; /* of the record; 0 = none under way */
     int32_t server;
     bool is_drain;
+};
+
+/* The server that a rolling plan restarts at the moment. */
+enum rolling_stage { ROLLING_GATE, ROLLING_DRAIN, ROLLING_RESTART, ROLLING_RETURN, ROLLING_COUNT };
+
+struct rolling {
+    int32_t server; /* 0 = none; its sessions leave */
+    enum rolling_stage stage;
+    int64_t stage_since_ms;
+    bool has_begun;                     /* it is on record that it is to be restarted from now on */
+    bool is_replayed;                   /* by a former process: what was seen since then may be incomplete */
+    bool is_hooked;                     /* its hook has ended well */
+    int64_t since_ms;                   /* what is seen after that is a new start; 0 = before this process */
+    int64_t since_wall_ms;              /* the same, and known after a restart */
+    char version[ZKP_VERSION_TEXT_MAX]; /* before */
 };
 
 /* The hook that runs, or ran last. Beside `op`: it may take minutes. */
@@ -140,7 +157,8 @@ struct mig_engine {
 
     struct engine_hook hook;
     bool is_started[MIG_SERVERS_MAX]; /* by index in plan.targets: its start hook has ended well */
-    int32_t stopped;                  /* the server whose stop hook has ended well last */
+    struct rolling rolling;
+    int32_t stopped; /* the server whose stop hook has ended well last */
 
     uint64_t hold_id; /* 0 = none open */
     enum mig_hold_scope hold_scope;
@@ -228,6 +246,7 @@ bool engine_has_all_targets(const struct mig_engine *e); /* in the expected conf
 
 /* engine_change.c */
 void change_begin(struct run *r, enum mig_step_kind kind, int32_t server);
+void change_begin_role(struct run *r, enum mig_step_kind kind, int32_t server, enum zkp_role role);
 enum change_stage change_run(struct run *r); /* DONE, FAILED, or the stage it waits in */
 bool change_in_flight(const struct change *c);
 /* What it makes of the config; the version is left as it was. RC_FULL: too many servers. */
@@ -273,6 +292,7 @@ void engine_drain_journaled(struct mig_engine *e, const struct mig_event *event)
 /* engine_hook.c */
 enum hook_end { HOOK_RUNS, HOOK_ENDED, HOOK_FAILED };
 bool hook_exists(const struct mig_engine *e, enum conf_hook hook);
+bool hook_is_under_way(const struct mig_engine *e, enum conf_hook hook, int32_t server);
 /* Begins it unless it is under way, then waits for its end, once per begin. FAILED: the reason is written. */
 enum hook_end hook_run(struct run *r, enum conf_hook hook, int32_t server);
 void hook_absorb(struct mig_engine *e, const struct mig_event *event);
@@ -284,6 +304,18 @@ enum hook_end hook_start_joiners(struct run *r);
 bool hook_backup_is_due(const struct mig_engine *e); /* before the first change of members */
 enum mig_phase hook_backup(struct run *r);
 enum mig_phase hook_stop_leavers(struct run *r); /* after finish; FINISHED when all are down */
+
+/* engine_rolling.c */
+enum mig_phase rolling_phase(struct run *r); /* phase switching of a rolling plan */
+enum mig_phase rolling_back(struct run *r);  /* its phase rolling_back */
+/* Before the role of a member changes. */
+bool rolling_gate(struct run *r, int32_t id, enum zkp_role role);
+void rolling_restore_roles(const struct mig_engine *e, struct zkp_config *config); /* those of the plan */
+int32_t rolling_resting(const struct mig_engine *e); /* the server that must have no sessions; 0 = none */
+bool rolling_waits_for_people(const struct mig_engine *e);
+void rolling_begun(struct mig_engine *e, const struct mig_record *record); /* and its replay */
+void rolling_retry(struct mig_engine *e);
+void rolling_forget(struct mig_engine *e);
 
 /* engine_lock.c */
 bool engine_lock(struct run *r, bool *ret_is_foreign);

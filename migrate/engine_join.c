@@ -62,11 +62,14 @@ enum reached { REACHED, NOT_YET, MISSED };
 /* Who has to catch up: the targets, on the way back the sources. */
 static const struct mig_servers *latecomers(const struct run *r)
 {
-    return engine_goes_back(r->e) ? &r->e->plan.sources : &r->e->plan.targets;
+    bool is_source = engine_goes_back(r->e) || r->e->plan.kind == CONF_KIND_ROLLING;
+    return is_source ? &r->e->plan.sources : &r->e->plan.targets;
 }
 
 static bool is_awaited(const struct run *r, int32_t id)
 {
+    if (r->e->plan.kind == CONF_KIND_ROLLING)
+        return id == r->e->rolling.server;
     return !engine_goes_back(r->e) || engine_step_is_done(r->e, MIG_DO_RESTORE, id);
 }
 
@@ -123,7 +126,8 @@ static void judge_round(struct run *r)
 static void say_who_is_late(struct run *r)
 {
     const struct catch_up *c = &r->e->catch_up;
-    const char *who = engine_goes_back(r->e) ? "source" : "target";
+    bool is_rolling = r->e->plan.kind == CONF_KIND_ROLLING;
+    const char *who = engine_goes_back(r->e) || is_rolling ? "source" : "target";
     if (c->missed > 0)
         run_wait(r, "see the load and the disk of that server",
                  "all %ss to reach the leader's zxid within %d ms, %d times in a row; %s %d was late last",

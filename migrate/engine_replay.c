@@ -37,9 +37,17 @@ static void settle_change(struct mig_engine *e)
         e->change.stage = CHANGE_NONE;
 }
 
+/* Only a rolling plan has no removals behind its switching. */
+static bool skips_removals(const struct mig_engine *e, enum mig_phase next)
+{
+    return e->phase == MIG_PHASE_SWITCHING && next == MIG_PHASE_VERIFYING &&
+           e->plan.kind != CONF_KIND_ROLLING;
+}
+
 static enum rc replay_phase(struct mig_engine *e, const struct mig_record *record, struct err *err)
 {
-    if ((uint32_t)record->phase >= MIG_PHASE_COUNT || !mig_phase_may_go(e->phase, record->phase))
+    if ((uint32_t)record->phase >= MIG_PHASE_COUNT || !mig_phase_may_go(e->phase, record->phase) ||
+        skips_removals(e, record->phase))
         return corrupt(e, record, err);
     e->phase = record->phase;
     settle_change(e);
@@ -53,7 +61,25 @@ static enum rc replay_step(struct mig_engine *e, const struct mig_record *record
         step->started_wall_ms = e->replay_wall_ms;
         step->seconds_ms = record->wall_ms - e->replay_wall_ms;
         settle_change(e);
+        if (step->kind == MIG_DO_RESTART)
+            rolling_forget(e);
+    } else if (step->kind == MIG_DO_RESTART) {
+        rolling_begun(e, record);
     }
+    return RC_OK;
+}
+
+/* Which role it was is told by the line the member was to join with. */
+static enum rc replay_role(struct mig_engine *e, const struct mig_record *record, struct err *err)
+{
+    struct zkp_server line;
+    if (zkp_server_parse(zkp_slice_str(record->joining), &line, err) != RC_OK)
+        return corrupt(e, record, err);
+    e->change.is_add = e->change.is_role = true;
+    e->change.role = line.role;
+    e->change.partner = 0;
+    e->change.takes_leader = line.role == ZKP_ROLE_OBSERVER && record->via == line.id;
+    e->has_changed = true;
     return RC_OK;
 }
 
@@ -61,7 +87,8 @@ static enum rc replay_intent(struct mig_engine *e, const struct mig_record *reco
                              const struct mig_step *step, struct err *err)
 {
     bool is_change = step->kind == MIG_DO_ADD || step->kind == MIG_DO_REMOVE ||
-                     step->kind == MIG_DO_RESTORE || step->kind == MIG_DO_WITHDRAW;
+                     step->kind == MIG_DO_RESTORE || step->kind == MIG_DO_WITHDRAW ||
+                     step->kind == MIG_DO_RESTART;
     if (!is_change || !mig_phase_is_running(e->phase))
         return corrupt(e, record, err);
     memset(&e->change, 0, sizeof(e->change));
@@ -74,6 +101,8 @@ static enum rc replay_intent(struct mig_engine *e, const struct mig_record *reco
     e->change.from_version = record->from_version;
     e->change.via = record->via;
     e->change.takes_leader = !e->change.is_add && record->via == step->server;
+    if (step->kind == MIG_DO_RESTART)
+        return replay_role(e, record, err);
     e->has_changed = true;
     return RC_OK;
 }

@@ -22,7 +22,8 @@ int32_t rollback_obstacle(const struct mig_engine *e, const struct mig_facts *f)
 {
     const struct zkp_config *config = engine_newest_config(e, f);
     struct mig_leader leader = mig_facts_leader_in(f, config, GATE_AGE_MAX_MS * 3);
-    for (uint32_t i = 0; e->has_changed && i < e->plan.sources.count; i++) {
+    bool is_rolling = e->plan.kind == CONF_KIND_ROLLING; /* it waits for the one that is missing itself */
+    for (uint32_t i = 0; !is_rolling && e->has_changed && i < e->plan.sources.count; i++) {
         int32_t id = e->plan.sources.servers[i].id;
         if (!server_is_synced(f, id, &leader) && !is_as_before(e, config, id))
             return id;
@@ -124,6 +125,8 @@ static enum mig_phase verify_back(struct run *r)
 enum mig_phase phase_rolling_back(struct run *r)
 {
     const struct change *c = &r->e->change;
+    if (r->e->plan.kind == CONF_KIND_ROLLING)
+        return rolling_back(r);
     bool is_of_the_way_there = c->kind == MIG_DO_ADD || c->kind == MIG_DO_REMOVE;
     if (c->stage != CHANGE_NONE && is_of_the_way_there)
         return settle(r);

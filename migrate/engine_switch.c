@@ -32,6 +32,8 @@ bool switch_is_done(struct run *r)
 
 enum mig_phase phase_switching(struct run *r)
 {
+    if (r->e->plan.kind == CONF_KIND_ROLLING)
+        return rolling_phase(r);
     run_step_start(r, MIG_DO_SWITCH, -1);
     if (!gate_confirm(r, MIG_GATE_SWITCH) || !switch_is_done(r))
         return MIG_PHASE_SWITCHING;

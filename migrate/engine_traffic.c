@@ -16,10 +16,15 @@ struct mig_traffic mig_engine_traffic(const struct mig_engine *engine)
     bool is_failed = engine->phase == MIG_PHASE_FAILED;
     if (!is_failed && !mig_phase_is_running(engine->phase))
         return traffic;
+    traffic.plan = &engine->plan;
+    traffic.resting = rolling_resting(engine);
+    if (engine->plan.kind == CONF_KIND_ROLLING) {
+        traffic.is_emptying = !is_failed && !engine->is_paused;
+        return traffic;
+    }
     bool is_back = engine_goes_back(engine) && engine_step_is_over(engine, MIG_DO_CATCH_UP_BACK);
     bool is_switched = !is_back && has_switched(engine);
     bool moves = is_back || (is_switched && !engine_goes_back(engine));
-    traffic.plan = &engine->plan;
     traffic.prefer = is_switched ? MIG_PREFER_STAYING : MIG_PREFER_SOURCES;
     traffic.is_emptying = moves && !is_failed && !engine->is_paused;
     return traffic;

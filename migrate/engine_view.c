@@ -92,6 +92,10 @@ static void describe_step(const struct mig_step *step, char *buf, uint32_t capac
     case MIG_DO_BACKUP:
         mig_text_set(buf, capacity, "backup: hooks.backup runs, once, before the members change");
         return;
+    case MIG_DO_RESTART:
+        mig_text_set(buf, capacity, "%s: server %d gives its sessions away and is restarted, the leader last",
+                     step->name, step->server);
+        return;
     case MIG_DO_STOP:
         mig_text_set(buf, capacity, "%s: hooks.stop runs for server %d, which has left for good", step->name,
                      step->server);

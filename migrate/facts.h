@@ -49,6 +49,7 @@ struct mig_mntr {
     char peer_state[64]; /* "following - broadcast"; "" = unknown */
     int64_t local_sessions;
     int64_t digest_mismatches;
+    int64_t uptime_ms;   /* of its present role, so at most the process's */
 };
 
 /* One server. Times are the monotonic clock of struct mig_facts.now_ms, 0 = never. */
@@ -63,6 +64,7 @@ struct mig_server_facts {
     /* srvr: the last answer, by itself and without hysteresis; silence is none */
     bool shows_service;        /* data of a server that takes writes */
     int64_t not_serving_at_ms; /* it said "not serving": when the question was sent; else 0 */
+    int64_t gone_at_ms;        /* nobody listened there: when that was seen last; 0 = never */
     /* srvr: the last answer with data; it may be older than health says */
     int64_t srvr_at_ms; /* when the question was sent; 0 = never answered */
     struct zkp_srvr srvr;

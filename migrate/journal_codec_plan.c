@@ -6,7 +6,7 @@
 #include "migrate/journal_codec_int.h"
 
 #define LISTS_MAX                                                                                            \
-    (2u * MIG_SERVERS_MAX + ZKP_SERVERS_MAX + MIG_GATE_COUNT + MIG_ACCEPT_MAX + \
+    (2u * MIG_SERVERS_MAX + ZKP_SERVERS_MAX + MIG_GATE_COUNT + MIG_ACCEPT_MAX +                              \
      CONF_HOOK_COUNT * CONF_ARGUMENTS_MAX)
 
 /* One allocation: the message, room for the pointers of all its lists, room for the server lines. */
@@ -85,6 +85,7 @@ static void pack_hooks(struct packed_plan *p, const struct mig_plan *plan)
         for (uint32_t i = 0; i < command->count; i++)
             p->pointers[p->pointer_count++] = unconst(conf_command_argument(command, i));
     }
+    p->message.expected_version = unconst(plan->expected_version);
     p->message.has_hook_timeout_ms = true;
     p->message.hook_timeout_ms = plan->hook_timeout_ms;
 }
@@ -100,7 +101,8 @@ static enum rc unpack_hooks(const Zkf__RecordedPlan *packed, struct mig_plan *pl
                                conf_hook_name((enum conf_hook)hook));
     }
     plan->hook_timeout_ms = m->hook_timeout_ms;
-    return RC_OK;
+    return mig_text_unpack(m->expected_version, "plan: expected_version", plan->expected_version,
+                           sizeof plan->expected_version, err);
 }
 
 static void pack_numbers(Zkf__RecordedPlan *m, const struct mig_plan *plan)

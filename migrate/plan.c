@@ -22,15 +22,12 @@ static enum rc check_kind(const struct conf *conf, struct err *err)
 {
     if (conf->kind == CONF_KIND_NONE)
         return err_set(err, RC_REFUSED, "the configuration file has no migration section");
-    if (conf->kind == CONF_KIND_ROLLING)
-        return err_set(
-            err, RC_REFUSED,
-            "migration.kind rolling is not available in this version; `zkferry drain ID`, a restart "
-            "and `zkferry undrain ID` do it server by server");
-    if (conf->kind != CONF_KIND_SHRINK && conf->target.count == 0)
+    bool adds_none = conf->kind == CONF_KIND_SHRINK || conf->kind == CONF_KIND_ROLLING;
+    if (!adds_none && conf->target.count == 0)
         return err_set(err, RC_REFUSED, "the configuration file names no target servers");
-    if (conf->kind == CONF_KIND_SHRINK && conf->target.count > 0)
-        return err_set(err, RC_REFUSED, "the configuration file names target servers, but shrink adds none");
+    if (adds_none && conf->target.count > 0)
+        return err_set(err, RC_REFUSED, "the configuration file names target servers, but %s adds none",
+                       conf_kind_name(conf->kind));
     if (conf->source.count + conf->target.count > MIG_SERVERS_MAX)
         return err_set(err, RC_REFUSED, "more than %u servers in one plan", MIG_SERVERS_MAX);
     return RC_OK;
@@ -139,6 +136,8 @@ enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, 
     ret_plan->step_timeout_ms = conf->step_timeout_ms;
     memcpy(ret_plan->hooks, conf->hooks, sizeof(ret_plan->hooks));
     ret_plan->hook_timeout_ms = conf->hook_timeout_ms;
+    mig_text_set(ret_plan->expected_version, sizeof(ret_plan->expected_version), "%s",
+                 conf->expected_version);
     ret_plan->hold_ms = HOLD_MS;
     return RC_OK;
 }
@@ -200,6 +199,8 @@ void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps)
         step_add(ret_steps, MIG_DO_SWITCH, "switch", -1);
     if (has_backup && plan->targets.count == 0)
         step_add(ret_steps, MIG_DO_BACKUP, "backup", -1);
+    for (uint32_t i = 0; plan->kind == CONF_KIND_ROLLING && i < plan->sources.count; i++)
+        step_add(ret_steps, MIG_DO_RESTART, "restart", plan->sources.servers[i].id);
     for (uint32_t i = 0; i < plan->leaving.count; i++)
         step_add(ret_steps, MIG_DO_REMOVE, "remove", plan->leaving.ids[i]);
     step_add(ret_steps, MIG_DO_VERIFY, "verify", -1);
@@ -220,7 +221,8 @@ void mig_plan_turn_back(const struct mig_plan *plan, struct mig_steps *steps)
     for (uint32_t i = 0; i < plan->leaving.count; i++)
         step_add(steps, MIG_DO_RESTORE, "restore", plan->leaving.ids[i]);
     step_add(steps, MIG_DO_CATCH_UP_BACK, "catch_up_back", -1);
-    step_add(steps, MIG_DO_SWITCH_BACK, "switch_back", -1);
+    if (plan->kind != CONF_KIND_ROLLING)
+        step_add(steps, MIG_DO_SWITCH_BACK, "switch_back", -1);
     for (uint32_t i = 0; i < plan->targets.count; i++)
         step_add(steps, MIG_DO_WITHDRAW, "withdraw", plan->targets.servers[i].id);
     step_add(steps, MIG_DO_VERIFY_BACK, "verify_back", -1);

@@ -32,8 +32,8 @@ struct mig_plan {
     enum conf_kind kind;
     int64_t created_wall_ms;
     struct mig_servers sources;
-    struct mig_servers targets; /* empty for shrink */
-    struct mig_ids leaving;     /* of the sources: all of them for migrate, none for expand */
+    struct mig_servers targets; /* empty for shrink and rolling */
+    struct mig_ids leaving;     /* of the sources: all of them for migrate, none for expand and rolling */
     struct zkp_config original; /* config when the plan was accepted; server_count 0 until known */
     bool confirm[MIG_GATE_COUNT];
     uint32_t accept_count; /* findings accepted by name at start */
@@ -45,12 +45,13 @@ struct mig_plan {
     int32_t step_timeout_ms;
     struct conf_command hooks[CONF_HOOK_COUNT]; /* count 0 = a person does it */
     int32_t hook_timeout_ms;
+    char expected_version[CONF_VERSION_MAX]; /* a restarted server must run it; "" = any */
     int32_t hold_ms; /* all sessions must be quiesced within; the reconfig is sent only then */
 };
 
-/* RC_REFUSED with the reason when no plan can be made: no targets (or some for shrink), a kind not available
- * in this version, a leaving server that is no source, an id or an address on both sides, more servers than
- * MIG_SERVERS_MAX, a target without client port. Gates that such a plan does not pass are not kept. */
+/* RC_REFUSED with the reason when no plan can be made: no targets (or some for shrink and rolling), a leaving
+ * server that is no source, an id or an address on both sides, more servers than MIG_SERVERS_MAX, a target
+ * without client port. Gates that such a plan does not pass are not kept. */
 enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, struct mig_plan *ret_plan,
                       struct err *err) RC_MUST_CHECK;
 void mig_plan_name(struct mig_plan *plan, int64_t wall_ms, uint32_t nonce); /* gives it its id */
@@ -83,13 +84,15 @@ enum mig_step_kind {
     MIG_DO_VERIFY_BACK,
     /* by hooks */
     MIG_DO_BACKUP,
-    MIG_DO_STOP
+    MIG_DO_STOP,
+    /* of a rolling plan */
+    MIG_DO_RESTART
 };
 
 struct mig_step {
     enum mig_step_kind kind;
     char name[MIG_STEP_NAME_MAX]; /* "add.4": see mig_plan_steps */
-    int32_t server;               /* ADD, REMOVE, RESTORE, WITHDRAW, STOP; else -1 */
+    int32_t server;               /* ADD, REMOVE, RESTORE, WITHDRAW, STOP, RESTART; else -1 */
     enum mig_step_state state;
     int64_t started_wall_ms; /* 0 = not yet */
     int64_t started_ms;      /* monotonic; 0 = not yet, or before a restart */
@@ -103,9 +106,9 @@ struct mig_steps {
 };
 
 /* preflight, lock; with targets: join, add.N ascending, catch_up; with leaving sources: switch, remove.N
- * ascending; verify, finish. With hooks: backup before the first change of members, stop.N of those that left
- * after finish. The leader among those that leave is removed last; since leaders change, that
- * order is decided when it is time. */
+ * ascending; rolling: restart.N ascending; verify, finish. With hooks: backup before the first change of
+ * members, stop.N of those that left after finish. The leader among those that leave is removed last; since
+ * leaders change, that order is decided when it is time. */
 void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps);
 /* Appends the way back: restore.N for each source that may have left, catch_up_back, switch_back, withdraw.N
  * for each target, verify_back. Steps of the way there that are not done are given up. */

@@ -111,6 +111,14 @@ static void check_final_count(struct rules *r)
         rules_add(r, MIG_RULE_VOTERS_EVEN, -1, "%u voters at the end", after);
 }
 
+/* Each server is missing for a while. */
+static void check_restarts(struct rules *r)
+{
+    uint32_t voters = voters_of(&r->plan->sources);
+    if (r->plan->kind == CONF_KIND_ROLLING && tolerated(voters) == 0)
+        rules_add(r, MIG_RULE_RESTART_COSTS_QUORUM, -1, "%u voters", voters);
+}
+
 static void check_drained(struct rules *r)
 {
     char ids[128];
@@ -126,5 +134,6 @@ void rules_ensemble(struct rules *r)
     check_credentials(r);
     check_reconfig(r);
     check_final_count(r);
+    check_restarts(r);
     check_drained(r);
 }

@@ -43,6 +43,8 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
     X(TOLERANCE_LOST, "tolerance-lost", "P20", REFUSE,                                                       \
       "an ensemble that survives the loss of a server must still do so",                                     \
       "let at least three servers be members at the end")                                                    \
+    X(RESTART_COSTS_QUORUM, "restart-costs-quorum", "P20", REFUSE,                                           \
+      "while one server restarts the others must still form a quorum", "let at least three servers vote")    \
     X(VOTERS_EVEN, "voters-even", "P20", WARN,                                                               \
       "an even number of voters tolerates no more failures than one less",                                   \
       "let 3, 5 or 7 servers be members at the end")                                                         \

@@ -89,6 +89,7 @@ enum rc probe_parse_monitor(struct zkp_slice json, struct mig_mntr *mntr)
     number(root, "global_sessions", &mntr->global_sessions);
     number(root, "local_sessions", &mntr->local_sessions);
     number(root, "digest_mismatches_count", &mntr->digest_mismatches);
+    number(root, "uptime", &mntr->uptime_ms);
     snprintf(mntr->peer_state, sizeof mntr->peer_state, "%s", text_of(root, "peer_state"));
     bool is_whole = number(root, "znode_count", &mntr->znode_count);
     json_decref(root);

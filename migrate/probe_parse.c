@@ -5,7 +5,7 @@
 
 void probe_mntr_init(struct mig_mntr *mntr)
 {
-    *mntr = (struct mig_mntr){-1, -1, -1, -1, -1, -1, "", -1, -1};
+    *mntr = (struct mig_mntr){-1, -1, -1, -1, -1, -1, "", -1, -1, -1};
 }
 
 static void number(struct zkp_slice text, const char *key, int64_t *field)
@@ -28,6 +28,7 @@ static enum rc parse_mntr(struct zkp_slice text, struct mig_mntr *mntr)
     number(text, "zk_global_sessions", &mntr->global_sessions);
     number(text, "zk_local_sessions", &mntr->local_sessions);
     number(text, "zk_digest_mismatches_count", &mntr->digest_mismatches);
+    number(text, "zk_uptime", &mntr->uptime_ms);
     if (zkp_mntr_text(text, "zk_peer_state", &state) == RC_OK)
         snprintf(mntr->peer_state, sizeof mntr->peer_state, "%.*s", (int)state.len, (const char *)state.ptr);
     return mntr->znode_count >= 0 ? RC_OK : RC_MALFORMED;

@@ -64,19 +64,24 @@ static bool must_empty(struct mig_traffic traffic, const struct mig_facts *facts
 {
     if (!is_member(facts, server) || route->is_drained)
         return true;
+    if (traffic.resting == server->id)
+        return traffic.is_emptying;
     return traffic.is_emptying && !prefers(traffic, server) && has_preferred;
 }
 
 void mig_route(struct mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
                struct mig_routes *ret_routes)
 {
-    bool has_preferred = any_preferred(traffic, drained, facts);
+    struct mig_drained shut = *drained;
+    if (traffic.resting != 0 && mig_drained_set(&shut, traffic.resting, true) != RC_OK)
+        shut = *drained; /* no server can have this id */
+    bool has_preferred = any_preferred(traffic, &shut, facts);
     ret_routes->count = facts->server_count;
     for (uint32_t i = 0; i < facts->server_count; i++) {
         const struct mig_server_facts *server = &facts->servers[i];
         struct mig_route *route = &ret_routes->routes[i];
         *route = (struct mig_route){.id = server->id, .is_drained = mig_drained_has(drained, server->id)};
-        judge(route, refusal(drained, facts, server), has_preferred && !prefers(traffic, server), server);
+        judge(route, refusal(&shut, facts, server), has_preferred && !prefers(traffic, server), server);
     }
     bool is_any_admitted = mig_routes_admit(ret_routes); /* sessions need somewhere to go */
     for (uint32_t i = 0; i < facts->server_count; i++) {

@@ -11,15 +11,15 @@
 #define BROKEN  (TO(FAILED) | TO(ROLLING_BACK)) /* off the way, from wherever it is */
 
 /* A plan without targets (shrink) goes from preflight to the switch, one in which nobody leaves (expand) has
- * none. A retry goes back to the phase that failed, hence FAILED -> RUNNING. When the config read then shows
- * that somebody has taken a target out of it, the plan goes back to JOINING. */
+ * none, a rolling one only this. A retry goes back to the phase that failed, hence FAILED -> RUNNING. When
+ * the config read then shows that somebody has taken a target out of it, the plan goes back to JOINING. */
 static const uint32_t next_phases[MIG_PHASE_COUNT] = {
     [MIG_PHASE_IDLE] = TO(PREFLIGHT),
     [MIG_PHASE_PREFLIGHT] = TO(JOINING) | TO(SWITCHING) | BROKEN,
     [MIG_PHASE_JOINING] = TO(ADDING) | BROKEN,
     [MIG_PHASE_ADDING] = TO(CATCHING_UP) | BROKEN,
     [MIG_PHASE_CATCHING_UP] = TO(SWITCHING) | TO(VERIFYING) | TO(JOINING) | BROKEN,
-    [MIG_PHASE_SWITCHING] = TO(REMOVING) | TO(JOINING) | BROKEN,
+    [MIG_PHASE_SWITCHING] = TO(REMOVING) | TO(VERIFYING) | TO(JOINING) | BROKEN,
     [MIG_PHASE_REMOVING] = TO(VERIFYING) | TO(JOINING) | BROKEN,
     [MIG_PHASE_VERIFYING] = TO(FINISHED) | TO(JOINING) | BROKEN,
     [MIG_PHASE_FINISHED] = TO(PREFLIGHT),

@@ -137,6 +137,7 @@ static void fill(const struct server *server, struct mig_server_facts *out)
         .shows_service = server->shows_service,
         .not_serving_at_ms = server->not_serving_at_ms,
         .hides_srvr = server->hides_srvr,
+        .gone_at_ms = server->gone_at_ms,
         .srvr_at_ms = server->srvr_at_ms,
         .srvr = server->srvr,
         .conf_seen = server->conf_seen,

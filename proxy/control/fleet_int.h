@@ -27,6 +27,7 @@ struct server {
     bool shows_service;
     int64_t not_serving_at_ms;
     bool hides_srvr;
+    int64_t gone_at_ms;
     int64_t srvr_at_ms;
     struct zkp_srvr srvr;
     bool has_other_probe; /* when it answered: counted among its connections */

@@ -22,6 +22,8 @@ static void on_srvr(struct server *server, const struct mig_probe_answer *answer
     server->shows_service = is_data && answer->srvr->mode != ZKP_MODE_READ_ONLY;
     server->not_serving_at_ms = is_refusal ? answer->asked_at_ms : 0;
     server->hides_srvr = answer->kind == MIG_PROBE_KIND_NOT_ALLOWED;
+    if (answer->kind == MIG_PROBE_KIND_CONN_REFUSED)
+        server->gone_at_ms = answer->asked_at_ms;
     if (!is_data)
         return;
     server->srvr_at_ms = answer->asked_at_ms;

@@ -94,6 +94,8 @@ struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets
         server->is_up = i < sources;
         server->sessions = i < sources ? 7 : 0;
         server->zxid = 0x100000007;
+        server->uptime_ms = -1;
+        strcpy(server->version, "3.9.4");
         if (i < sources)
             assert_int_equal(mig_config_add(&sim->config, &sim->conf.source.servers[i]), RC_OK);
     }
@@ -141,12 +143,37 @@ void sim_up(struct sim *sim, int32_t id, bool is_up)
         sim_server(sim, id)->zxid = sim->epoch << 32 | sim->counter;
 }
 
+void sim_restart_server(struct sim *sim, int32_t id, const char *version)
+{
+    struct sim_server *server = sim_server(sim, id);
+    assert_int_not_equal(sim->leader, id);
+    assert_int_equal(server->sessions, 0);
+    server->is_up = false;
+    server->back_at_ms = sim->facts.now_ms + 900;
+    strcpy(server->version, version);
+    for (uint32_t i = 0; i < sim->config.server_count; i++) /* nobody else is missing */
+        if (sim->config.servers[i].id != id)
+            assert_true(sim_server(sim, sim->config.servers[i].id)->is_up);
+}
+
+static void come_back(struct sim *sim, struct sim_server *server)
+{
+    if (!server->is_up)
+        server->gone_at_ms = sim->facts.now_ms;
+    if (server->back_at_ms == 0 || sim->facts.now_ms < server->back_at_ms)
+        return;
+    server->back_at_ms = 0;
+    server->is_up = true;
+    if (!server->is_slow)
+        server->zxid = sim->epoch << 32 | sim->counter;
+}
+
 /* One transaction: every live server has it. */
 static void commit(struct sim *sim)
 {
     sim->counter++;
     for (uint32_t i = 0; i < SIM_SERVERS; i++)
-        if (sim->servers[i].is_up && sim->servers[i].own_mode == ZKP_MODE_UNKNOWN)
+        if (sim->servers[i].is_up && !sim->servers[i].is_slow && sim->servers[i].own_mode == ZKP_MODE_UNKNOWN)
             sim->servers[i].zxid = sim->epoch << 32 | sim->counter;
 }
 
@@ -163,11 +190,15 @@ static void apply_config(struct sim *sim)
 {
     commit(sim);
     sim->config.version = sim->epoch << 32 | sim->counter;
-    if (zkp_config_find(&sim->config, sim->leader) != NULL)
+    const struct zkp_server *leader = zkp_config_find(&sim->config, sim->leader);
+    if (leader != NULL && leader->role == ZKP_ROLE_PARTICIPANT)
         return;
     sim->detached = sim->loses;
     sim->detached_at_commit = -1;
-    sim_elect(sim, sim->config.servers[0].id);
+    uint32_t next = 0;
+    while (sim->config.servers[next].role == ZKP_ROLE_OBSERVER)
+        next++;
+    sim_elect(sim, sim->config.servers[next].id);
 }
 
 void sim_foreign_config(struct sim *sim, int32_t removed)
@@ -180,6 +211,7 @@ void sim_foreign_config(struct sim *sim, int32_t removed)
 static void observe_server(struct sim *sim, struct mig_server_facts *facts, struct sim_server *server)
 {
     int64_t now_ms = sim->facts.now_ms;
+    come_back(sim, server);
     enum mig_health health = server->is_up ? MIG_HEALTH_SERVING : MIG_HEALTH_DOWN;
     if (facts->health != health)
         facts->health_since_ms = now_ms;
@@ -190,15 +222,18 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
     facts->probed_at_ms = now_ms;
     facts->shows_service = server->is_up;
     facts->our_sessions = server->sessions;
+    facts->gone_at_ms = server->gone_at_ms;
     strcpy(facts->health_reason, server->is_up ? "" : "connection refused");
     if (!server->is_up)
         return;
     if (!server->is_stuck)
         server->answer.membership = sim->config;
     bool leads = server->id == sim->leader;
-    strcpy(facts->srvr.version, "3.9.4");
+    strcpy(facts->srvr.version, server->version);
     facts->srvr_at_ms = now_ms;
-    facts->srvr.mode = leads ? ZKP_MODE_LEADER : ZKP_MODE_FOLLOWER;
+    const struct zkp_server *member = zkp_config_find(&sim->config, server->id);
+    bool observes = member != NULL && member->role == ZKP_ROLE_OBSERVER;
+    facts->srvr.mode = leads ? ZKP_MODE_LEADER : observes ? ZKP_MODE_OBSERVER : ZKP_MODE_FOLLOWER;
     if (server->own_mode != ZKP_MODE_UNKNOWN)
         facts->srvr.mode = server->own_mode;
     facts->srvr.zxid = server->zxid;
@@ -207,7 +242,8 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
     facts->conf_at_ms = now_ms;
     facts->mntr_seen = MIG_SEEN_DATA;
     facts->mntr_at_ms = now_ms;
-    facts->mntr = (struct mig_mntr){.synced_followers = leads ? 5 : -1, .synced_non_voting = -1};
+    facts->mntr = (struct mig_mntr){
+        .synced_followers = leads ? 5 : -1, .synced_non_voting = -1, .uptime_ms = server->uptime_ms};
 }
 
 static void observe(struct sim *sim)
@@ -283,6 +319,13 @@ static bool leaves_with(const struct sim *sim, int32_t id, int32_t leaver)
     return is_source(sim, leaver) ? must_leave(sim, id) : !is_source(sim, id);
 }
 
+/* Who stops voting by it; 0 = nobody. */
+static int32_t unseated(const struct mig_effect *effect)
+{
+    bool is_role = strstr(effect->joining, ":observer") != NULL;
+    return is_role ? atoi(effect->joining + strlen("server.")) : atoi(effect->leaving);
+}
+
 static void check_reconfig(const struct sim *sim, const struct mig_effect *effect)
 {
     const struct mig_record *last = &sim->records[sim->record_count - 1];
@@ -293,7 +336,9 @@ static void check_reconfig(const struct sim *sim, const struct mig_effect *effec
     assert_int_equal(effect->from_version, last->from_version);
     assert_true(sim->has_lock);
     int32_t leaver = atoi(effect->leaving);
-    bool takes_leader = leaver != 0 && leaver == sim->leader;
+    bool takes_leader = unseated(effect) == sim->leader;
+    if (leaver == 0 && takes_leader)
+        assert_int_equal(sim->servers[sim->leader - 1].sessions, 0);
     if (!takes_leader || !sim->switches.no_hold)
         check_hold(sim, takes_leader);
     for (int32_t id = 1; leaver != 0 && id <= (int32_t)sim->facts.server_count; id++) {
@@ -310,14 +355,17 @@ static int32_t tolerated(const struct sim *sim)
 {
     int32_t alive = 0;
     for (uint32_t i = 0; i < sim->config.server_count; i++)
-        alive += sim->servers[sim->config.servers[i].id - 1].is_up;
-    return alive - (int32_t)(sim->config.server_count / 2 + 1);
+        alive += sim->config.servers[i].role == ZKP_ROLE_PARTICIPANT &&
+                 sim->servers[sim->config.servers[i].id - 1].is_up;
+    return alive - (int32_t)(zkp_config_voters(&sim->config) / 2 + 1);
 }
 
-/* A majority is alive after every change, and one may fail if one could before. */
+/* A majority is alive after every change, and one may fail if one could before. Only for the moment in which
+ * a leader gives up leading this may be one less. */
 static void check_quorum(const struct sim *sim, int32_t tolerated_before)
 {
-    assert_true(tolerated(sim) >= (tolerated_before < 1 ? tolerated_before : 1));
+    assert_true(sim->conf.kind == CONF_KIND_ROLLING ||
+                tolerated(sim) >= (tolerated_before < 1 ? tolerated_before : 1));
     assert_true(tolerated(sim) >= 0);
 }
 
@@ -332,7 +380,7 @@ static bool apply_request(struct sim *sim, const struct mig_effect *effect)
         struct zkp_server server;
         assert_int_equal(zkp_server_parse(zkp_slice_str(effect->joining), &server, NULL), RC_OK);
         assert_int_equal(mig_config_add(&sim->config, &server), RC_OK);
-        sim->order[sim->reconfigs++] = server.id;
+        sim->order[sim->reconfigs++] = server.role == ZKP_ROLE_OBSERVER ? -server.id : server.id;
     }
     if (effect->leaving[0] != '\0') {
         mig_config_remove(&sim->config, atoi(effect->leaving));
@@ -445,10 +493,14 @@ static bool do_hook(struct sim *sim, const struct mig_effect *effect, struct mig
         sim->hook_due_ms = sim->facts.now_ms + call->timeout_ms;
         return false;
     }
+    if (sim->hook_is_idle)
+        return true;
     if (sim->hook_rc == RC_OK && call->hook == CONF_HOOK_START)
         sim_up(sim, call->server, true);
     else if (sim->hook_rc == RC_OK && call->hook == CONF_HOOK_STOP)
         sim_up(sim, call->server, false);
+    else if (sim->hook_rc == RC_OK && call->hook == CONF_HOOK_RESTART)
+        sim_restart_server(sim, call->server, "3.9.5");
     return true;
 }
 

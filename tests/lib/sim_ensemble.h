@@ -39,6 +39,11 @@ struct sim_server {
     enum zkp_mode own_mode; /* UNKNOWN: as the ensemble has it; else what it claims for itself */
     int64_t zxid;
     int64_t sessions;
+    int64_t gone_at_ms; /* it was down then */
+    int64_t back_at_ms; /* it is down and comes back then; 0 = it stays as it is */
+    bool is_slow;       /* it lacks what it has missed, and what comes */
+    char version[16];
+    int64_t uptime_ms; /* -1 = it does not show it */
     struct zkp_conf_answer answer;
 };
 
@@ -86,6 +91,7 @@ struct sim {
     uint32_t hook_count;
     struct sim_hook hooks[SIM_HOOKS_MAX]; /* run, in this order */
     enum rc hook_rc;                      /* of the next ones */
+    bool hook_is_idle;                    /* it ends well without doing anything */
     bool hook_hangs;                      /* until it is RUN_HOOK's time limit */
     uint64_t hook_seq;                    /* of the one that hangs */
     int64_t hook_due_ms;
@@ -100,6 +106,8 @@ struct sim *sim_new(void); /* conf with sources 1..3, targets 4..6, no confirms;
 struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets, const int32_t *leaving);
 void sim_free(struct sim *sim);
 void sim_up(struct sim *sim, int32_t id, bool is_up);
+/* Its process ends, and another one begins. It must have no sessions, and must not lead. */
+void sim_restart_server(struct sim *sim, int32_t id, const char *version);
 struct sim_server *sim_server(struct sim *sim, int32_t id);
 void sim_elect(struct sim *sim, int32_t leader); /* a new epoch */
 /* Somebody else's change. */

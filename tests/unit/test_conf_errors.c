@@ -20,6 +20,9 @@
 #define LISTENERS_ALLOWED                                                                                    \
     "allowed is a list of 1 to 16 HOST:PORT or {address: HOST:PORT, guard: hide|proxy|pass}, HOST numeric, " \
     "IPv6 in brackets"
+#define HOOKS_ALLOWED                                                                                        \
+    "{start|stop|restart|backup: [/PROGRAM, ARGUMENT, ...]} with {id}, {host} and {client_port} in "         \
+    "arguments, at most 16 of 1023 bytes together"
 #define TOP_NAMES                                                                                            \
     "listen, workers, state_dir, source, target, credentials, migration, bind, guard, words, limits, "       \
     "probes, state_root"
@@ -190,6 +193,33 @@ static const struct error_case migration_cases[] = {
      "replace"},
     {SOURCE TARGET2 MIGRATION "migration: {kind: expand, leaving: [1]}\n",
      "f:5: migration.leaving: is given, allowed is [] when migration.kind is expand"},
+    {SOURCE TARGET2 MIGRATION "migration: {kind: rolling}\n",
+     "f:2: target: is given, allowed is none when migration.kind is rolling"},
+    {SOURCE MIGRATION "migration: {kind: rolling, expected_version: new}\n",
+     "f:3: migration.expected_version: \"new\" is not a version, allowed is a version as `srvr` shows it, "
+     "without what follows a dash: 3.9.4"},
+    {SOURCE MIGRATION "migration: {kind: rolling, hooks: [/x]}\n",
+     "f:3: migration.hooks: is not a single value, allowed is " HOOKS_ALLOWED},
+    {SOURCE MIGRATION "migration: {kind: rolling, hooks: /x}\n",
+     "f:3: migration.hooks: \"/x\" is not a map, allowed is " HOOKS_ALLOWED},
+    {SOURCE MIGRATION "migration: {kind: rolling, hooks: {reboot: [/x]}}\n",
+     "f:3: migration.hooks: is not start, stop, restart or backup, given once, allowed is " HOOKS_ALLOWED},
+    {SOURCE MIGRATION "migration: {kind: rolling, hooks: {stop: [/x], stop: [/y]}}\n",
+     "f:3: migration.hooks: is not start, stop, restart or backup, given once, allowed is " HOOKS_ALLOWED},
+    {SOURCE MIGRATION "migration: {kind: rolling, hooks: {stop: /x}}\n",
+     "f:3: migration.hooks: is not a list of arguments, allowed is " HOOKS_ALLOWED},
+    {SOURCE MIGRATION "migration: {kind: rolling, hooks: {stop: []}}\n",
+     "f:3: migration.hooks: is not a list with a program, allowed is " HOOKS_ALLOWED},
+    {SOURCE MIGRATION "migration: {kind: rolling, hooks: {stop: [/x, [y]]}}\n",
+     "f:3: migration.hooks: is not a plain argument, allowed is " HOOKS_ALLOWED},
+    {SOURCE MIGRATION "migration: {kind: rolling, hooks: {stop: [systemctl, stop]}}\n",
+     "f:3: migration.hooks: \"systemctl\" is not an absolute path of a program, allowed is " HOOKS_ALLOWED
+     "\nf:3: migration.hooks: \"stop\" is not an absolute path of a program, allowed is " HOOKS_ALLOWED},
+    {SOURCE MIGRATION "migration: {kind: rolling, hooks: {stop: [/x, \"{port}\"]}}\n",
+     "f:3: migration.hooks: \"{port}\" has an unknown placeholder, allowed is " HOOKS_ALLOWED},
+    {SOURCE MIGRATION
+     "migration: {kind: rolling, hooks: {stop: [/x, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q]}}\n",
+     "f:3: migration.hooks: \"q\" is more than a command may have, allowed is " HOOKS_ALLOWED},
     {SOURCE MIGRATION "migration: {kind: rolling, confirm: [add]}\n",
      "f:3: migration.confirm: \"add\" is not known, allowed is a list of switch, remove, finish"},
 };

@@ -409,6 +409,33 @@ static void who_leaves_is_a_set(void **state)
     check_reload(world, text[0], text[2], false, "");
 }
 
+static void hooks_are_lists_of_arguments(void **state)
+{
+    const struct world *world = *state;
+    char text[2][400];
+    for (int i = 0; i < 2; i++)
+        (void)snprintf(text[i], sizeof(text[i]),
+                       THREE
+                       "credentials: {super_file: %s}\nmigration:\n  kind: rolling\n  expected_version: "
+                       "3.9.4\n  hooks:\n    stop: [/bin/x, \"{id} of {host}\", \"\", \"a{b c}d%d\"]\n"
+                       "    backup: [/bin/y]\n",
+                       world->super_file, i);
+    struct conf *conf = load(world, text[0]);
+    const struct conf_command *stop = &conf->hooks[CONF_HOOK_STOP];
+    assert_int_equal(stop->count, 4);
+    assert_string_equal(conf_command_argument(stop, 0), "/bin/x");
+    assert_string_equal(conf_command_argument(stop, 1), "{id} of {host}");
+    assert_string_equal(conf_command_argument(stop, 2), "");
+    assert_string_equal(conf_command_argument(stop, 3), "a{b c}d0");
+    assert_int_equal(conf->hooks[CONF_HOOK_BACKUP].count, 1);
+    assert_int_equal(conf->hooks[CONF_HOOK_START].count, 0);
+    assert_string_equal(conf->expected_version, "3.9.4");
+    conf_free(conf);
+    check_reload(world, text[0], text[0], true, "");
+    check_reload(world, text[0], text[1], true, "migration.hooks");
+    check_reload(world, text[0], text[1], false, "");
+}
+
 static void a_new_secret_in_the_same_file_is_a_change(void **state)
 {
     const struct world *world = *state;
@@ -440,6 +467,7 @@ int main(void)
         cmocka_unit_test(the_longest_secret_and_no_newline_are_fine),
         cmocka_unit_test(reload_refuses_what_needs_a_restart),
         cmocka_unit_test(who_leaves_is_a_set),
+        cmocka_unit_test(hooks_are_lists_of_arguments),
         cmocka_unit_test(a_new_secret_in_the_same_file_is_a_change),
     };
     return cmocka_run_group_tests(tests, make_world, remove_world);

@@ -138,6 +138,13 @@ static void fill_plan(struct mig_plan *plan)
     plan->switch_rate = 77;
     plan->join_timeout_ms = 3600000;
     plan->step_timeout_ms = 120000;
+    for (uint32_t hook = 0; hook < CONF_HOOK_COUNT; hook++) {
+        assert_int_equal(conf_command_add(&plan->hooks[hook], "/bin/program"), RC_OK);
+        for (uint32_t i = 0; i < hook; i++)
+            assert_int_equal(conf_command_add(&plan->hooks[hook], i == 0 ? "" : "{id} of {host}"), RC_OK);
+    }
+    plan->hook_timeout_ms = 61000;
+    snprintf(plan->expected_version, sizeof plan->expected_version, "3.9.4");
     plan->hold_ms = 4000;
 }
 
@@ -201,6 +208,10 @@ static void assert_same_plan(const struct mig_plan *a, const struct mig_plan *b)
     assert_int_equal(a->join_timeout_ms, b->join_timeout_ms);
     assert_int_equal(a->step_timeout_ms, b->step_timeout_ms);
     assert_int_equal(a->hold_ms, b->hold_ms);
+    for (uint32_t hook = 0; hook < CONF_HOOK_COUNT; hook++)
+        assert_true(conf_command_is_same(&a->hooks[hook], &b->hooks[hook]));
+    assert_int_equal(a->hook_timeout_ms, b->hook_timeout_ms);
+    assert_string_equal(a->expected_version, b->expected_version);
 }
 
 /* Also shows that the schema has a name for every kind of the C enum: the codec asserts it. */

@@ -74,6 +74,23 @@ static void test_steps_of_the_other_kinds(void **state)
     assert_steps(conf, "preflight lock switch remove.1 remove.3 verify finish ");
 }
 
+static void test_steps_with_hooks(void **state)
+{
+    struct sim *sim = *state;
+    struct conf *conf = &sim->conf;
+    sim_hooks(sim, true, true, true, true);
+    conf->kind = CONF_KIND_EXPAND;
+    conf->target.count = 1;
+    assert_steps(conf, "preflight lock join backup add.4 catch_up verify finish ");
+    conf->kind = CONF_KIND_SHRINK;
+    conf->target.count = 0;
+    conf->leaving = (struct conf_ids){.count = 1, .ids = {3}};
+    assert_steps(conf, "preflight lock switch backup remove.3 verify finish stop.3 ");
+    conf->kind = CONF_KIND_ROLLING;
+    conf->leaving.count = 0;
+    assert_steps(conf, "preflight lock backup restart.1 restart.2 restart.3 verify finish ");
+}
+
 /* Nobody is asked to confirm what the plan does not do. */
 static void test_gates_of_the_other_kinds(void **state)
 {
@@ -113,7 +130,7 @@ static void test_refused_plans(void **state)
     struct sim *sim = *state;
     struct conf *conf = &sim->conf;
     conf->kind = CONF_KIND_ROLLING;
-    assert_refused(conf, "rolling");
+    assert_refused(conf, "rolling adds none");
     conf->kind = CONF_KIND_MIGRATE;
     conf->target.servers[0].role = ZKP_ROLE_OBSERVER;
     assert_refused(conf, "observer");
@@ -270,6 +287,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_steps),
         TEST(test_steps_of_the_other_kinds),
+        TEST(test_steps_with_hooks),
         TEST(test_gates_of_the_other_kinds),
         TEST(test_final_members),
         TEST(test_refused_plans),

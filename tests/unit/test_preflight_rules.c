@@ -130,6 +130,16 @@ static void four_at_the_end(struct world *w)
     w->plan.kind = CONF_KIND_REPLACE;
     w->plan.leaving.count = 2;
 }
+static void restarts_of_three(struct world *w)
+{
+    w->plan.kind = CONF_KIND_ROLLING;
+    w->plan.targets.count = w->plan.leaving.count = 0;
+}
+static void restarts_of_two(struct world *w)
+{
+    restarts_of_three(w);
+    w->plan.sources.count = 2;
+}
 /* Three members, of which two vote. */
 static void observer_at_the_end(struct world *w)
 {
@@ -573,6 +583,7 @@ static const struct {
     {"tolerance-lost", two_at_the_end, enabled},
     {"tolerance-lost", observer_at_the_end, enabled},
     {"voters-even", four_at_the_end, enabled},
+    {"restart-costs-quorum", restarts_of_two, restarts_of_three},
     {"connections-few", connections_too_few, connections_just_enough},
     {"connections-maybe-few", limit_not_known, connections_just_enough},
     {"servers-drained", some_drained, none_drained},

@@ -27,7 +27,7 @@ static const char *const srvr_text =
 static const char *const conf_text = "clientPort=1\nserverId=4\ntickTime=1000\nmaxClientCnxns=60\n"
                                      "membership: \nserver.4=a:1:2:participant;a:3\nversion=100000242";
 static const char *const mntr_text =
-    "zk_version\t3.8.0\nzk_znode_count\t5\nzk_peer_state\tleading - broadcast\n"
+    "zk_version\t3.8.0\nzk_uptime\t1626\nzk_znode_count\t5\nzk_peer_state\tleading - broadcast\n"
     "zk_synced_followers\t2\n";
 static const char *const not_allowed = "conf is not executed because it is not in the whitelist.\n";
 
@@ -241,6 +241,7 @@ static void words_are_understood(void **state)
     assert_int_equal(w->mntr.znode_count, 5);
     assert_int_equal(w->mntr.synced_followers, 2);
     assert_int_equal(w->mntr.synced_non_voting, -1);
+    assert_int_equal(w->mntr.uptime_ms, 1626);
     assert_string_equal(w->mntr.peer_state, "leading - broadcast");
     assert_string_equal(w->cons, w->texts[ZKP_WORD_CONS]);
     assert_true(w->last.asked_at_ms >= before_ms && w->last.observed_at_ms >= w->last.asked_at_ms);

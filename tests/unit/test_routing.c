@@ -89,6 +89,23 @@ static void test_before_and_after_the_switch(void **state)
     assert_routes(sim, &staying_still, "---AAA");
 }
 
+/* A rolling plan: the one that is to be restarted is shut, and empties unless the plan stands still. */
+static void test_resting(void **state)
+{
+    struct sim *sim = *state;
+    struct mig_traffic traffic = {.prefer = MIG_PREFER_NONE, .resting = 2, .is_emptying = true};
+    all_are_members(sim);
+    assert_routes(sim, &traffic, "ADAAAA");
+    traffic.is_emptying = false;
+    assert_routes(sim, &traffic, "A-AAAA");
+    for (int32_t id = 1; id <= 6; id++)
+        sim_up(sim, id, id == 2);
+    sim_tick(sim);
+    sim_tick(sim);
+    traffic.is_emptying = true;
+    assert_routes(sim, &traffic, "e-eeee"); /* nowhere to go: it keeps what it has */
+}
+
 /* shrink and replace: those that stay go on as before, the others get nobody and give theirs away. */
 static void test_some_stay(void **state)
 {
@@ -173,10 +190,15 @@ static void test_drained_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_members_only),          TEST(test_before_and_after_the_switch),
-        TEST(test_forgotten_plan),        TEST(test_health),
-        TEST(test_config_not_observable), TEST(test_drained),
-        TEST(test_drained_ids),           TEST(test_some_stay),
+        TEST(test_members_only),
+        TEST(test_before_and_after_the_switch),
+        TEST(test_forgotten_plan),
+        TEST(test_health),
+        TEST(test_config_not_observable),
+        TEST(test_drained),
+        TEST(test_drained_ids),
+        TEST(test_some_stay),
+        TEST(test_resting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
