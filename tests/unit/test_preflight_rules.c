@@ -583,7 +583,7 @@ static const struct {
     {"tolerance-lost", two_at_the_end, enabled},
     {"tolerance-lost", observer_at_the_end, enabled},
     {"voters-even", four_at_the_end, enabled},
-    {"restart-costs-quorum", restarts_of_two, restarts_of_three},
+    {"members-differ restart-costs-quorum voters-even", restarts_of_two, restarts_of_three},
     {"connections-few", connections_too_few, connections_just_enough},
     {"connections-maybe-few", limit_not_known, connections_just_enough},
     {"servers-drained", some_drained, none_drained},
