@@ -87,6 +87,15 @@ struct mig_quorum {
 };
 struct mig_quorum mig_quorum_of(const struct mig_facts *facts);
 
+/* What a change of the config does to the quorum: the rule of the gate and of the forecast alike. */
+struct mig_tolerance {
+    struct mig_quorum now;
+    struct mig_quorum then;
+    bool is_kept; /* afterwards at least one failure can be tolerated, if one can be now */
+};
+struct mig_tolerance mig_tolerance_of(const struct mig_facts *facts, const struct zkp_config *now,
+                                      const struct zkp_config *then, const struct mig_leader *leader);
+
 /* Everything the status page says about the plan. Strings are the engine's: valid until its next call. */
 struct mig_view {
     enum mig_phase phase;

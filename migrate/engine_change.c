@@ -142,20 +142,6 @@ static enum change_stage not_applied(struct run *r, int64_t retry_after_ms, cons
     return CHANGE_GATE;
 }
 
-/* When a member that is to be replaced is dead, it leaves in the request that brings a new one: one voter
- * more would need one more alive. */
-static int32_t dead_leaver(const struct run *r)
-{
-    const struct mig_engine *e = r->e;
-    for (uint32_t i = 0; e->plan.kind == CONF_KIND_REPLACE && i < e->plan.leaving.count; i++) {
-        const struct mig_server_facts *server = mig_facts_server(r->f, e->plan.leaving.ids[i]);
-        if (server != NULL && server->health == MIG_HEALTH_DOWN && server->our_sessions == 0 &&
-            zkp_config_find(&e->expected, server->id) != NULL)
-            return server->id;
-    }
-    return 0;
-}
-
 /* What is asked of the server itself, and of those that come with it. */
 static bool gate_server(struct run *r)
 {
@@ -172,7 +158,7 @@ static enum change_stage stage_gate(struct run *r)
 {
     struct change *c = &r->e->change;
     bool must_stop = false;
-    c->partner = c->kind == MIG_DO_ADD ? dead_leaver(r) : 0;
+    c->partner = c->kind == MIG_DO_ADD ? mig_plan_dead_leaver(&r->e->plan, r->f, &r->e->expected) : 0;
     if (r->f->now_ms < c->retry_at_ms || !gate_leader(r))
         return CHANGE_GATE;
     bool is_open = gate_config(r, &must_stop) && gate_probe(r, &must_stop) && gate_server(r) &&

@@ -34,15 +34,18 @@ bool gate_leader(struct run *r)
 
 static void describe_foreign(struct run *r, const struct zkp_config *seen)
 {
-    char expected_ids[256];
-    char seen_ids[256];
+    char expected_ids[128];
+    char seen_ids[128];
+    char difference[192];
     mig_config_ids(&r->e->expected, expected_ids, sizeof(expected_ids));
     mig_config_ids(seen, seen_ids, sizeof(seen_ids));
+    mig_config_difference(&r->e->expected, seen, difference, sizeof(difference));
     (void)engine_fail(r,
                       "the config was changed by somebody else: expected members %s with version %llx, "
-                      "observed members %s with version %llx",
+                      "observed members %s with version %llx; %s",
                       expected_ids, (unsigned long long)r->e->expected.version, seen_ids,
-                      (unsigned long long)seen->version);
+                      (unsigned long long)seen->version,
+                      difference[0] != '\0' ? difference : "the members are the same");
 }
 
 bool gate_config(struct run *r, bool *ret_is_foreign)
@@ -272,20 +275,27 @@ struct mig_quorum mig_quorum_of(const struct mig_facts *facts)
     return quorum_of(facts, facts->config, &leader);
 }
 
+struct mig_tolerance mig_tolerance_of(const struct mig_facts *facts, const struct zkp_config *now,
+                                      const struct zkp_config *then, const struct mig_leader *leader)
+{
+    struct mig_tolerance t = {.now = quorum_of(facts, now, leader), .then = quorum_of(facts, then, leader)};
+    int32_t wanted = t.now.tolerates < 1 ? t.now.tolerates : 1;
+    t.is_kept = t.now.tolerates >= 0 && t.then.tolerates >= wanted;
+    return t;
+}
+
 /* A joiner counts as alive: its own gate has seen that it follows. */
 bool gate_tolerance(struct run *r)
 {
     struct zkp_config then = r->e->expected;
     enum rc rc = change_apply(r->e, &then);
     ASSERT(rc == RC_OK); /* a plan has fewer servers than a config can */
-    struct mig_quorum now = quorum_of(r->f, &r->e->expected, &r->leader);
-    int32_t after = quorum_of(r->f, &then, &r->leader).tolerates;
-    int32_t wanted = now.tolerates < 1 ? now.tolerates : 1;
-    if (now.tolerates >= 0 && after >= wanted)
+    struct mig_tolerance t = mig_tolerance_of(r->f, &r->e->expected, &then, &r->leader);
+    if (t.is_kept)
         return true;
     run_wait(r, "bring the missing members back",
              "more members to be alive: %d of %d voters are, after this step %d failures would be tolerated",
-             now.alive, now.voters, after);
+             t.now.alive, t.now.voters, t.then.tolerates);
     run_reprobe(r, MIG_PROBE_SRVR);
     return false;
 }

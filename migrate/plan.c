@@ -165,6 +165,18 @@ const struct zkp_server *mig_plan_line(const struct mig_plan *plan, int32_t id)
     return original != NULL ? original : mig_servers_find(&plan->targets, id);
 }
 
+int32_t mig_plan_dead_leaver(const struct mig_plan *plan, const struct mig_facts *facts,
+                             const struct zkp_config *config)
+{
+    for (uint32_t i = 0; plan->kind == CONF_KIND_REPLACE && i < plan->leaving.count; i++) {
+        const struct mig_server_facts *server = mig_facts_server(facts, plan->leaving.ids[i]);
+        if (server != NULL && server->health == MIG_HEALTH_DOWN && server->our_sessions == 0 &&
+            zkp_config_find(config, server->id) != NULL)
+            return server->id;
+    }
+    return 0;
+}
+
 uint32_t mig_plan_final_count(const struct mig_plan *plan)
 {
     return plan->sources.count - plan->leaving.count + plan->targets.count;

@@ -113,6 +113,10 @@ void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps);
 /* Appends the way back: restore.N for each source that may have left, catch_up_back, switch_back, withdraw.N
  * for each target, verify_back. Steps of the way there that are not done are given up. */
 void mig_plan_turn_back(const struct mig_plan *plan, struct mig_steps *steps);
+/* A member that is to be replaced and is dead leaves in the request that brings a new one: one voter more
+ * would need one more alive. 0 = none. */
+int32_t mig_plan_dead_leaver(const struct mig_plan *plan, const struct mig_facts *facts,
+                             const struct zkp_config *config);
 struct mig_step *mig_steps_find(struct mig_steps *steps, enum mig_step_kind kind, int32_t server);
 struct mig_step *mig_steps_named(struct mig_steps *steps, const char *name); /* or NULL */
 
@@ -121,6 +125,10 @@ struct mig_step *mig_steps_named(struct mig_steps *steps, const char *name); /* 
 bool mig_same_server(const struct zkp_server *a, const struct zkp_server *b);
 /* The same by members; versions are not compared. */
 bool mig_same_members(const struct zkp_config *a, const struct zkp_config *b);
+/* What `then` has that `now` has not and the other way round, for people: "server.2 is gone, server.3 has
+ * another address or role, server.9 is new"; "" when the members are the same. */
+void mig_config_difference(const struct zkp_config *now, const struct zkp_config *then, char *buf,
+                           uint32_t capacity);
 /* What a change makes of the config; the version is left as it was. RC_FULL: too many servers. */
 enum rc mig_config_add(struct zkp_config *config, const struct zkp_server *server) RC_MUST_CHECK;
 void mig_config_remove(struct zkp_config *config, int32_t id);

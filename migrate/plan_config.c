@@ -75,6 +75,24 @@ void mig_config_ids(const struct zkp_config *config, char *buf, uint32_t capacit
         mig_text_add(buf, capacity, "%s%d", i > 0 ? "," : "", config->servers[i].id);
 }
 
+void mig_config_difference(const struct zkp_config *now, const struct zkp_config *then, char *buf,
+                           uint32_t capacity)
+{
+    mig_text_set(buf, capacity, "%s", "");
+    for (uint32_t i = 0; i < now->server_count; i++) {
+        const struct zkp_server *other = zkp_config_find(then, now->servers[i].id);
+        const char *gap = buf[0] == '\0' ? "" : ", ";
+        if (other == NULL)
+            mig_text_add(buf, capacity, "%sserver.%d is gone", gap, now->servers[i].id);
+        else if (!mig_same_server(&now->servers[i], other))
+            mig_text_add(buf, capacity, "%sserver.%d has another address or role", gap, other->id);
+    }
+    for (uint32_t i = 0; i < then->server_count; i++)
+        if (zkp_config_find(now, then->servers[i].id) == NULL)
+            mig_text_add(buf, capacity, "%sserver.%d is new", buf[0] == '\0' ? "" : ", ",
+                         then->servers[i].id);
+}
+
 static bool is_member_as(const struct zkp_config *config, const struct zkp_server *server)
 {
     const struct zkp_server *member = zkp_config_find(config, server->id);
