@@ -9,7 +9,9 @@
 #include "conf/conf.h"
 #include "migrate/facts.h"
 #include "migrate/plan.h"
+#include "migrate/preflight.h"
 #include "migrate/states.h"
+#include "migrate/tally.h"
 
 #define MIG_EFFECTS_MAX      16u
 #define MIG_RECORD_TEXT_MAX  2048u
@@ -31,7 +33,9 @@
     X(UNDRAINED, "undrained")                                                                                \
     X(ROLLBACK, "rollback") /* phase: rolling_back */                                                        \
     X(ROLLED_BACK, "rolled_back")                                                                            \
-    X(HOOK, "hook") /* server, text: which; is_done: began or ended well */
+    X(HOOK, "hook")           /* server, text: which; is_done: began or ended well */                        \
+    X(TALLY, "tally")         /* what sessions have gone through meanwhile; no step */                       \
+    X(RESTARTED, "restarted") /* a new daemon goes on with the plan */
 
 enum mig_record_kind {
 #define MIG_RECORD_ENUM(name, text) MIG_RECORD_##name,
@@ -56,6 +60,10 @@ struct mig_record {
     int64_t version;
     int32_t server;
     char text[MIG_TEXT_MAX];
+    int64_t started_wall_ms;             /* STEP: when it began; 0 = not known */
+    int64_t hold_ms;                     /* OUTCOME: so long all sessions held; 0 = they did not */
+    struct mig_tally tally;              /* since the plan began; every record of a plan has it */
+    const struct mig_findings *findings; /* PLAN; borrowed for the call; NULL = none */
 };
 const char *mig_record_name(enum mig_record_kind kind);
 

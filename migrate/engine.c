@@ -319,6 +319,8 @@ void engine_run(struct run *r)
         run_idle(r);
         return;
     }
+    if (tally_keep(r))
+        return;
     enum mig_phase next = run_phase(r);
     if (next != e->phase)
         engine_goto(r, next);

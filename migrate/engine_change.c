@@ -113,6 +113,7 @@ static void journal_intent(struct run *r)
     c->is_undecided = true;
     c->hold_deadline_ms = 0;
     c->own_zxid = 0;
+    c->held_ms = 0;
     r->e->has_changed = true;
     struct mig_record *record = journal_for_step(r, MIG_RECORD_INTENT);
     describe(r, record->joining, sizeof(record->joining), record->leaving, sizeof(record->leaving));
@@ -128,6 +129,7 @@ static void journal_outcome(struct run *r, bool is_applied, const char *text)
     c->is_undecided = false;
     struct mig_record *record = journal_for_step(r, MIG_RECORD_OUTCOME);
     record->is_done = is_applied;
+    record->hold_ms = c->held_ms;
     record->version = is_applied ? r->e->expected.version : c->from_version;
     mig_text_set(record->text, sizeof(record->text), "%s", text);
     run_log(r, "plan.reconfig.outcome", "%s %s version=%llx %s", record->step,

@@ -178,6 +178,7 @@ static void do_start(struct run *r, const struct mig_command *command, struct mi
     engine_take_plan(e, &e->draft);
     e->draft.accept_count = 0; /* what was accepted once is not accepted for ever */
     engine_reset_for_retry(e);
+    tally_begin(r);
     run_journal(r, MIG_RECORD_PLAN)->plan = &e->plan;
     engine_goto(r, MIG_PHASE_PREFLIGHT);
     run_log(r, "plan.started", "plan %s", e->plan.id);

@@ -59,6 +59,7 @@ struct mig_record *run_journal(struct run *r, enum mig_record_kind kind)
     effect->record.kind = kind;
     effect->record.wall_ms = r->f->wall_ms;
     effect->record.phase = r->e->phase;
+    tally_add(r, &effect->record);
     r->e->journal_seq = effect->seq;
     return &effect->record;
 }
@@ -122,6 +123,7 @@ void run_hold(struct run *r, enum mig_hold_scope scope, int64_t deadline_ms)
     if (e->hold_id == 0) {
         e->hold_id = ++e->last_hold_id;
         e->hold_scope = scope;
+        c->hold_from_ms = scope == MIG_HOLD_ALL ? r->f->now_ms : 0;
     }
     c->hold_deadline_ms = deadline_ms;
     struct mig_effect *effect = effect_add(r, MIG_EFFECT_HOLD);
@@ -136,10 +138,19 @@ void run_hold(struct run *r, enum mig_hold_scope scope, int64_t deadline_ms)
     effect->own_zxid = c->own_zxid;
 }
 
+void run_hold_ends(struct run *r)
+{
+    struct change *c = &r->e->change;
+    if (c->hold_from_ms != 0)
+        c->held_ms = r->f->now_ms - c->hold_from_ms;
+    c->hold_from_ms = 0;
+}
+
 void run_release(struct run *r)
 {
     if (r->e->hold_id == 0)
         return;
+    run_hold_ends(r);
     effect_add(r, MIG_EFFECT_RELEASE)->hold_id = r->e->hold_id;
     r->e->hold_id = 0;
 }
@@ -198,6 +209,7 @@ void run_step_done(struct run *r, enum mig_step_kind kind, int32_t server)
     struct mig_record *record = run_journal(r, MIG_RECORD_STEP);
     mig_text_set(record->step, sizeof(record->step), "%s", step->name);
     record->is_done = true;
+    record->started_wall_ms = step->started_wall_ms;
     run_log(r, "plan.step.done", "%s took %lld ms", step->name, (long long)step->seconds_ms);
 }
 

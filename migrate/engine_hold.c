@@ -64,6 +64,7 @@ void hold_keep(struct run *r)
     if (e->hold_scope == MIG_HOLD_ALL) {
         if (left_ms > 0)
             return;
+        run_hold_ends(r);
         e->hold_id = 0; /* over: clients wait no longer, but moves still do */
     }
     run_hold(r, MIG_HOLD_MOVES, r->f->now_ms + HOLD_LEASE_MS);

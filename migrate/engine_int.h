@@ -57,6 +57,8 @@ struct change {
     int64_t stage_since_ms; /* probes must be newer than this */
     int64_t retry_at_ms;
     int64_t hold_deadline_ms;
+    int64_t hold_from_ms;    /* all sessions hold since then; 0 = they do not */
+    int64_t held_ms;         /* so long they did */
     int64_t own_zxid;        /* the applied reconfig's; 0 = not applied, or not seen */
     int64_t leader_since_ms; /* stage LEADER: when the new one was proven; 0 = not yet */
 };
@@ -120,6 +122,15 @@ struct engine_hook {
     char text[MIG_TEXT_MAX]; /* why it failed */
 };
 
+/* What sessions went through since the plan began, over restarts (engine_tally.c). */
+struct plan_tally {
+    struct mig_tally base; /* by the records of former lives */
+    struct mig_tally from; /* the daemon's own counters when this life's part of the plan began */
+    struct mig_tally kept; /* as last written */
+    int64_t written_ms;
+    bool is_reborn; /* the journal is to say that a new daemon goes on */
+};
+
 /* Owned by the control thread; allocated once. */
 struct mig_engine {
     enum mig_phase phase; /* written by engine_goto and replay only */
@@ -154,6 +165,7 @@ struct mig_engine {
 
     struct mig_drained drained;
     struct drain_order drain;
+    struct plan_tally tally;
 
     struct engine_hook hook;
     bool is_started[MIG_SERVERS_MAX]; /* by index in plan.targets: its start hook has ended well */
@@ -215,7 +227,8 @@ void run_reprobe(struct run *r, uint32_t words);                       /* at mos
 void run_log(struct run *r, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Opens one, or renews the one that is open: that keeps its scope. */
 void run_hold(struct run *r, enum mig_hold_scope scope, int64_t deadline_ms);
-void run_release(struct run *r); /* no-op without a hold */
+void run_hold_ends(struct run *r); /* of all sessions: its length is taken down */
+void run_release(struct run *r);   /* no-op without a hold */
 /* What the plan waits for now, and what a person could do ("" = nothing). */
 void run_wait(struct run *r, const char *todo, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void run_step_start(struct run *r, enum mig_step_kind kind, int32_t server);
@@ -316,6 +329,12 @@ bool rolling_waits_for_people(const struct mig_engine *e);
 void rolling_begun(struct mig_engine *e, const struct mig_record *record); /* and its replay */
 void rolling_retry(struct mig_engine *e);
 void rolling_forget(struct mig_engine *e);
+
+/* engine_tally.c */
+void tally_begin(struct run *r); /* START */
+void tally_replay(struct mig_engine *e, const struct mig_record *record);
+void tally_add(struct run *r, struct mig_record *record); /* to every record of a plan */
+bool tally_keep(struct run *r); /* at every call while a plan runs; true: it wrote a record */
 
 /* engine_lock.c */
 bool engine_lock(struct run *r, bool *ret_is_foreign);

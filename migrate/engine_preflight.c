@@ -105,6 +105,8 @@ enum mig_phase phase_preflight(struct run *r)
     /* From here on the plan knows the configuration it started with. */
     engine_adopt(e, r->f->config);
     e->plan.original = e->expected;
-    run_journal(r, MIG_RECORD_PLAN)->plan = &e->plan;
+    struct mig_record *record = run_journal(r, MIG_RECORD_PLAN);
+    record->plan = &e->plan;
+    record->findings = &e->findings;
     return e->plan.targets.count > 0 ? MIG_PHASE_JOINING : MIG_PHASE_SWITCHING;
 }

@@ -19,6 +19,8 @@ static enum rc replay_plan(struct mig_engine *e, const struct mig_record *record
     bool is_same = e->phase == MIG_PHASE_PREFLIGHT && strcmp(record->plan->id, e->plan.id) == 0;
     if (is_same) { /* accepted by preflight: now it knows what it started with */
         e->plan = *record->plan;
+        if (record->findings != NULL)
+            e->findings = *record->findings;
         engine_adopt(e, &e->plan.original);
         return RC_OK;
     }
@@ -27,6 +29,8 @@ static enum rc replay_plan(struct mig_engine *e, const struct mig_record *record
     if (!is_free)
         return corrupt(e, record, err);
     engine_take_plan(e, record->plan);
+    if (record->findings != NULL)
+        e->findings = *record->findings;
     e->phase = MIG_PHASE_PREFLIGHT;
     return RC_OK;
 }
@@ -44,11 +48,25 @@ static bool skips_removals(const struct mig_engine *e, enum mig_phase next)
            e->plan.kind != CONF_KIND_ROLLING;
 }
 
+/* The plan's second record has taken the place of those of these steps. */
+static void replay_preflight(struct mig_engine *e, const struct mig_record *record)
+{
+    static const enum mig_step_kind kinds[] = {MIG_DO_PREFLIGHT, MIG_DO_LOCK};
+    for (uint32_t i = 0; i < 2; i++) {
+        struct mig_step *step = mig_steps_find(&e->steps, kinds[i], -1);
+        step->state = MIG_STEP_DONE;
+        step->started_wall_ms = e->plan.created_wall_ms;
+        step->seconds_ms = record->wall_ms - e->plan.created_wall_ms;
+    }
+}
+
 static enum rc replay_phase(struct mig_engine *e, const struct mig_record *record, struct err *err)
 {
     if ((uint32_t)record->phase >= MIG_PHASE_COUNT || !mig_phase_may_go(e->phase, record->phase) ||
         skips_removals(e, record->phase))
         return corrupt(e, record, err);
+    if (e->phase == MIG_PHASE_PREFLIGHT)
+        replay_preflight(e, record);
     e->phase = record->phase;
     settle_change(e);
     return RC_OK;
@@ -58,8 +76,9 @@ static enum rc replay_step(struct mig_engine *e, const struct mig_record *record
 {
     if (record->is_done) {
         step->state = MIG_STEP_DONE;
-        step->started_wall_ms = e->replay_wall_ms;
-        step->seconds_ms = record->wall_ms - e->replay_wall_ms;
+        bool is_known = record->started_wall_ms != 0; /* not in journals of before */
+        step->started_wall_ms = is_known ? record->started_wall_ms : e->replay_wall_ms;
+        step->seconds_ms = record->wall_ms - step->started_wall_ms;
         settle_change(e);
         if (step->kind == MIG_DO_RESTART)
             rolling_forget(e);
@@ -243,6 +262,9 @@ static enum rc replay_record(struct mig_engine *e, const struct mig_record *reco
         return replay_drain(e, record, err);
     case MIG_RECORD_HOOK:
         return replay_hook(e, record, err);
+    case MIG_RECORD_TALLY:
+    case MIG_RECORD_RESTARTED:
+        return mig_phase_is_running(e->phase) ? RC_OK : corrupt(e, record, err);
     case MIG_RECORD_COUNT:
         break;
     }
@@ -256,5 +278,6 @@ enum rc mig_engine_replay(struct mig_engine *engine, const struct mig_record *re
                         record->kind == MIG_RECORD_STEP;
     if (rc == RC_OK && is_milestone)
         engine->replay_wall_ms = record->wall_ms;
+    tally_replay(engine, record);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "migrate/survey.h"
+#include "migrate/tally.h"
 #include "zkproto/server.h"
 #include "zkproto/word.h"
 
@@ -116,6 +117,7 @@ struct mig_facts {
     uint32_t target_binds; /* the same for targets */
     struct mig_survey survey;
     bool passes_config_node; /* a listener shows clients the real /zookeeper/config */
+    struct mig_tally tally;  /* what sessions have gone through since the daemon began */
 };
 
 /* NULL when there is none. */

@@ -38,18 +38,38 @@ static void fill_message(const struct mig_record *record, Zkf__Record *m)
     m->via = record->via;
     m->version = (uint64_t)record->version;
     m->server = record->server;
+    m->has_started_at = m->has_hold_ms = true;
+    m->started_at = record->started_wall_ms;
+    m->hold_ms = record->hold_ms;
+}
+
+/* What is packed beside the record itself. */
+static void drop_parts(Zkf__Record *m)
+{
+    free(m->plan);
+    free(m->tally);    /* one block with the counts */
+    free(m->findings); /* the same */
+}
+
+static enum rc pack_parts(const struct mig_record *record, Zkf__Record *m, struct err *err)
+{
+    enum rc rc = mig_tally_pack(&record->tally, &m->n_tally, &m->tally, err);
+    if (rc == RC_OK && record->plan != NULL)
+        rc = mig_plan_pack(record->plan, &m->plan, err);
+    if (rc == RC_OK && record->findings != NULL)
+        rc = mig_findings_pack(record->findings, &m->n_findings, &m->findings, err);
+    if (rc != RC_OK)
+        drop_parts(m);
+    return rc;
 }
 
 enum rc mig_record_encode(const struct mig_record *record, struct zkp_slice *ret_bytes, struct err *err)
 {
     Zkf__Record message = ZKF__RECORD__INIT;
     fill_message(record, &message);
-    if (record->plan != NULL) {
-        enum rc rc = mig_plan_pack(record->plan, &message.plan, err);
-        if (rc != RC_OK)
-            return rc;
-    }
-    enum rc rc = RC_OK;
+    enum rc rc = pack_parts(record, &message, err);
+    if (rc != RC_OK)
+        return rc;
     size_t length = zkf__record__get_packed_size(&message);
     uint8_t *bytes = length <= MIG_JOURNAL_PAYLOAD_MAX ? malloc(length) : NULL;
     if (bytes != NULL)
@@ -58,7 +78,7 @@ enum rc mig_record_encode(const struct mig_record *record, struct zkp_slice *ret
         rc = length > MIG_JOURNAL_PAYLOAD_MAX
                  ? err_set(err, RC_TOO_BIG, "journal record of %zu bytes", length)
                  : err_set(err, RC_NOMEM, "journal record: out of memory");
-    free(message.plan);
+    drop_parts(&message);
     return rc;
 }
 
@@ -128,6 +148,19 @@ static enum rc read_plan(const Zkf__Record *m, struct mig_record *record, struct
     return rc;
 }
 
+static enum rc read_findings(const Zkf__Record *m, struct mig_record *record, struct err *err)
+{
+    struct mig_findings *findings = malloc(sizeof *findings);
+    if (findings == NULL)
+        return err_set(err, RC_NOMEM, "out of memory");
+    enum rc rc = mig_findings_unpack(m->n_findings, m->findings, findings, err);
+    if (rc == RC_OK)
+        record->findings = findings;
+    else
+        free(findings);
+    return rc;
+}
+
 static enum rc read_message(const Zkf__Record *m, struct mig_record *record, struct err *err)
 {
     memset(record, 0, sizeof *record);
@@ -137,11 +170,19 @@ static enum rc read_message(const Zkf__Record *m, struct mig_record *record, str
     record->via = m->via;
     record->version = (int64_t)m->version;
     record->server = m->server;
+    record->started_wall_ms = m->started_at;
+    record->hold_ms = m->hold_ms;
     enum rc rc = read_enums(m, record, err);
     if (rc == RC_OK)
         rc = read_texts(m, record, err);
     if (rc == RC_OK)
+        rc = mig_tally_unpack(m->n_tally, m->tally, &record->tally, err);
+    if (rc == RC_OK)
         rc = read_plan(m, record, err);
+    if (rc == RC_OK && m->n_findings > 0)
+        rc = read_findings(m, record, err);
+    if (rc != RC_OK)
+        mig_record_done(record);
     return rc;
 }
 
@@ -160,5 +201,7 @@ enum rc mig_record_decode(struct zkp_slice bytes, struct mig_record *ret_record,
 void mig_record_done(struct mig_record *decoded)
 {
     free((void *)(uintptr_t)decoded->plan);
+    free((void *)(uintptr_t)decoded->findings);
     decoded->plan = NULL;
+    decoded->findings = NULL;
 }

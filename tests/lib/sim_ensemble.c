@@ -127,6 +127,8 @@ void sim_free(struct sim *sim)
 {
     for (uint32_t i = 0; i < sim->record_count; i++)
         free(sim->plans[i]);
+    for (uint32_t i = 0; i < sim->record_count; i++)
+        free(sim->findings[i]);
     mig_engine_free(sim->engine);
     free(sim);
 }
@@ -449,6 +451,12 @@ static void do_journal(struct sim *sim, const struct mig_effect *effect, struct 
         assert_non_null(sim->plans[at]);
         *sim->plans[at] = *effect->record.plan;
         sim->records[at].plan = sim->plans[at];
+    }
+    if (effect->record.findings != NULL) {
+        sim->findings[at] = malloc(sizeof(struct mig_findings));
+        assert_non_null(sim->findings[at]);
+        *sim->findings[at] = *effect->record.findings;
+        sim->records[at].findings = sim->findings[at];
     }
 }
 

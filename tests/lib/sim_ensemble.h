@@ -82,6 +82,7 @@ struct sim {
     uint32_t record_count;
     struct mig_record records[SIM_RECORDS_MAX];
     struct mig_plan *plans[SIM_RECORDS_MAX];
+    struct mig_findings *findings[SIM_RECORDS_MAX];
     uint32_t effects_done;
     uint32_t crash_after; /* effects; 0 = never */
     bool has_crashed;

@@ -22,8 +22,9 @@ struct fixture {
     struct mig_journal *journal;
     char dir[64];
     uint32_t replayed;
-    struct mig_record records[RECORDS_MAX]; /* without their plans */
+    struct mig_record records[RECORDS_MAX]; /* without their plans and findings */
     struct mig_plan plan;                   /* the last one replayed */
+    struct mig_findings findings;           /* the same */
     enum rc refuse;                         /* what replay returns */
     uint32_t journaled;
     uint64_t seqs[RECORDS_MAX];
@@ -36,8 +37,11 @@ static enum rc on_replay(void *context, const struct mig_record *record, struct 
     assert_in_range(f->replayed, 0, RECORDS_MAX - 1);
     f->records[f->replayed] = *record;
     f->records[f->replayed].plan = NULL;
+    f->records[f->replayed].findings = NULL;
     if (record->plan != NULL)
         f->plan = *record->plan;
+    if (record->findings != NULL)
+        f->findings = *record->findings;
     f->replayed++;
     return f->refuse == RC_OK ? RC_OK : err_set(err, f->refuse, "does not follow");
 }
@@ -164,6 +168,45 @@ static void fill_record(struct mig_record *record, enum mig_record_kind kind)
     record->version = 0x7fffffffffffffff;
     record->server = 254;
     snprintf(record->text, sizeof record->text, "why \xc3\xa4");
+    record->started_wall_ms = 1700000000001;
+    record->hold_ms = 250;
+    mig_tally_add(&record->tally, MIG_TALLY_MOVED, UINT64_MAX);
+    mig_tally_add(&record->tally, "zkferry_client_closed_total{reason=\"expired\"}", 3);
+}
+
+static void fill_findings(struct mig_findings *findings)
+{
+    memset(findings, 0, sizeof *findings);
+    findings->count = 2;
+    findings->items[0] = (struct mig_finding){.rule = "server-down",
+                                              .id = "server-down-2",
+                                              .severity = MIG_BLOCK,
+                                              .can_accept = true,
+                                              .is_accepted = true,
+                                              .server = 2,
+                                              .seen = "no answer",
+                                              .why = "the quorum",
+                                              .todo = "start it"};
+    findings->items[1] =
+        (struct mig_finding){.rule = "voters-even", .id = "voters-even", .severity = MIG_WARN, .server = -1};
+}
+
+static void assert_same_findings(const struct mig_findings *a, const struct mig_findings *b)
+{
+    assert_int_equal(a->count, b->count);
+    for (uint32_t i = 0; i < a->count; i++) {
+        const struct mig_finding *x = &a->items[i];
+        const struct mig_finding *y = &b->items[i];
+        assert_string_equal(x->rule, y->rule);
+        assert_string_equal(x->id, y->id);
+        assert_int_equal(x->severity, y->severity);
+        assert_int_equal(x->can_accept, y->can_accept);
+        assert_int_equal(x->is_accepted, y->is_accepted);
+        assert_int_equal(x->server, y->server);
+        assert_string_equal(x->seen, y->seen);
+        assert_string_equal(x->why, y->why);
+        assert_string_equal(x->todo, y->todo);
+    }
 }
 
 static void assert_same_record(const struct mig_record *a, const struct mig_record *b)
@@ -181,6 +224,9 @@ static void assert_same_record(const struct mig_record *a, const struct mig_reco
     assert_int_equal(a->version, b->version);
     assert_int_equal(a->server, b->server);
     assert_string_equal(a->text, b->text);
+    assert_int_equal(a->started_wall_ms, b->started_wall_ms);
+    assert_int_equal(a->hold_ms, b->hold_ms);
+    assert_true(mig_tally_same(&a->tally, &b->tally));
 }
 
 static void assert_same_plan(const struct mig_plan *a, const struct mig_plan *b)
@@ -220,12 +266,15 @@ static void every_kind_of_record_survives(void **state)
     struct fixture *f = *state;
     struct mig_plan plan;
     struct mig_record written[MIG_RECORD_COUNT];
+    struct mig_findings findings;
     fill_plan(&plan);
+    fill_findings(&findings);
     start_ok(f);
     assert_int_equal(f->replayed, 0);
     for (uint32_t kind = 0; kind < MIG_RECORD_COUNT; kind++) {
         fill_record(&written[kind], (enum mig_record_kind)kind);
         written[kind].plan = kind == MIG_RECORD_PLAN ? &plan : NULL;
+        written[kind].findings = kind == MIG_RECORD_PLAN ? &findings : NULL;
         append(f, 100 + kind, &written[kind]);
     }
     stop(f);
@@ -239,7 +288,23 @@ static void every_kind_of_record_survives(void **state)
     for (uint32_t kind = 0; kind < MIG_RECORD_COUNT; kind++)
         assert_same_record(&f->records[kind], &written[kind]);
     assert_same_plan(&f->plan, &plan);
+    assert_same_findings(&f->findings, &findings);
     stop(f);
+}
+
+/* A record as it was written before there were counts, holds and findings: kind and wall_ms only. */
+static void a_record_of_before_is_read(void **state)
+{
+    (void)state;
+    struct mig_record record;
+    struct err err;
+    assert_int_equal(mig_record_decode(zkp_slice_str("\x08\x05\x10\x07"), &record, &err), RC_OK);
+    assert_int_equal(record.kind, MIG_RECORD_CONFIRMED);
+    assert_int_equal(record.wall_ms, 7);
+    assert_int_equal(record.tally.count, 0);
+    assert_int_equal(record.hold_ms, 0);
+    assert_int_equal(record.started_wall_ms, 0);
+    assert_null(record.findings);
 }
 
 /* Journals from before there were other kinds say only "migrate": all sources leave. */
@@ -362,6 +427,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_kind_of_record_survives, setup, teardown),
         cmocka_unit_test(every_phase_and_gate_survives),
+        cmocka_unit_test(a_record_of_before_is_read),
         cmocka_unit_test_setup_teardown(ends_are_reported_from_the_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(a_plan_without_leaving_takes_all_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_plan_replaces_the_old_one, setup, teardown),
