@@ -70,6 +70,7 @@ static void pack_finding(const struct mig_finding *finding, Zkf__Finding *m)
     m->seen = unconst(finding->seen);
     m->why = unconst(finding->why);
     m->todo = unconst(finding->todo);
+    m->pitfall = unconst(finding->pitfall);
     m->has_severity = m->has_server = m->has_can_accept = m->has_is_accepted = true;
     m->severity = severity_of(finding->severity);
     m->server = finding->server;
@@ -125,6 +126,8 @@ static enum rc unpack_finding(const Zkf__Finding *m, struct mig_finding *finding
         rc = mig_text_unpack(m->why, "why", finding->why, sizeof finding->why, err);
     if (rc == RC_OK)
         rc = mig_text_unpack(m->todo, "todo", finding->todo, sizeof finding->todo, err);
+    if (rc == RC_OK)
+        rc = mig_text_unpack(m->pitfall, "pitfall", finding->pitfall, sizeof finding->pitfall, err);
     finding->severity = severity_from(m->severity);
     finding->server = m->server;
     finding->can_accept = m->can_accept;

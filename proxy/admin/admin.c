@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <event2/keyvalq_struct.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -55,6 +56,29 @@ static bool read_args(struct evhttp_request *request, struct px_admin_args *ret_
     return true;
 }
 
+/* The query of a GET into args; keys that no call has are ignored. False: answered already. */
+static bool read_query(struct evhttp_request *request, struct px_admin_args *ret_args)
+{
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    struct evkeyvalq pairs;
+    const char *since;
+    bool is_good;
+
+    if (query == NULL)
+        return true;
+    if (evhttp_parse_query_str(query, &pairs) != 0) {
+        px_admin_send_error(request, 400, "bad_query", "the query is not understood", "KEY=VALUE&...");
+        return false;
+    }
+    since = evhttp_find_header(&pairs, "since");
+    is_good = since == NULL || px_admin_query_number(since, &ret_args->since) == RC_OK;
+    evhttp_clear_headers(&pairs);
+    if (!is_good)
+        px_admin_send_error(request, 400, "bad_query", "since is not a number",
+                            "give the `last` of an answer");
+    return is_good;
+}
+
 static void dispatch(struct px_admin *admin, struct evhttp_request *request,
                      const struct px_admin_route *route, int32_t server_id)
 {
@@ -62,6 +86,8 @@ static void dispatch(struct px_admin *admin, struct evhttp_request *request,
     struct px_admin_call *pending;
 
     if (route->method == EVHTTP_REQ_POST && !read_args(request, &call.args))
+        return;
+    if (route->method == EVHTTP_REQ_GET && !read_query(request, &call.args))
         return;
     pending = px_admin_call_new(admin, request);
     if (pending == NULL) {

@@ -39,6 +39,8 @@ struct px_admin_reply {
 
 /* 200 with the message as JSON. */
 void px_admin_reply_message(struct px_admin_reply reply, const ProtobufCMessage *message);
+/* 200 with this text, which is JSON already. */
+void px_admin_reply_json(struct px_admin_reply reply, const char *text);
 /* 200 with {"message": text}: the command was taken, or had been taken before (confirm is idempotent). */
 void px_admin_reply_done(struct px_admin_reply reply, const char *text);
 /* Plain text with any status, for healthz and readyz. */
@@ -70,8 +72,9 @@ enum px_admin_command {
 };
 const char *px_admin_command_name(enum px_admin_command command); /* "start" … */
 
-/* The body of a POST, {"plan_id": "…", "phase": "…", "accept": ["…", …], "servers": [1, …], "from": "/…"},
- * every key optional here; what a command needs is the op's to check. "" and 0 when absent. */
+/* `since` comes from a GET's query ("?since=17"), the rest from the body of a POST, {"plan_id": "…", "phase":
+ * "…", "accept": ["…", …], "servers": [1, …], "from": "/…"}, every key optional here; what a command needs is
+ * the op's to check. "" and 0 when absent. */
 struct px_admin_args {
     char plan_id[PX_ADMIN_PLAN_ID_MAX];
     char phase[PX_ADMIN_PHASE_MAX];
@@ -80,6 +83,7 @@ struct px_admin_args {
     uint32_t server_count;
     int32_t servers[PX_ADMIN_SERVERS_MAX]; /* ids */
     char from[PX_ADMIN_FROM_MAX];          /* a znode's path */
+    uint64_t since;                        /* the last event the caller has */
 };
 
 /* What the integrator offers. `context` is px_admin_new's. A NULL op answers 501. Called on the control
@@ -91,7 +95,7 @@ struct px_admin_ops {
     void (*servers)(void *context, struct px_admin_reply reply);
     void (*sessions)(void *context, struct px_admin_reply reply); /* asks the workers: answers later */
     void (*report)(void *context, struct px_admin_reply reply);
-    void (*events)(void *context, struct px_admin_reply reply);
+    void (*events)(void *context, struct px_admin_reply reply, const struct px_admin_args *args);
     void (*healthz)(void *context, struct px_admin_reply reply);
     void (*readyz)(void *context, struct px_admin_reply reply);
     /* Writes all families at once; the text is sent when it returns. */

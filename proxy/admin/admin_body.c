@@ -105,3 +105,18 @@ enum rc px_admin_body_parse(const char *bytes, size_t len, struct px_admin_args 
         *ret_args = args;
     return rc;
 }
+
+enum rc px_admin_query_number(const char *text, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+
+    if (*text == '\0')
+        return RC_INVALID;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9' || number > (UINT64_MAX - 9) / 10)
+            return RC_INVALID;
+        number = number * 10 + (uint64_t)(*text - '0');
+    }
+    *ret_number = number;
+    return RC_OK;
+}

@@ -67,6 +67,9 @@ bool px_admin_origin_is_ours(const char *origin, const char *host);
 enum rc px_admin_body_parse(const char *bytes, size_t len, struct px_admin_args *ret_args,
                             struct err *err) RC_MUST_CHECK;
 
+/* The same file: a whole number of a query. RC_INVALID: it is none, or too large. Pure. */
+enum rc px_admin_query_number(const char *text, uint64_t *ret_number) RC_MUST_CHECK;
+
 /* admin_reply.c. Registers a request that will be answered by id. NULL: too many wait, or no memory; then
  * nothing was sent. */
 struct px_admin_call *px_admin_call_new(struct px_admin *admin, struct evhttp_request *request);

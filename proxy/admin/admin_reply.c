@@ -158,6 +158,14 @@ void px_admin_reply_message(struct px_admin_reply reply, const ProtobufCMessage 
         send_json(request, 200, px_pb_json(message));
 }
 
+void px_admin_reply_json(struct px_admin_reply reply, const char *text)
+{
+    struct evhttp_request *request = take_request(reply);
+
+    if (request != NULL)
+        send_text(request, 200, JSON_TYPE, text);
+}
+
 void px_admin_reply_done(struct px_admin_reply reply, const char *text)
 {
     struct evhttp_request *request = take_request(reply);

@@ -32,7 +32,6 @@ PLAIN_HANDLER(preflight)
 PLAIN_HANDLER(servers)
 PLAIN_HANDLER(sessions)
 PLAIN_HANDLER(report)
-PLAIN_HANDLER(events)
 PLAIN_HANDLER(verification)
 PLAIN_HANDLER(reload)
 SERVER_HANDLER(joiner_config)
@@ -52,6 +51,14 @@ static bool handle_verify(struct px_admin *admin, const struct px_admin_request 
     if (admin->ops->verify == NULL)
         return false;
     admin->ops->verify(admin->context, request->reply, &request->args);
+    return true;
+}
+
+static bool handle_events(struct px_admin *admin, const struct px_admin_request *request)
+{
+    if (admin->ops->events == NULL)
+        return false;
+    admin->ops->events(admin->context, request->reply, &request->args);
     return true;
 }
 

@@ -31,6 +31,7 @@ struct px_cli_options {
     size_t accept_count;
     bool is_json;
     bool is_watch;
+    bool is_follow;
     bool wants_help;
     bool wants_version;
 };
@@ -48,6 +49,7 @@ enum px_cli_argument {
 #define PX_CLI_TAKES_WATCH  2u
 #define PX_CLI_TAKES_DIR    4u
 #define PX_CLI_TAKES_FROM   8u
+#define PX_CLI_TAKES_FOLLOW 16u
 
 typedef void px_cli_printer(FILE *out, const json_t *answer);
 
@@ -113,6 +115,14 @@ void px_cli_print_verify(FILE *out, const json_t *verify);
 
 /* cli_witness.c. Nothing when the status has none. */
 void px_cli_print_witness(FILE *out, const json_t *status);
+
+/* cli_plan.c. The dry run's part of a plan. */
+void px_cli_print_forecast(FILE *out, const json_t *plan);
+
+/* cli_report.c. Events are printed once, or (--follow) as they come, until somebody ends it. */
+void px_cli_print_report(FILE *out, const json_t *report);
+void px_cli_print_events(FILE *out, const json_t *answer);
+enum px_cli_exit px_cli_events(const struct px_cli_options *options);
 
 /* cli_files.c. Writes the files of a joiner-config answer into dir (made when missing). A file that exists
  * with other content is never overwritten: RC_EXISTS. */

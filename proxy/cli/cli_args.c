@@ -8,15 +8,11 @@
 static const char *const argument_names[PX_CLI_ARGUMENT_COUNT] = {"", "PHASE", "ID", "[ID]..."};
 
 static const struct option long_options[] = {
-    {"admin", required_argument, NULL, 'a'},
-    {"json", no_argument, NULL, 'j'},
-    {"accept", required_argument, NULL, 'A'},
-    {"watch", no_argument, NULL, 'w'},
-    {"dir", required_argument, NULL, 'd'},
-    {"from", required_argument, NULL, 'f'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
+    {"admin", required_argument, NULL, 'a'},  {"json", no_argument, NULL, 'j'},
+    {"accept", required_argument, NULL, 'A'}, {"watch", no_argument, NULL, 'w'},
+    {"dir", required_argument, NULL, 'd'},    {"from", required_argument, NULL, 'f'},
+    {"follow", no_argument, NULL, 'F'},       {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},      {NULL, 0, NULL, 0},
 };
 
 static enum rc take_option(int option, const char *what, struct px_cli_options *o, struct err *err)
@@ -41,6 +37,9 @@ static enum rc take_option(int option, const char *what, struct px_cli_options *
         return RC_OK;
     case 'f':
         o->from = optarg;
+        return RC_OK;
+    case 'F':
+        o->is_follow = true;
         return RC_OK;
     case 'h':
         o->wants_help = true;
@@ -104,6 +103,7 @@ static enum rc check_options(const struct px_cli_options *o, struct err *err)
         unsigned bit;
     } rows[] = {{"--accept", o->accept_count > 0, PX_CLI_TAKES_ACCEPT},
                 {"--watch", o->is_watch, PX_CLI_TAKES_WATCH},
+                {"--follow", o->is_follow, PX_CLI_TAKES_FOLLOW},
                 {"--dir", o->dir != NULL, PX_CLI_TAKES_DIR},
                 {"--from", o->from != NULL, PX_CLI_TAKES_FROM}};
 
@@ -161,6 +161,7 @@ void px_cli_help(FILE *out)
                   "  --watch       status: again every second, until the plan ends; verify: how far it is\n"
                   "  --dir DIR     joiner-config: write the files into DIR\n"
                   "  --from PATH   verify: go on where an interrupted one was\n"
+                  "  --follow      events: go on as they come\n"
                   "  --help, --version\n\n"
                   "exit status: 0 done, 1 refused or failed, 2 usage\n");
 }

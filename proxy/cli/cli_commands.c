@@ -48,8 +48,10 @@ const struct px_cli_command px_cli_commands[] = {
      px_cli_print_files, "the files a new server starts with"},
     {"verify", PX_CLI_SERVER_IDS, PX_CLI_TAKES_WATCH | PX_CLI_TAKES_FROM, true, "/v1/verify", px_cli_verify,
      px_cli_print_verify, "compare the data of the servers; exit 0 only when it is equal"},
-    {"report", PX_CLI_NO_ARGUMENT, 0, false, "/v1/report", run_simple, px_cli_print_json,
+    {"report", PX_CLI_NO_ARGUMENT, 0, false, "/v1/report", run_simple, px_cli_print_report,
      "what the plan did and what clients saw"},
+    {"events", PX_CLI_NO_ARGUMENT, PX_CLI_TAKES_FOLLOW, false, "/v1/events", px_cli_events,
+     px_cli_print_events, "the last events: steps, reconfigs, holds, commands, health"},
     {"reload", PX_CLI_NO_ARGUMENT, 0, true, "/v1/reload", run_simple, px_cli_print_message,
      "read the configuration again"},
 };

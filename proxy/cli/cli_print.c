@@ -253,8 +253,11 @@ void px_cli_print_plan(FILE *out, const json_t *plan)
 
     print_line(out, "kind", px_cli_text(plan, "kind"));
     print_line(out, "plan", plan_id[0] != '\0' ? plan_id : "a preview, nothing was started");
+    print_line(out, "refused", px_cli_text(plan, "refusal"));
     print_words(out, "confirm", json_object_get(plan, "confirm"));
-    print_section(out, "steps", json_object_get(plan, "steps"), print_steps);
+    if (plan_id[0] != '\0')
+        print_section(out, "steps", json_object_get(plan, "steps"), print_steps);
+    px_cli_print_forecast(out, plan);
     print_section(out, "findings", json_object_get(plan, "findings"), print_finding_list);
     if (px_cli_text(plan, "config")[0] != '\0')
         (void)fprintf(out, "\nconfig\n%s\n", px_cli_text(plan, "config"));

@@ -284,12 +284,14 @@ static void close_all(struct px_control *control)
 {
     px_admin_free(control->admin);
     px_witness_free(control->witness);
+    control->witness = NULL; /* a record that comes on disk below may be a report's occasion */
     px_listeners_free(control->listeners);
     px_crew_free(control->crew);
     if (control->fleet)
         px_fleet_stop(control->fleet);
     px_hooks_free(control->hooks);
     px_verify_free(control->verify);
+    control->verify = NULL; /* the same */
     if (control->survey)
         px_survey_stop(control->survey);
     px_links_free(control->links);
@@ -301,6 +303,10 @@ static void close_all(struct px_control *control)
     px_runner_free(control->runner);
     px_words_free(control->words);
     px_report_free(control->report);
+    px_report_store_free(control->reports);
+    px_events_free(control->events);
+    free(control->history);
+    free(control->writing);
     mig_engine_free(control->engine);
     while (control->queue) {
         struct px_queued_event *next = control->queue->next;

@@ -6,16 +6,19 @@
 
 #include "migrate/engine.h"
 #include "migrate/helper.h"
+#include "migrate/history.h"
 #include "migrate/journal.h"
 #include "migrate/routing.h"
 #include "proxy/admin/admin.h"
 #include "proxy/control/crew.h"
 #include "proxy/control/director.h"
+#include "proxy/control/events.h"
 #include "proxy/control/fleet.h"
 #include "proxy/control/hooks.h"
 #include "proxy/control/links.h"
 #include "proxy/control/listen.h"
 #include "proxy/control/report.h"
+#include "proxy/control/report_store.h"
 #include "proxy/control/runner.h"
 #include "proxy/control/strangers.h"
 #include "proxy/control/survey.h"
@@ -78,6 +81,11 @@ struct px_control {
     struct px_runner *runner;
     struct px_words *words;
     struct px_report *report;
+    struct px_events *events;
+    struct mig_history *history;
+    struct mig_record *writing; /* the one that is on its way to the disk */
+    uint64_t writing_seq;
+    struct px_report_store *reports;
     struct px_admin *admin;
     struct px_listeners *listeners;
     char clients_text[PX_CLIENTS_TEXT_MAX];
@@ -135,6 +143,16 @@ void px_control_answer_commands(struct px_control *control, uint64_t seq, enum r
 void px_control_verify(void *context, struct px_admin_reply reply, const struct px_admin_args *args);
 void px_control_verification(void *context, struct px_admin_reply reply);
 void px_control_tick_verify(struct px_control *control);
+
+/* ops_plan.c */
+void px_control_plan(void *context, struct px_admin_reply reply);
+
+/* ops_report.c: the history of the plan, its report, the events */
+void px_control_history_opened(struct px_control *control); /* after the replay */
+void px_control_history_write(struct px_control *control, uint64_t seq, const struct mig_record *record);
+void px_control_history_journaled(struct px_control *control, uint64_t seq, enum rc rc);
+void px_control_report(void *context, struct px_admin_reply reply);
+void px_control_events(void *context, struct px_admin_reply reply, const struct px_admin_args *args);
 
 /* reload.c */
 enum rc px_control_reload(struct px_control *control, struct err *err) RC_MUST_CHECK;

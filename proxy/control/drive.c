@@ -1,4 +1,5 @@
 /* The engine's shell: replays the journal into it, steps it with events, carries out its effects. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,10 +41,23 @@ static struct px_hold hold_of(const struct px_control *control, const struct mig
     };
 }
 
+static void tell_hold(struct px_control *control, const struct mig_effect *effect)
+{
+    bool is_renewed = px_director_hold_id(control->director) == effect->hold_id;
+    if (effect->kind == MIG_EFFECT_RELEASE)
+        px_events_add(control->events, control->facts.wall_ms, "hold.released", control->view.plan_id, -1,
+                      "hold %" PRIu64, effect->hold_id);
+    else if (!is_renewed)
+        px_events_add(control->events, control->facts.wall_ms, "hold.begun", control->view.plan_id, -1,
+                      "hold %" PRIu64 ": %s", effect->hold_id,
+                      effect->scope == MIG_HOLD_ALL ? "requests of all sessions wait" : "no session moves");
+}
+
 /* Workers learn of it at once; the facts may be of an earlier moment. */
 static void change_hold(struct px_control *control, const struct mig_effect *effect)
 {
     const struct px_hold hold = hold_of(control, effect);
+    tell_hold(control, effect);
     if (effect->kind == MIG_EFFECT_HOLD)
         px_director_hold(control->director, &hold);
     else
@@ -65,6 +79,8 @@ static void run_effect(void *context, const struct mig_effect *effect)
         return;
     case MIG_EFFECT_LOG:
         px_log(PX_LOG_INFO, effect->event, "plan=%s text=%s", control->view.plan_id, effect->text);
+        px_events_add(control->events, mig_wall_ms(), effect->event, control->view.plan_id, -1, "%s",
+                      effect->text);
         return;
     case MIG_EFFECT_TAKE_LOCK:
     case MIG_EFFECT_DROP_LOCK:
@@ -92,6 +108,7 @@ static void on_journaled(void *context, uint64_t seq, enum rc rc, const struct e
         snprintf(event.text, sizeof event.text, "%s", err->text);
         px_log(PX_LOG_ERROR, "journal.failed", "why=%s", err->text);
     }
+    px_control_history_journaled(control, seq, rc);
     px_control_answer_commands(control, seq, rc, event.text);
     px_runner_journaled(control->runner, seq, rc);
     px_control_queue(control, &event);
@@ -101,6 +118,7 @@ static void write_record(void *context, uint64_t seq, const struct mig_record *r
 {
     struct px_control *control = context;
     struct err err;
+    px_control_history_write(control, seq, record);
     enum rc rc = mig_journal_append(control->journal, seq, record, &err);
     if (rc != RC_OK)
         on_journaled(control, seq, rc, &err);
@@ -154,6 +172,7 @@ void px_control_carry_out(struct px_control *control)
 void px_control_drive(struct px_control *control, const struct mig_event *event)
 {
     px_control_observe(control);
+    px_events_watch(control->events, &control->facts, control->view.plan_id);
     if (control->ending < PX_QUIESCING) {
         mig_engine_step(control->engine, &control->facts, event, &control->effects);
         px_control_carry_out(control);
@@ -199,7 +218,10 @@ void px_control_tick_witness(struct px_control *control)
 static enum rc on_replay(void *context, const struct mig_record *record, struct err *err)
 {
     struct px_control *control = context;
-    return mig_engine_replay(control->engine, record, err);
+    enum rc rc = mig_engine_replay(control->engine, record, err);
+    if (rc == RC_OK)
+        mig_history_take(control->history, record);
+    return rc;
 }
 
 static void on_result(void *context, const struct mig_event *event)
@@ -217,7 +239,21 @@ static enum rc open_journal(struct px_control *control, struct err *err)
 {
     const struct mig_journal_callbacks callbacks = {
         .context = control, .replay = on_replay, .journaled = on_journaled};
-    return mig_journal_open(control->conf->state_dir, control->helper, &callbacks, &control->journal, err);
+    enum rc rc =
+        mig_journal_open(control->conf->state_dir, control->helper, &callbacks, &control->journal, err);
+    if (rc == RC_OK)
+        px_control_history_opened(control);
+    return rc;
+}
+
+/* Rooms for what is told about the plan. */
+static bool open_story(struct px_control *control)
+{
+    control->events = px_events_new(mig_wall_ms());
+    control->history = calloc(1, sizeof *control->history);
+    control->writing = calloc(1, sizeof *control->writing);
+    control->reports = px_report_store_new(control->helper, control->conf->state_dir);
+    return control->events && control->history && control->writing && control->reports;
 }
 
 enum rc px_control_open_engine(struct px_control *control, struct err *err)
@@ -226,7 +262,7 @@ enum rc px_control_open_engine(struct px_control *control, struct err *err)
                                           .no_hold = mig_switch("no_hold")};
     control->engine = mig_engine_new(control->conf, &switches);
     control->runner = px_runner_new(run_effect, write_record, control);
-    if (!control->engine || !control->runner)
+    if (!control->engine || !control->runner || !open_story(control))
         return err_set(err, RC_NOMEM, "engine");
     enum rc rc = open_journal(control, err);
     if (rc != RC_OK)

@@ -32,13 +32,6 @@ static void op_status(void *context, struct px_admin_reply reply)
     px_admin_reply_message(reply, &px_report_status(control->report)->base);
 }
 
-static void op_plan(void *context, struct px_admin_reply reply)
-{
-    struct px_control *control = context;
-    refresh(control);
-    px_admin_reply_message(reply, &px_report_plan(control->report)->base);
-}
-
 static void answer_preflight(struct px_control *control, struct px_admin_reply reply)
 {
     refresh(control);
@@ -227,10 +220,12 @@ static void op_reload(void *context, struct px_admin_reply reply)
 
 const struct px_admin_ops px_control_ops = {
     .status = op_status,
-    .plan = op_plan,
+    .plan = px_control_plan,
     .preflight = op_preflight,
     .servers = op_servers,
     .sessions = op_sessions,
+    .report = px_control_report,
+    .events = px_control_events,
     .healthz = op_healthz,
     .readyz = op_readyz,
     .metrics = op_metrics,

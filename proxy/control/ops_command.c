@@ -78,6 +78,9 @@ static void carry_out(struct px_control *control, struct px_admin_reply reply,
     struct mig_answer answer;
     px_control_observe(control);
     mig_engine_command(control->engine, &control->facts, command, &answer, &control->effects);
+    px_events_add(control->events, control->facts.wall_ms, "command", control->view.plan_id, -1, "%s%s%s",
+                  mig_command_name(command->kind),
+                  answer.rc == RC_OK ? "" : " was refused: ", answer.rc == RC_OK ? "" : answer.message);
     answer_command(control, reply, &answer);
     px_control_carry_out(control);
     event_active(control->wake, 0, 0);

@@ -1,6 +1,7 @@
 /* Puts together what control knows at a moment: facts for the engine, its view, the routes. */
 #include "migrate/monotonic.h"
 #include "proxy/control/control_int.h"
+#include "proxy/control/tally.h"
 
 static void observe_sessions(struct px_control *control)
 {
@@ -55,6 +56,8 @@ void px_control_observe(struct px_control *control)
     px_strangers_facts(&control->strangers, facts);
     observe_sessions(control);
     observe_hold(control);
+    const struct px_session_counts counts = px_control_counts(control);
+    px_tally(control->crew, &counts, &facts->tally);
     facts->source_binds = control->conf->bind_source.count;
     facts->target_binds = control->conf->bind_target.count;
     facts->passes_config_node = passes_config_node(control->conf);

@@ -251,23 +251,26 @@ static size_t fill_steps(struct px_report *r, const struct mig_steps *steps)
     return steps->count;
 }
 
+void px_report_finding(const struct mig_finding *finding, Zkf__Finding *out)
+{
+    zkf__finding__init(out);
+    out->id = text_of(finding->id);
+    out->rule = text_of(finding->rule);
+    PUT(out, severity, severity_of(finding->severity));
+    PUT(out, server, finding->server);
+    PUT(out, can_accept, finding->can_accept);
+    PUT(out, is_accepted, finding->is_accepted);
+    out->seen = text_of(finding->seen);
+    out->why = text_of(finding->why);
+    out->todo = text_of(finding->todo);
+    out->pitfall = text_of(finding->pitfall);
+}
+
 static size_t fill_findings(struct px_report *r, const struct mig_findings *findings)
 {
     for (uint32_t i = 0; i < findings->count; i++) {
-        const struct mig_finding *finding = &findings->items[i];
-        Zkf__Finding *out = &r->findings[i];
-        zkf__finding__init(out);
-        out->id = text_of(finding->id);
-        out->rule = text_of(finding->rule);
-        PUT(out, severity, severity_of(finding->severity));
-        PUT(out, server, finding->server);
-        PUT(out, can_accept, finding->can_accept);
-        PUT(out, is_accepted, finding->is_accepted);
-        out->seen = text_of(finding->seen);
-        out->why = text_of(finding->why);
-        out->todo = text_of(finding->todo);
-        out->pitfall = text_of(finding->pitfall);
-        r->finding_refs[i] = out;
+        r->finding_refs[i] = &r->findings[i];
+        px_report_finding(&findings->items[i], &r->findings[i]);
     }
     return findings->count;
 }

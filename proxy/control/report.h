@@ -22,6 +22,9 @@ struct px_report; /* owned by the caller; one at a time is enough, it is overwri
 struct px_report *px_report_new(void); /* NULL: out of memory */
 void px_report_free(struct px_report *report);
 
+/* One finding; out points into it. */
+void px_report_finding(const struct mig_finding *finding, Zkf__Finding *out);
+
 /* Fills all messages. The arguments are borrowed: the messages point into them, so they must stay as they
  * are until the messages have been printed. */
 void px_report_fill(struct px_report *report, const struct mig_view *view, const struct mig_facts *facts,

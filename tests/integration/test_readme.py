@@ -29,7 +29,7 @@ def test_every_metric_is_named_and_no_other(shared_ensemble, make_proxy):
 
 
 @pytest.mark.parametrize("command", ["preflight", "start", "status", "confirm", "pause", "resume", "retry",
-                                     "joiner-config", "verify"])
+                                     "joiner-config", "verify", "plan", "events", "report"])
 def test_commands_of_the_runbook_exist(command):
     helped = subprocess.run([BUILD / "zkferry", "--help"], check=True, capture_output=True, text=True)
     assert f"zkferry {command}" in README.read_text()

@@ -320,6 +320,15 @@ static void test_calls_of_later_versions(void **state)
         assert_answer(call(*state, calls[i], "", ""), 501, "\"code\":\"not_implemented\"");
 }
 
+static void test_queries_are_checked(void **state)
+{
+    struct fake *fake = *state;
+
+    assert_answer(call(fake, "GET /v1/status?since=x", "", ""), 400, "\"code\":\"bad_query\"");
+    assert_answer(call(fake, "GET /v1/status?since", "", ""), 400, "\"code\":\"bad_query\"");
+    assert_string_equal(fake->called, "");
+}
+
 static void test_bodies_are_checked(void **state)
 {
     static char big[PX_ADMIN_BODY_MAX + 2];
@@ -494,6 +503,7 @@ int main(void)
         TEST(test_commands_get_their_arguments),
         TEST(test_what_is_not_there),
         TEST(test_calls_of_later_versions),
+        TEST(test_queries_are_checked),
         TEST(test_bodies_are_checked),
         TEST(test_pages_of_others_are_refused),
         TEST(test_an_answer_may_come_later),

@@ -134,9 +134,25 @@ static void test_origins(void **state)
     assert_false(px_admin_origin_is_ours("", "127.0.0.1:9181"));
 }
 
+static void test_numbers_of_a_query(void **state)
+{
+    static const char *const wrong[] = {"", "x", "-1", "+1", " 1", "1 ", "0x1", "18446744073709551616"};
+    uint64_t number = 7;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(px_admin_query_number(wrong[i], &number), RC_INVALID);
+    assert_int_equal(number, 7);
+    assert_int_equal(px_admin_query_number("0", &number), RC_OK);
+    assert_int_equal(number, 0);
+    assert_int_equal(px_admin_query_number("1763722500001", &number), RC_OK);
+    assert_true(number == 1763722500001);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers_of_a_query),
         cmocka_unit_test(test_nothing_is_an_empty_object),
         cmocka_unit_test(test_all_keys),
         cmocka_unit_test(test_refusals_say_why_and_leave_the_output),

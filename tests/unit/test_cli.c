@@ -13,7 +13,9 @@
 #include "proxy/cli/cli_args.c"
 #include "proxy/cli/cli_commands.c"
 #include "proxy/cli/cli_files.c"
+#include "proxy/cli/cli_plan.c"
 #include "proxy/cli/cli_print.c"
+#include "proxy/cli/cli_report.c"
 #include "proxy/cli/cli_verify.c"
 #include "proxy/cli/cli_witness.c"
 
@@ -130,6 +132,7 @@ static void test_wrong_arguments(void **state)
         {"drain 4/../../healthz", "is no server id"},
         {"drain 4 5", "too many arguments"},
         {"pause --watch", "pause does not take --watch"},
+        {"status --follow", "status does not take --follow"},
         {"status --accept a", "status does not take --accept"},
         {"status --dir a", "status does not take --dir"},
     };
@@ -318,6 +321,102 @@ static void test_the_witness_for_people(void **state)
                    "2 disconnects, 4 events_doubled\n");
 }
 
+static void test_plan_for_people(void **state)
+{
+    (void)state;
+    assert_printed(
+        px_cli_print_plan,
+        "{\"kind\":\"migrate\",\"plan_id\":\"\",\"confirm\":[\"switch\"],\"steps\":[],\"findings\":[],"
+        "\"startable\":true,\"refusal\":\"\",\"seconds\":4.25,\"forecast\":["
+        "{\"name\":\"join\",\"joining\":\"\",\"leaving\":\"\",\"waits\":\"the start of targets 4\","
+        "\"risk\":\"\",\"impact\":\"nothing\",\"undo\":\"`zkferry rollback`\",\"seconds\":3.75},"
+        "{\"name\":\"remove.1\",\"joining\":\"\",\"leaving\":\"1\",\"waits\":\"\",\"risk\":\"it would wait\","
+        "\"impact\":\"i\",\"undo\":\"u\",\"seconds\":0.5,\"members\":\"2,3\","
+        "\"before\":{\"voters\":3,\"alive\":2,\"tolerates\":0},"
+        "\"after\":{\"voters\":2,\"alive\":1,\"tolerates\":-1}}]}",
+        "kind      migrate\n"
+        "plan      a preview, nothing was started\n"
+        "confirm   switch\n"
+        "\n"
+        "what is to be done\n"
+        "  join, about 3.8 s\n"
+        "    waits for the start of targets 4\n"
+        "    clients   nothing\n"
+        "    undo      `zkferry rollback`\n"
+        "  remove.1, about 0.5 s\n"
+        "    RISK      it would wait\n"
+        "    leaving   1\n"
+        "    quorum    voters 3, alive 2, tolerates 0 -> voters 2, alive 1, no quorum; members 2,3\n"
+        "    clients   i\n"
+        "    undo      u\n"
+        "  all of it: about 4.2 s, without what is waited for\n"
+        "\n"
+        "startable: yes\n");
+    assert_printed(
+        px_cli_print_plan,
+        "{\"kind\":\"\",\"plan_id\":\"\",\"refusal\":\"no migration section\",\"startable\":false}",
+        "plan      a preview, nothing was started\n"
+        "refused   no migration section\n"
+        "\n"
+        "startable: no, see the blocking findings\n");
+}
+
+static void test_report_for_people(void **state)
+{
+    (void)state;
+    assert_printed(
+        px_cli_print_report,
+        "{\"plan_id\":\"p-7\",\"kind\":\"migrate\",\"outcome\":\"failed\",\"failure\":\"no leader\","
+        "\"started_at\":1700000000000,\"ended_at\":1700000007500,\"seconds\":7.5,"
+        "\"steps\":[{\"name\":\"add.4\",\"started_at\":1700000001000,\"seconds\":0.25}],"
+        "\"reconfigs\":[{\"step\":\"remove.1\",\"joining\":\"\",\"leaving\":\"1\",\"from_version\":\"0x5\","
+        "\"to_version\":\"0x6\",\"via\":1,\"outcome\":\"applied\",\"seconds\":0.5,\"hold_seconds\":0.125,"
+        "\"detail\":\"\"}],\"holds\":1,\"longest_hold_seconds\":0.125,\"longest_pause_seconds\":0.25,"
+        "\"sessions\":{\"moved\":9,\"returned\":1,\"failed\":0,\"expired\":0,"
+        "\"reasons\":[{\"name\":\"zkferry_moves_total{result=\\\"done\\\"}\",\"value\":9}]},"
+        "\"moments\":[{\"at\":1700000002000,\"what\":\"confirmed\",\"detail\":\"switch\"}],"
+        "\"findings\":[{\"id\":\"b-2\",\"severity\":\"block\",\"seen\":\"x\",\"is_accepted\":true}],"
+        "\"verification\":{\"outcome\":\"equal\",\"compared\":12,\"different\":0}}",
+        "plan      p-7 (migrate)\n"
+        "outcome   failed\n"
+        "failure   no leader\n"
+        "time      2023-11-14 22:13:20Z to 2023-11-14 22:13:27Z, 7.5 s\n"
+        "\n"
+        "data      equal; 12 nodes compared, 0 different\n"
+        "\n"
+        "steps\n"
+        "  2023-11-14 22:13:21Z     0.250 s  add.4\n"
+        "\n"
+        "reconfigs\n"
+        "  remove.1: applied, 0x5 -> 0x6 via server 1, 0.500 s, all sessions held for 0.125 s\n"
+        "      leaving 1\n"
+        "\n"
+        "clients\n"
+        "  sessions moved 9, returned 1, failed 0, expired 0\n"
+        "  longest pause of a client: at most 0.25 s\n"
+        "  holds of all sessions 1, the longest 0.125 s\n"
+        "         9 zkferry_moves_total{result=\"done\"}\n"
+        "\n"
+        "what happened beside the steps\n"
+        "  2023-11-14 22:13:22Z  confirmed switch\n"
+        "\n"
+        "findings at the start\n"
+        "  block b-2 (accepted): x\n");
+}
+
+static void test_events(void **state)
+{
+    (void)state;
+    assert_printed(px_cli_print_events,
+                   "{\"missed\":true,\"last\":9,\"events\":[{\"at\":1700000000000,\"event\":\"plan.started\","
+                   "\"text\":\"plan p-7\"}]}",
+                   "(older events are not kept any more)\n"
+                   "2023-11-14 22:13:20Z  plan.started             plan p-7\n");
+    answer(0, "/v1/events", 200, "{\"events\":[],\"last\":9}");
+    assert_int_equal(run("events --follow"), PX_CLI_FAILED); /* the second question has no answer here */
+    assert_string_equal(asked.path, "/v1/events?since=9");
+}
+
 static void test_findings_for_people(void **state)
 {
     (void)state;
@@ -427,6 +526,9 @@ int main(void)
         TEST(test_verification_for_people),
         TEST(test_status_for_people),
         TEST(test_the_witness_for_people),
+        TEST(test_plan_for_people),
+        TEST(test_report_for_people),
+        TEST(test_events),
         TEST(test_findings_for_people),
         TEST(test_text_of_strangers_is_cleaned),
         TEST(test_joiner_files),

@@ -186,7 +186,8 @@ static void fill_findings(struct mig_findings *findings)
                                               .server = 2,
                                               .seen = "no answer",
                                               .why = "the quorum",
-                                              .todo = "start it"};
+                                              .todo = "start it",
+                                              .pitfall = "P6 P12"};
     findings->items[1] =
         (struct mig_finding){.rule = "voters-even", .id = "voters-even", .severity = MIG_WARN, .server = -1};
 }
@@ -206,6 +207,7 @@ static void assert_same_findings(const struct mig_findings *a, const struct mig_
         assert_string_equal(x->seen, y->seen);
         assert_string_equal(x->why, y->why);
         assert_string_equal(x->todo, y->todo);
+        assert_string_equal(x->pitfall, y->pitfall);
     }
 }
 
