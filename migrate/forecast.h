@@ -47,8 +47,4 @@ void mig_engine_forecast(const struct mig_engine *engine, const struct mig_facts
 void mig_forecast(const struct mig_facts *facts, const struct mig_leader *leader,
                   struct mig_forecast *forecast);
 
-/* How long a new leader takes until it serves: it writes a full snapshot first (design.md §4). By the data
- * size that the leader tells; an empty ensemble's time when it is not known. */
-int64_t mig_forecast_election_ms(const struct mig_facts *facts);
-
 #endif

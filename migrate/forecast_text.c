@@ -1,4 +1,5 @@
 /* What a step does to clients, how it is stopped or taken back, and which people it waits for, in words. */
+#include "migrate/estimate.h"
 #include "migrate/forecast_int.h"
 #include "migrate/text.h"
 
@@ -29,6 +30,12 @@ static const struct words {
     {MIG_DO_WITHDRAW, "", "nothing: a rollback is carried on; `zkferry pause` stops before the next"},
     {MIG_DO_VERIFY_BACK, "nothing: the config is read and compared",
      "nothing: a rollback is carried on; `zkferry pause`"},
+    {MIG_DO_BACKUP, "nothing: a program of yours runs", "`zkferry rollback`: nothing has been changed"},
+    {MIG_DO_STOP, "nothing: the server has left and serves nobody", "nothing: finish has been confirmed"},
+    {MIG_DO_RESTART,
+     "its sessions move to the others first, each with a pause of some ms; a leader gives up leading first, "
+     "under a hold; the others must manage without it meanwhile",
+     "`zkferry rollback` ends the plan when this server is back; `zkferry pause` stops before the next"},
 };
 
 static const struct words *words_of(enum mig_step_kind kind)
@@ -61,7 +68,7 @@ static void describe_leaving(const struct outlook *o, struct mig_forecast_step *
         mig_text_set(step->impact, sizeof(step->impact),
                      "it leads: all %lld sessions hold until the new leader serves, about %lld ms; "
                      "connections stay open",
-                     (long long)o->now->sessions.total, (long long)mig_forecast_election_ms(o->now));
+                     (long long)o->now->sessions.total, (long long)mig_estimate_leader_change_ms(o->now));
 }
 
 static void add_wait(struct mig_forecast_step *step, const char *text)

@@ -118,6 +118,10 @@ static void take(struct mig_history *h, const struct mig_record *record)
     case MIG_RECORD_RESTARTED:
         take_moment(h, record, "");
         return;
+    case MIG_RECORD_HOOK:
+        if (record->is_done)
+            take_moment(h, record, record->text);
+        return;
     case MIG_RECORD_RETRY:
     case MIG_RECORD_ROLLBACK:
         take_moment(h, record, mig_phase_name(record->phase));
