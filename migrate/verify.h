@@ -5,7 +5,9 @@
  *
  * A difference counts when the reference showed the same node before and after a server, asked behind a
  * `sync`, showed the same other one, twice in a row: whatever the reference had committed before, the server
- * has applied by then. Everything else is read again after a pause.
+ * has applied by then. Everything else is read again after a pause. A node that is written all the time is
+ * never equal; there the server must be, some rounds in a row, at a moment between the two readings of the
+ * reference (then the node counts as moving), and is different when it never is.
  *
  * Not here: counts (verify_counts.h), connections and their loss (proxy/control/verify.h). Nodes created
  * during the walk behind its back are not visited: they are younger than it. */
@@ -71,6 +73,7 @@ struct mig_verify_server {
 struct mig_verify_report {
     uint64_t compared;  /* nodes */
     uint64_t rechecked; /* of them: not equal at first sight */
+    uint64_t moving;    /* of them: written all the time; always between what the reference showed */
     uint64_t totals[MIG_VERIFY_KIND_COUNT];
     uint32_t listed[MIG_VERIFY_KIND_COUNT]; /* <= MIG_VERIFY_LISTED_MAX */
     const struct mig_verify_finding *findings[MIG_VERIFY_KIND_COUNT];

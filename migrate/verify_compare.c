@@ -52,6 +52,58 @@ bool verify_unchanged(const struct mig_node *a, const struct mig_node *b)
     return verify_same(a, b, false);
 }
 
+/* Whoever shows the same moment of a part of the node shows the same of that part. */
+static bool agree(const struct mig_node *a, const struct mig_node *b, bool is_local)
+{
+    const struct mig_stat *x = &a->stat;
+    const struct mig_stat *y = &b->stat;
+    bool has_all = a->kind == MIG_NODE_PRESENT && b->kind == MIG_NODE_PRESENT;
+    if (x->czxid != y->czxid)
+        return true; /* two nodes that had the path one after the other */
+    bool is_same = x->ctime == y->ctime && x->ephemeralOwner == y->ephemeralOwner;
+    if (x->mzxid == y->mzxid)
+        is_same = is_same && x->version == y->version && x->mtime == y->mtime &&
+                  (is_local || x->dataLength == y->dataLength) &&
+                  (is_local || !has_all || a->data_hash == b->data_hash);
+    if (x->pzxid == y->pzxid)
+        is_same = is_same && x->cversion == y->cversion && x->numChildren == y->numChildren;
+    if (x->aversion == y->aversion)
+        is_same = is_same && (!has_all || a->acl_hash == b->acl_hash);
+    return is_same;
+}
+
+/* Nothing in `late` is older than in `early`. */
+static bool follows(const struct mig_stat *late, const struct mig_stat *early)
+{
+    if (late->czxid != early->czxid)
+        return late->czxid > early->czxid;
+    return late->mzxid >= early->mzxid && late->pzxid >= early->pzxid && late->version >= early->version &&
+           late->cversion >= early->cversion && late->aversion >= early->aversion;
+}
+
+static bool is_there(const struct mig_node *node)
+{
+    return node->kind == MIG_NODE_PRESENT || node->kind == MIG_NODE_STAT_ONLY;
+}
+
+bool verify_within(const struct mig_node *before, const struct mig_node *server, const struct mig_node *after,
+                   int64_t newest_czxid, bool is_local)
+{
+    bool is_known = before->kind != MIG_NODE_UNREADABLE && server->kind != MIG_NODE_UNREADABLE &&
+                    after->kind != MIG_NODE_UNREADABLE;
+    bool was_there = is_there(before);
+    bool is_there_after = is_there(after);
+    if (!is_known)
+        return false;
+    if (!is_there(server)) /* between two nodes, or before the first or behind the last */
+        return !was_there || !is_there_after || before->stat.czxid != after->stat.czxid;
+    bool is_late = was_there ? follows(&server->stat, &before->stat) && agree(server, before, is_local)
+                             : server->stat.czxid > newest_czxid;
+    bool is_early =
+        !is_there_after || (follows(&after->stat, &server->stat) && agree(server, after, is_local));
+    return is_late && is_early;
+}
+
 static bool is_zxid(const char *name)
 {
     size_t length = strlen(name);

@@ -13,6 +13,11 @@
 bool verify_same(const struct mig_node *a, const struct mig_node *b, bool is_local);
 /* Two readings of the same server: nothing has happened in between. */
 bool verify_unchanged(const struct mig_node *a, const struct mig_node *b);
+/* The server's answer is of a moment between two readings of the reference: each field that only grows is
+ * between theirs, and what is of the same moment as one of them is the same. newest_czxid: the highest that
+ * the reference has shown before, a bound where it showed no node. */
+bool verify_within(const struct mig_node *before, const struct mig_node *server, const struct mig_node *after,
+                   int64_t newest_czxid, bool is_local);
 /* What differs, for people. */
 void verify_describe(const struct mig_node *server, const struct mig_node *reference, bool is_local,
                      char *buf, uint32_t capacity);
@@ -41,6 +46,8 @@ struct verify_slot {
     uint32_t failures;
     bool is_open;     /* not equal so far, and no verdict either */
     uint32_t strikes; /* rounds in a row that showed the same difference */
+    uint32_t within;  /* rounds in a row that verify_within was true of */
+    uint32_t outside; /* ... false */
     struct mig_node node;
     struct mig_node previous; /* with strikes > 0 */
 };
@@ -63,6 +70,8 @@ struct verify_job {
     uint32_t waiting; /* slots WANTED or ASKED */
     uint32_t rounds;
     int64_t due_ms;
+    bool is_moving;
+    int64_t newest_czxid;   /* the reference has shown */
     struct mig_node before; /* the reference, before the servers were asked */
     struct verify_slot slots[MIG_SERVERS_MAX];
     char *bytes; /* names of children so far */

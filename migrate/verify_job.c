@@ -15,6 +15,7 @@
 
 #define ROUNDS_MAX     20u /* of a node that always changes in between; some ten seconds */
 #define STRIKES_MAX    2u
+#define MOVING_ROUNDS  5u /* of a node that always changes in between: the verdict; about a second */
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MAX_MS   500
 
@@ -98,6 +99,24 @@ static void find_different(struct mig_verify *v, struct verify_job *job, uint32_
     slot->is_open = false;
 }
 
+/* The reference changes while it is compared. Behind a sync a server has what the reference showed before;
+ * what it has beyond that, the reference has behind a sync of its own. So in a row of rounds the server is
+ * always between the two readings, or it never is. */
+static void judge_moving(struct mig_verify *v, struct verify_job *job, uint32_t server)
+{
+    struct verify_slot *slot = &job->slots[server];
+    bool is_within = verify_within(&job->before, &slot->node, &job->slots[MIG_VERIFY_REFERENCE].node,
+                                   job->newest_czxid, job->is_local);
+    slot->within = is_within ? slot->within + 1 : 0;
+    slot->outside = is_within ? 0 : slot->outside + 1;
+    if (slot->outside == MOVING_ROUNDS)
+        find_different(v, job, server);
+    if (slot->within < MOVING_ROUNDS)
+        return;
+    job->is_moving = true;
+    slot->is_open = false;
+}
+
 /* See verify.h. Without the second strike a server that has applied a change the reference has only heard of
  * would be taken for different; without the comparison with the previous one, a node that comes and goes. */
 static void judge(struct mig_verify *v, struct verify_job *job, uint32_t server)
@@ -110,6 +129,7 @@ static void judge(struct mig_verify *v, struct verify_job *job, uint32_t server)
     }
     if (!verify_unchanged(&job->before, after)) {
         slot->strikes = 0;
+        judge_moving(v, job, server);
         return;
     }
     bool is_stable = slot->strikes > 0 && verify_unchanged(&slot->previous, &slot->node);
@@ -117,6 +137,8 @@ static void judge(struct mig_verify *v, struct verify_job *job, uint32_t server)
     slot->previous = slot->node;
     if (slot->strikes >= STRIKES_MAX)
         find_different(v, job, server);
+    else if (!is_stable)
+        judge_moving(v, job, server); /* the reference may be met at its pauses only */
 }
 
 static uint32_t count_open(const struct mig_verify *v, const struct verify_job *job)
@@ -158,6 +180,7 @@ static void count_compared(struct mig_verify *v, const struct verify_job *job)
 {
     v->report.compared++;
     v->report.rechecked += job->rounds > 0;
+    v->report.moving += job->is_moving;
     for (uint32_t s = 0; s < v->server_count; s++)
         v->servers[s].compared += verify_takes_part(v, job, s);
 }
@@ -192,6 +215,8 @@ static void pause_or_finish(struct mig_verify *v, struct verify_job *job, int64_
     if (job->rounds == ROUNDS_MAX)
         give_up_open(v, job);
     job->before = job->slots[MIG_VERIFY_REFERENCE].node;
+    if (job->before.kind == MIG_NODE_PRESENT && job->before.stat.czxid > job->newest_czxid)
+        job->newest_czxid = job->before.stat.czxid;
     if (count_open(v, job) == 0) {
         finish_node(v, job, now_ms);
         return;

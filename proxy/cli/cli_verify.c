@@ -71,6 +71,11 @@ static void print_totals(FILE *out, const json_t *verify)
                   " in %.1f s, %" JSON_INTEGER_FORMAT " of them more than once\n",
                   px_cli_number(verify, "compared"), px_cli_number(verify, "leader"),
                   json_number_value(json_object_get(verify, "seconds")), px_cli_number(verify, "rechecked"));
+    if (px_cli_number(verify, "moving") > 0)
+        (void)fprintf(out,
+                      "moving    %" JSON_INTEGER_FORMAT
+                      " of them changed all the time; every server was where the reference was meanwhile\n",
+                      px_cli_number(verify, "moving"));
     if (total > (json_int_t)listed)
         (void)fprintf(out, "listed    %zu of %" JSON_INTEGER_FORMAT " findings\n", listed, total);
 }

@@ -176,6 +176,7 @@ static void fill_totals(Zkf__Verify *out, const struct mig_verify_report *report
     PUT(out, different, report->totals[MIG_VERIFY_DIFFERENT]);
     PUT(out, unreadable, report->totals[MIG_VERIFY_UNREADABLE]);
     PUT(out, unsettled, report->totals[MIG_VERIFY_UNSETTLED]);
+    PUT(out, moving, report->moving);
 }
 
 static size_t fill_skipped(struct px_report_verify *r, const struct px_verify_view *view)

@@ -440,7 +440,7 @@ static void test_verification_for_people(void **state)
         px_cli_print_verify,
         "{\"outcome\":\"interrupted\",\"reason\":\"server 1 was lost\",\"compared\":120,"
         "\"leader\":1,\"seconds\":1.26,\"rechecked\":3,\"different\":101,\"unreadable\":1,"
-        "\"unsettled\":0,\"at\":\"/b\",\"skipped\":[\"/zookeeper/zkferry\",\"/x\"],"
+        "\"unsettled\":0,\"moving\":2,\"at\":\"/b\",\"skipped\":[\"/zookeeper/zkferry\",\"/x\"],"
         "\"servers\":[{\"id\":4,\"compared\":120,\"different\":101,\"counts\":\"different\","
         "\"counts_detail\":\"5 znodes, on the leader 7\","
         "\"digest\":\"different\",\"digest_zxid\":\"0x80\"},"
@@ -450,6 +450,7 @@ static void test_verification_for_people(void **state)
         "{\"kind\":\"unreadable\",\"server\":-1,\"path\":\"/p\",\"what\":\"its ACL\"}]}",
         "outcome   interrupted: server 1 was lost\n"
         "compared  120 nodes with those of server 1 in 1.3 s, 3 of them more than once\n"
+        "moving    2 of them changed all the time; every server was where the reference was meanwhile\n"
         "listed    2 of 102 findings\n"
         "server 4  120 nodes compared, 101 different; counts different: 5 znodes, on the leader 7\n"
         "          ZooKeeper's own digest was different behind transaction 0x80\n"

@@ -200,6 +200,39 @@ static void assert_visited_from(const struct model *m, const char *from)
     }
 }
 
+static uint32_t any_leaf(const struct model *m)
+{
+    uint32_t leaf = 1;
+    while (!m->is_leaf[leaf])
+        leaf++;
+    return leaf;
+}
+
+/* A node whose child comes and goes all the time is met in another state at every look. */
+static void test_written_without_a_pause(void **state)
+{
+    (void)state;
+    uint64_t moving = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        uint32_t writes = 0;
+        struct model *m = model_new(seed * 7, 3);
+        struct mig_verify *v = verify_new(m, NULL, "");
+        uint32_t leaf = any_leaf(m);
+        for (uint32_t i = 0; i < MODEL_LOG_MAX && !mig_verify_is_over(v); i++) {
+            model_commit(m, i % 2 ? MODEL_CREATE : MODEL_DELETE, leaf);
+            happen(m, v, &writes);
+        }
+        run_to_end(m, v, 0);
+        assert_true(mig_verify_is_complete(v));
+        assert_int_equal(mig_verify_report(v)->totals[MIG_VERIFY_DIFFERENT], 0);
+        assert_int_equal(mig_verify_report(v)->totals[MIG_VERIFY_UNSETTLED], 0);
+        moving += mig_verify_report(v)->moving;
+        mig_verify_free(v);
+        free(m);
+    }
+    assert_true(moving > SEEDS / 2); /* else it was not met */
+}
+
 /* Interrupted anywhere, gone on with `from`: together they find everything. */
 static void test_goes_on_where_it_was(void **state)
 {
@@ -399,10 +432,96 @@ static void test_rounds(void **state)
     pair_round(&p, 8, 8);
     pair_end(&p, 0, 0);
 
-    p = pair_new(7, 5); /* changes all the time: no verdict, and not silently */
-    for (int64_t i = 0; i < 20; i++)
-        pair_round(&p, 100 + i, 200 + i);
+    p = pair_new(7, 5); /* now within what the reference showed, now not: no verdict, and not silently */
+    for (int64_t i = 1; i <= 20; i++)
+        pair_round(&p, i % 5 ? 100 * i - 50 : 1, 100 * i);
     pair_end(&p, 0, 1);
+}
+
+/* The reference has always changed between its two readings, to 100, 200, 300, … */
+static void test_moving(void **state)
+{
+    (void)state;
+    struct pair p = pair_new(7, 5); /* always in between */
+    for (int64_t i = 1; i <= 5; i++)
+        pair_round(&p, 100 * i - 50, 100 * i);
+    assert_int_equal(mig_verify_report(p.v)->moving, 1);
+    pair_end(&p, 0, 0);
+
+    p = pair_new(7, 5); /* stands still, behind */
+    for (int64_t i = 1; i <= 5; i++)
+        pair_round(&p, 5, 100 * i);
+    assert_int_equal(mig_verify_report(p.v)->moving, 0);
+    pair_end(&p, 1, 0);
+
+    p = pair_new(7, 5); /* goes on, but always as it was before the reference was asked */
+    for (int64_t i = 1; i <= 5; i++)
+        pair_round(&p, 100 * i - 101, 100 * i);
+    pair_end(&p, 1, 0);
+
+    p = pair_new(7, 5); /* has what the reference never had */
+    for (int64_t i = 1; i <= 5; i++)
+        pair_round(&p, 100 * i + 1, 100 * i);
+    pair_end(&p, 1, 0);
+
+    p = pair_new(7, 5); /* comes and goes on the server only */
+    for (int64_t i = 1; i <= 5; i++)
+        pair_round(&p, i % 2 ? 0 : 1000, 100 * i);
+    pair_end(&p, 1, 0);
+}
+
+static struct mig_node node_of(int64_t czxid, int64_t mzxid, int64_t pzxid)
+{
+    return (struct mig_node){.kind = MIG_NODE_PRESENT,
+                             .stat = {.czxid = czxid,
+                                      .mzxid = mzxid,
+                                      .pzxid = pzxid,
+                                      .ctime = czxid,
+                                      .mtime = mzxid,
+                                      .version = (int32_t)mzxid,
+                                      .cversion = (int32_t)pzxid,
+                                      .numChildren = (int32_t)pzxid % 3},
+                             .data_hash = (uint64_t)mzxid,
+                             .acl_hash = 1};
+}
+
+static void test_within(void **state)
+{
+    (void)state;
+    const struct mig_node none = {.kind = MIG_NODE_ABSENT};
+    const struct mig_node unreadable = {.kind = MIG_NODE_UNREADABLE};
+    const struct mig_node before = node_of(10, 20, 30);
+    const struct mig_node after = node_of(10, 40, 50);
+    const struct mig_node again = node_of(60, 60, 60); /* deleted and created */
+    struct mig_node server = node_of(10, 20, 40);
+    assert_true(verify_within(&before, &server, &after, 10, false));
+    server.data_hash++; /* altered, under children that come and go */
+    assert_false(verify_within(&before, &server, &after, 10, false));
+    assert_true(verify_within(&before, &server, &after, 10, true));
+    server = node_of(10, 30, 50);
+    server.stat.numChildren++;
+    assert_false(verify_within(&before, &server, &after, 10, false));
+    server = node_of(10, 30, 40);
+    server.acl_hash++;
+    assert_false(verify_within(&before, &server, &after, 10, false));
+    server = node_of(10, 30, 40);
+    server.stat.version = 19;
+    assert_false(verify_within(&before, &server, &after, 10, false));
+    server = node_of(10, 30, 40);
+    server.stat.ephemeralOwner = 1;
+    assert_false(verify_within(&before, &server, &after, 10, false));
+    server = node_of(10, 30, 51);
+    assert_false(verify_within(&before, &server, &after, 10, false));
+    assert_false(verify_within(&before, &none, &after, 10, false));
+    assert_false(verify_within(&before, &unreadable, &after, 10, false));
+
+    server = node_of(55, 58, 58); /* one in between, that the reference was not asked for */
+    assert_true(verify_within(&before, &server, &again, 10, false));
+    assert_true(verify_within(&before, &none, &again, 10, false));
+    assert_true(verify_within(&before, &server, &none, 10, false));
+    assert_true(verify_within(&none, &server, &again, 10, false));
+    assert_false(verify_within(&none, &server, &again, 55, false)); /* the one before: it is gone */
+    assert_false(verify_within(&again, &server, &none, 10, false));
 }
 
 static void test_failures(void **state)
@@ -528,12 +647,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_changes_under_way_are_equal),
         cmocka_unit_test(test_alterations_are_found_under_writes),
+        cmocka_unit_test(test_written_without_a_pause),
         cmocka_unit_test(test_goes_on_where_it_was),
         cmocka_unit_test(test_limits_of_asking),
         cmocka_unit_test(test_skipped_subtree),
         cmocka_unit_test(test_missing_subtree_is_one_finding),
         cmocka_unit_test(test_protected_is_a_finding),
         cmocka_unit_test(test_rounds),
+        cmocka_unit_test(test_moving),
+        cmocka_unit_test(test_within),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_servers_that_are_down),
         cmocka_unit_test(test_given_up_in_a_pause),
