@@ -39,6 +39,8 @@ enum conf_kind {
 };
 
 enum conf_switch { CONF_OFF, CONF_ON };
+/* What a plan compares of the data before servers leave. */
+enum conf_verify { CONF_VERIFY_OFF, CONF_VERIFY_COUNTS, CONF_VERIFY_FULL };
 
 /* A list of servers and the line of the file each came from (for messages of later checks). */
 struct conf_servers {
@@ -102,6 +104,7 @@ struct conf {
     struct conf_command hooks[CONF_HOOK_COUNT]; /* count 0 = a person does it */
     char expected_version[CONF_VERSION_MAX];    /* of restarted servers, "3.9.4"; "" = any */
     int32_t hook_timeout_ms;                    /* of each run; default 60,000 */
+    enum conf_verify verify;
     /* bind */
     struct conf_binds bind_source;
     struct conf_binds bind_target;
@@ -148,6 +151,7 @@ const char *conf_command_argument(const struct conf_command *command, uint32_t i
 enum rc conf_command_add(struct conf_command *command, const char *argument) RC_MUST_CHECK;
 bool conf_command_is_same(const struct conf_command *a, const struct conf_command *b);
 
+const char *conf_verify_name(enum conf_verify verify);
 /* Prints every key with type, default, range and help (for `zkferryd --help-config` and the README). */
 void conf_print_keys(void *stdio_file);
 

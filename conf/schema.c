@@ -12,6 +12,9 @@ static const struct conf_choice kinds[] = {{"migrate", CONF_KIND_MIGRATE}, {"exp
                                            {"shrink", CONF_KIND_SHRINK},   {"replace", CONF_KIND_REPLACE},
                                            {"rolling", CONF_KIND_ROLLING}, {NULL, 0}};
 
+static const struct conf_choice verifies[] = {
+    {"off", CONF_VERIFY_OFF}, {"counts", CONF_VERIFY_COUNTS}, {"full", CONF_VERIFY_FULL}, {NULL, 0}};
+
 static const struct conf_choice confirms[] = {{"switch", offsetof(struct conf, confirm_switch)},
                                               {"remove", offsetof(struct conf, confirm_remove)},
                                               {"finish", offsetof(struct conf, confirm_finish)},
@@ -82,6 +85,10 @@ static const struct conf_key keys[] = {
     {"migration.hook_timeout", CONF_TYPE_DURATION, AT(hook_timeout_ms), .fallback = "1m", .min = 100,
      .max = 24 * HOUR, .reload = CONF_RELOAD_IDLE,
      .help = "a hook that runs longer is ended, and has failed"},
+    {"migration.verify", CONF_TYPE_ENUM, AT(verify), .fallback = "counts", .choices = verifies,
+     .reload = CONF_RELOAD_IDLE,
+     .help = "data compared before servers leave and at the end: every node, or counts and nodes when they "
+             "differ"},
     {"bind.source", CONF_TYPE_BINDS, AT(bind_source), .fallback = "", .reload = CONF_RELOAD_ALWAYS,
      .help =
          "local addresses for connections to source servers; each adds maxClientCnxns sessions per server"},
@@ -150,6 +157,14 @@ bool conf_section_exists(const char *name)
             return true;
     }
     return false;
+}
+
+const char *conf_verify_name(enum conf_verify verify)
+{
+    const struct conf_choice *choice = verifies;
+    while (choice->name != NULL && choice->value != (int32_t)verify)
+        choice++;
+    return choice->name != NULL ? choice->name : "";
 }
 
 const char *conf_kind_name(enum conf_kind kind)

@@ -84,7 +84,9 @@ const char *mig_record_name(enum mig_record_kind kind);
     X(RELEASE)  /* end the hold with this id; unknown ids are ignored */                                     \
     X(REPROBE)  /* probe now: words; answers arrive as facts */                                              \
     X(LOG)      /* event, text */                                                                            \
-    X(RUN_HOOK) /* R HOOK_RESULT. hook; text = plan id. Long: other effects go on meanwhile */
+    X(RUN_HOOK) /* R HOOK_RESULT. hook; text = plan id. Long: other effects go on meanwhile */               \
+    X(VERIFY) /* R VERIFY_RESULT. compare: their data with the leader's; is_full: every node, else only when \
+                 counts or digests differ. Takes its time, ends by itself */
 
 enum mig_effect_kind {
 #define MIG_EFFECT_ENUM(name) MIG_EFFECT_##name,
@@ -134,6 +136,8 @@ struct mig_effect {
     int32_t server;          /* HOLD ALL with an exit_epoch: who leaves; else -1 */
     int64_t own_zxid;        /* HOLD ALL: the reconfig's own transaction; 0 = not known yet */
     uint32_t words;          /* REPROBE */
+    struct mig_ids compare;  /* VERIFY */
+    bool is_full;            /* VERIFY */
     char event[48];          /* LOG: greppable, "plan.step.done" */
     char text[MIG_TEXT_MAX]; /* LOG, TAKE_LOCK (plan id), RUN_HOOK (plan id) */
     struct mig_hook_call hook; /* RUN_HOOK */
@@ -154,7 +158,9 @@ struct mig_effects {
     X(RECONFIG_RESULT) /* rc OK: config; REFUSED: zk_err; UNKNOWN: reply lost; RC_IO: surely never sent */   \
     X(BARRIER_RESULT)  /* rc */                                                                              \
     X(CONFIG_RESULT)   /* rc OK: config */                                                                   \
-    X(HOOK_RESULT)     /* rc OK: it exited with 0; REFUSED: it failed or could not be run; TIMEOUT; text */
+    X(HOOK_RESULT)     /* rc OK: it exited with 0; REFUSED: it failed or could not be run; TIMEOUT; text */  \
+    X(VERIFY_RESULT)   /* rc OK: no difference (text: what could not be compared); REFUSED: text names what  \
+                          differs; AGAIN: not begun; other: did not get to its end (text) */
 
 enum mig_event_kind {
 #define MIG_EVENT_ENUM(name) MIG_EVENT_##name,

@@ -400,6 +400,9 @@ void mig_engine_step(struct mig_engine *engine, const struct mig_facts *facts, c
     case MIG_EVENT_HOOK_RESULT:
         hook_absorb(engine, event);
         break;
+    case MIG_EVENT_VERIFY_RESULT:
+        data_absorb(engine, event);
+        break;
     case MIG_EVENT_COUNT:
         ASSERT(event->kind != MIG_EVENT_COUNT);
     }

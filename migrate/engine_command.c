@@ -194,6 +194,7 @@ void engine_reset_for_retry(struct mig_engine *e)
     e->stopped = 0;
     hook_forget(e);
     rolling_retry(e);
+    memset(&e->data, 0, sizeof(e->data));
     e->lock_at_ms = 0;
     e->probe_retry_at_ms = 0;
     e->adopt_retry_at_ms = 0;

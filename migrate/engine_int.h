@@ -131,6 +131,17 @@ struct plan_tally {
     bool is_reborn; /* the journal is to say that a new daemon goes on */
 };
 
+/* The comparison of data. Not an engine_op: it takes its time, and everything else goes on meanwhile. */
+struct data_check {
+    uint64_t seq; /* of the VERIFY under way; 0 = none */
+    int64_t asked_ms;
+    bool has_result;
+    enum rc rc;
+    char text[MIG_TEXT_MAX];
+    uint32_t failures; /* it did not get to its end */
+    int64_t retry_at_ms;
+};
+
 /* Owned by the control thread; allocated once. */
 struct mig_engine {
     enum mig_phase phase; /* written by engine_goto and replay only */
@@ -153,6 +164,7 @@ struct mig_engine {
     bool has_expected;
     struct change change;
     struct catch_up catch_up;
+    struct data_check data;
     int64_t barriered_epoch;   /* a transaction has committed in this epoch (epoch trap, protocol.md §3.6) */
     int64_t barrier_at_ms;     /* last background barrier asked */
     int64_t lock_at_ms;        /* last try to take the lock */
@@ -278,6 +290,15 @@ bool catch_up_is_done(struct run *r); /* K rounds in a row; the wait is said */
 /* engine_switch.c */
 bool switch_is_done(struct run *r);                                   /* nobody is left where they leave */
 enum mig_phase switch_verify(struct run *r, enum mig_step_kind kind); /* ends with that step done */
+
+/* engine_verify.c */
+enum data_verdict { DATA_UNKNOWN, DATA_EQUAL, DATA_DIFFERENT };
+/* Compares the servers that stay with the leader; UNKNOWN: not done yet, the wait is said. DIFFERENT: the
+ * reason is in failed_reason. EQUAL is said once, then it begins anew. */
+enum data_verdict data_compare(struct run *r);
+bool data_is_due(const struct mig_engine *e); /* the step before the first removal is there and not done */
+enum mig_phase data_drive(struct run *r);
+void data_absorb(struct mig_engine *e, const struct mig_event *event);
 
 /* engine_rollback.c */
 /* The source that bars the way back at the moment: it is not seen following the present leader. 0 = none. */

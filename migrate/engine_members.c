@@ -71,6 +71,8 @@ enum mig_phase phase_removing(struct run *r)
     int32_t next = members_next(r, MIG_DO_REMOVE);
     if (!is_settled(&r->e->change))
         return members_drive(r);
+    if (data_is_due(r->e))
+        return data_drive(r);
     if (next < 0)
         return MIG_PHASE_VERIFYING;
     if (r->e->change.stage == CHANGE_NONE)

@@ -1,6 +1,8 @@
 /* Phase rolling_back: the way back, by the same machines and gates. What is in flight ends first; then
  * sources that had left are restored and catch up, sessions go back to the sources, targets are withdrawn,
  * the leader last. What the config shows to be as before is skipped. */
+#include <string.h>
+
 #include "migrate/engine_int.h"
 #include "migrate/text.h"
 
@@ -50,6 +52,7 @@ void rollback_turn(struct mig_engine *e)
     rollback_mark_steps(e);
     e->failed_reason[0] = '\0';
     e->is_paused = false;
+    memset(&e->data, 0, sizeof(e->data)); /* what is under way is of no interest any more */
     if (!change_in_flight(&e->change))
         e->change.stage = CHANGE_NONE;
 }

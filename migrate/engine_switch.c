@@ -82,9 +82,12 @@ enum mig_phase switch_verify(struct run *r, enum mig_step_kind kind)
         run_wait(r, "", "a server that stays to lead; server %d does", r->leader.id);
         return same;
     }
-    if (gate_activation(r, mig_steps_find(&r->e->steps, kind, -1)->started_ms, false) && switch_is_done(r))
+    if (!gate_activation(r, mig_steps_find(&r->e->steps, kind, -1)->started_ms, false) || !switch_is_done(r))
+        return same;
+    enum data_verdict data = kind == MIG_DO_VERIFY ? data_compare(r) : DATA_EQUAL;
+    if (data == DATA_EQUAL)
         run_step_done(r, kind, -1);
-    return same;
+    return data == DATA_DIFFERENT ? MIG_PHASE_FAILED : same;
 }
 
 enum mig_phase phase_verifying(struct run *r)

@@ -100,6 +100,9 @@ static void describe_step(const struct mig_step *step, char *buf, uint32_t capac
         mig_text_set(buf, capacity, "%s: hooks.stop runs for server %d, which has left for good", step->name,
                      step->server);
         return;
+    case MIG_DO_COMPARE:
+        mig_text_set(buf, capacity, "compare: the data of the servers that stay with the leader's");
+        return;
     case MIG_DO_FINISH:
         mig_text_set(buf, capacity,
                      "finish: afterwards stop the servers that left for good, and move their data away");

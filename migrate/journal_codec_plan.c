@@ -134,6 +134,7 @@ enum rc mig_plan_pack(const struct mig_plan *plan, Zkf__RecordedPlan **ret_packe
     zkf__recorded_plan__init(m);
     m->id = unconst(plan->id);
     m->kind = unconst(conf_kind_name(plan->kind));
+    m->verify = unconst(conf_verify_name(plan->verify));
     pack_servers(p, plan->sources.servers, plan->sources.count, &m->n_sources, &m->sources);
     pack_servers(p, plan->targets.servers, plan->targets.count, &m->n_targets, &m->targets);
     pack_servers(p, plan->original.servers, plan->original.server_count, &m->n_original, &m->original);
@@ -182,6 +183,16 @@ static enum rc unpack_kind(const char *name, enum conf_kind *ret_kind, struct er
             return RC_OK;
         }
     return err_set(err, RC_CORRUPT, "plan: unknown kind");
+}
+
+static enum rc unpack_verify(const char *name, enum conf_verify *ret_verify, struct err *err)
+{
+    for (int verify = CONF_VERIFY_OFF; verify <= CONF_VERIFY_FULL; verify++)
+        if (name == NULL || strcmp(name, conf_verify_name((enum conf_verify)verify)) == 0) {
+            *ret_verify = (enum conf_verify)verify; /* absent: written before data was compared */
+            return RC_OK;
+        }
+    return err_set(err, RC_CORRUPT, "plan: unknown verify");
 }
 
 static enum rc unpack_names(const Zkf__RecordedPlan *m, struct mig_plan *plan, struct err *err)
@@ -243,6 +254,8 @@ enum rc mig_plan_unpack(const Zkf__RecordedPlan *m, struct mig_plan *plan, struc
     enum rc rc = mig_text_unpack(m->id, "plan: id", plan->id, sizeof plan->id, err);
     if (rc == RC_OK)
         rc = unpack_kind(m->kind, &plan->kind, err);
+    if (rc == RC_OK)
+        rc = unpack_verify(m->verify, &plan->verify, err);
     if (rc == RC_OK)
         rc = unpack_servers(m->sources, m->n_sources, plan->sources.servers, MIG_SERVERS_MAX,
                             &plan->sources.count, err);

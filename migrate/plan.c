@@ -139,6 +139,7 @@ enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, 
     mig_text_set(ret_plan->expected_version, sizeof(ret_plan->expected_version), "%s",
                  conf->expected_version);
     ret_plan->hold_ms = HOLD_MS;
+    ret_plan->verify = conf->verify;
     return RC_OK;
 }
 
@@ -213,6 +214,8 @@ void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps)
         step_add(ret_steps, MIG_DO_BACKUP, "backup", -1);
     for (uint32_t i = 0; plan->kind == CONF_KIND_ROLLING && i < plan->sources.count; i++)
         step_add(ret_steps, MIG_DO_RESTART, "restart", plan->sources.servers[i].id);
+    if (plan->leaving.count > 0 && plan->verify != CONF_VERIFY_OFF)
+        step_add(ret_steps, MIG_DO_COMPARE, "compare", -1);
     for (uint32_t i = 0; i < plan->leaving.count; i++)
         step_add(ret_steps, MIG_DO_REMOVE, "remove", plan->leaving.ids[i]);
     step_add(ret_steps, MIG_DO_VERIFY, "verify", -1);

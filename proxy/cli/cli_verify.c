@@ -71,6 +71,8 @@ static void print_totals(FILE *out, const json_t *verify)
                   " in %.1f s, %" JSON_INTEGER_FORMAT " of them more than once\n",
                   px_cli_number(verify, "compared"), px_cli_number(verify, "leader"),
                   json_number_value(json_object_get(verify, "seconds")), px_cli_number(verify, "rechecked"));
+    if (json_is_true(json_object_get(verify, "counts_only")))
+        (void)fputs("          counts and digests were compared, no node was read\n", out);
     if (px_cli_number(verify, "moving") > 0)
         (void)fprintf(out,
                       "moving    %" JSON_INTEGER_FORMAT

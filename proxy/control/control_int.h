@@ -77,6 +77,7 @@ struct px_control {
     struct px_survey *survey;
     struct px_strangers strangers;
     struct px_hooks *hooks;
+    uint64_t verify_seq; /* of the plan's VERIFY that it runs for; 0 = none */
     struct px_director *director;
     struct px_runner *runner;
     struct px_words *words;
@@ -143,6 +144,7 @@ void px_control_answer_commands(struct px_control *control, uint64_t seq, enum r
 void px_control_verify(void *context, struct px_admin_reply reply, const struct px_admin_args *args);
 void px_control_verification(void *context, struct px_admin_reply reply);
 void px_control_tick_verify(struct px_control *control);
+void px_control_verify_plan(struct px_control *control, const struct mig_effect *effect); /* VERIFY */
 
 /* ops_plan.c */
 void px_control_plan(void *context, struct px_admin_reply reply);

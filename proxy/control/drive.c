@@ -94,6 +94,9 @@ static void run_effect(void *context, const struct mig_effect *effect)
     case MIG_EFFECT_RUN_HOOK:
         px_hooks_run(control->hooks, effect);
         return;
+    case MIG_EFFECT_VERIFY:
+        px_control_verify_plan(control, effect);
+        return;
     case MIG_EFFECT_JOURNAL: /* the runner's */
     case MIG_EFFECT_COUNT:
         return;
@@ -258,8 +261,11 @@ static bool open_story(struct px_control *control)
 
 enum rc px_control_open_engine(struct px_control *control, struct err *err)
 {
-    const struct mig_switches switches = {.no_activation_check = mig_switch("no_activation_check"),
-                                          .no_hold = mig_switch("no_hold")};
+    const struct mig_switches switches = {
+#define SWITCH(name) .name = mig_switch(#name),
+        MIG_SWITCHES(SWITCH)
+#undef SWITCH
+    };
     control->engine = mig_engine_new(control->conf, &switches);
     control->runner = px_runner_new(run_effect, write_record, control);
     if (!control->engine || !control->runner || !open_story(control))

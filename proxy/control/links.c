@@ -276,6 +276,7 @@ void px_links_run(struct px_links *links, const struct mig_effect *effect)
     case MIG_EFFECT_REPROBE:
     case MIG_EFFECT_LOG:
     case MIG_EFFECT_RUN_HOOK:
+    case MIG_EFFECT_VERIFY:
     case MIG_EFFECT_COUNT:
         return; /* carried out elsewhere */
     }

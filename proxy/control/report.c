@@ -210,6 +210,7 @@ static enum mig_phase phase_of_step(enum mig_step_kind kind)
     case MIG_DO_RESTART:
         return MIG_PHASE_SWITCHING;
     case MIG_DO_REMOVE:
+    case MIG_DO_COMPARE:
         return MIG_PHASE_REMOVING;
     case MIG_DO_RESTORE:
     case MIG_DO_CATCH_UP_BACK:

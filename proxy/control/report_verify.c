@@ -203,6 +203,7 @@ const Zkf__Verify *px_report_verify_fill(struct px_report_verify *r, const struc
         PUT(out, leader, view->ids[MIG_VERIFY_REFERENCE]);
     if (view->expected > 0)
         PUT(out, expected, view->expected);
+    PUT(out, counts_only, view->is_counts_only);
     if (view->report)
         fill_totals(out, view->report);
     out->n_servers = fill_servers(r, view);

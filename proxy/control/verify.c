@@ -68,6 +68,22 @@ static bool counts_differ(const struct px_verify *verify)
     return false;
 }
 
+static uint32_t counts_unknown(const struct px_verify *verify)
+{
+    uint32_t unknown = 0;
+    for (uint32_t i = 0; i < verify->counts.count; i++)
+        unknown += verify->counts.servers[i].verdict == MIG_COUNTS_UNKNOWN;
+    return unknown;
+}
+
+static bool digests_differ(const struct px_verify *verify)
+{
+    for (uint32_t i = 1; i < verify->count; i++)
+        if (verify->digests[i].verdict == MIG_DIGEST_DIFFERENT)
+            return true;
+    return false;
+}
+
 static bool some_given_up(const struct mig_verify_report *report)
 {
     for (uint32_t s = 0; s < report->server_count; s++)
@@ -82,6 +98,8 @@ static enum px_verify_outcome outcome_of(const struct px_verify *verify)
     const struct mig_verify_report *report = mig_verify_report(verify->core);
     bool is_all = report->totals[MIG_VERIFY_UNREADABLE] == 0 && report->totals[MIG_VERIFY_UNSETTLED] == 0 &&
                   !some_given_up(report) && !counts_differ(verify);
+    if (verify->is_counts_only)
+        return counts_unknown(verify) > 0 ? PX_VERIFY_INCOMPLETE : PX_VERIFY_EQUAL;
     if (report->totals[MIG_VERIFY_DIFFERENT] > 0)
         return PX_VERIFY_DIFFERENT;
     if (!mig_verify_is_complete(verify->core))
@@ -95,6 +113,11 @@ static void explain(struct px_verify *verify)
     mig_text_set(verify->reason, sizeof verify->reason, "%s", mig_verify_why(verify->core));
     if (verify->outcome != PX_VERIFY_INCOMPLETE)
         return;
+    if (verify->is_counts_only) {
+        mig_text_set(verify->reason, sizeof verify->reason, "the counts of %u servers could not be seen",
+                     counts_unknown(verify));
+        return;
+    }
     mig_text_set(
         verify->reason, sizeof verify->reason,
         "not everything could be compared: %" PRIu64 " unreadable, %" PRIu64 " changed all the time%s%s",
@@ -168,7 +191,6 @@ static void count(struct px_verify *verify, const struct mig_facts *facts)
 
 static void begin_walk(struct px_verify *verify, int64_t now_ms)
 {
-    verify_digests_judge(verify);
     verify->state = PX_VERIFY_WALKING;
     for (uint32_t i = 0; i < verify->count; i++)
         verify->conns[i].lost_ms = now_ms; /* not connected yet */
@@ -187,6 +209,12 @@ void px_verify_tick(struct px_verify *verify, const struct mig_facts *facts, boo
         count(verify, facts);
         if (verify->counts.stage != MIG_COUNTS_DONE || !verify_digests_are_complete(verify))
             return;
+        verify_digests_judge(verify);
+        verify->is_counts_only = verify->is_light && !counts_differ(verify) && !digests_differ(verify);
+        if (verify->is_counts_only) {
+            finish(verify);
+            return;
+        }
         begin_walk(verify, facts->now_ms);
     }
     verify_links_open(verify);
@@ -228,6 +256,7 @@ void px_verify_view(struct px_verify *verify, struct px_verify_view *ret_view)
     ret_view->took_ms = end_ms - verify->started_ms;
     ret_view->expected = expected_nodes(&verify->counts);
     ret_view->at = verify->at;
+    ret_view->is_counts_only = verify->is_counts_only;
     ret_view->counts = &verify->counts;
     ret_view->digests = verify->digests;
     ret_view->report = mig_verify_report(verify->core);

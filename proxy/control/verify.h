@@ -38,6 +38,7 @@ struct px_verify_view {
     const int32_t *ids;
     int64_t started_wall_ms;
     int64_t took_ms;                 /* so far */
+    bool is_counts_only;             /* light, and no node had to be read */
     int64_t expected;                /* znodes of the reference as it counts them; -1 = not known */
     const char *at;                  /* a walk that goes on from here compares everything this one has not */
     const char *const *skips;        /* count is MIG_VERIFY_SKIPS_MAX, NULL ends it */
@@ -50,6 +51,7 @@ struct px_verify_request {
     const int32_t *ids; /* count 0: every target, or every source where the file has no targets */
     uint32_t count;
     const char *from; /* "" = the whole tree */
+    bool is_light;    /* nodes are read only when counts or ZooKeeper's own digests differ */
 };
 
 /* fleet and links are borrowed. NULL: out of memory. */

@@ -27,7 +27,9 @@ struct px_verify {
     enum px_verify_outcome outcome;
     char reason[PX_VERIFY_REASON_MAX];
     bool is_quiet;
-    uint32_t count; /* servers, the reference first */
+    bool is_light;
+    bool is_counts_only; /* counts and digests were enough */
+    uint32_t count;      /* servers, the reference first */
     int32_t ids[MIG_SERVERS_MAX];
     struct verify_conn conns[MIG_SERVERS_MAX];
     char root[MIG_VERIFY_PATH_MAX];

@@ -71,13 +71,15 @@ static enum rc make_core(const struct chosen *chosen, const char *state_root, co
 
 /* Everything of the one before is forgotten. */
 static void begin(struct px_verify *verify, const struct chosen *chosen, struct mig_verify *take_core,
-                  const char *state_root)
+                  const char *state_root, bool is_light)
 {
     mig_verify_free(verify->core);
     verify->core = take_core;
     verify->outcome = PX_VERIFY_PENDING;
     verify->reason[0] = '\0';
     verify->is_quiet = false;
+    verify->is_light = is_light;
+    verify->is_counts_only = false;
     verify->has_asked_digests = false;
     memset(verify->digests, 0, sizeof verify->digests);
     verify->count = chosen->count;
@@ -106,7 +108,7 @@ enum rc px_verify_start(struct px_verify *verify, const struct mig_facts *facts,
         rc = make_core(&chosen, state_root, request->from, &core, err);
     if (rc != RC_OK)
         return rc;
-    begin(verify, &chosen, core, state_root);
+    begin(verify, &chosen, core, state_root, request->is_light);
     verify->started_ms = facts->now_ms;
     verify->started_wall_ms = facts->wall_ms;
     px_log(PX_LOG_INFO, "verify.started", "leader=%d servers=%u from=%s", verify->ids[0], verify->count - 1,

@@ -39,6 +39,7 @@ static void make_conf(struct conf *conf, enum conf_kind kind, uint32_t sources, 
     conf->switch_rate = 500;
     conf->join_timeout_ms = 3600000;
     conf->step_timeout_ms = 120000;
+    conf->verify = CONF_VERIFY_COUNTS;
 }
 
 static bool is_source(const struct sim *sim, int32_t id)
@@ -524,6 +525,17 @@ static void end_hook(struct sim *sim)
     enqueue(sim);
 }
 
+static bool do_verify(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
+{
+    event->kind = MIG_EVENT_VERIFY_RESULT;
+    event->rc = sim->data_rc;
+    strcpy(event->text, sim->data_text);
+    sim->comparisons++;
+    sim->compared = effect->compare;
+    sim->is_compared_full = effect->is_full;
+    return !sim->data_is_slow;
+}
+
 /* Returns false when the effect has no result. */
 static bool carry_out(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
 {
@@ -572,6 +584,8 @@ static bool carry_out(struct sim *sim, const struct mig_effect *effect, struct m
     case MIG_EFFECT_RUN_HOOK:
         event->kind = MIG_EVENT_HOOK_RESULT;
         return do_hook(sim, effect, event);
+    case MIG_EFFECT_VERIFY:
+        return do_verify(sim, effect, event);
     case MIG_EFFECT_REPROBE:
     case MIG_EFFECT_LOG:
     case MIG_EFFECT_COUNT:

@@ -76,6 +76,12 @@ struct sim {
     enum sim_fault fault;
     int32_t fault_err;
     int32_t fault_at; /* server the reconfig must be about; 0 = the next one */
+    enum rc data_rc;  /* what the next comparisons of data say */
+    char data_text[64];
+    bool data_is_slow; /* they do not end */
+    uint32_t comparisons;
+    struct mig_ids compared; /* by the last one */
+    bool is_compared_full;
     bool journal_fails;
     bool is_deaf;  /* barriers and reads of the config get no answer */
     bool confirms; /* confirm every gate at once */

@@ -175,6 +175,7 @@ static void defaults_complete_a_minimal_file(void **state)
     assert_int_equal(conf->join_timeout_ms, 3600000);
     assert_int_equal(conf->step_timeout_ms, 120000);
     assert_int_equal(conf->quiesce_timeout_ms, 5000);
+    assert_int_equal(conf->verify, CONF_VERIFY_COUNTS);
     assert_int_equal(conf->config_node, CONF_GUARD_HIDE);
     assert_int_equal(conf->session_max, 15000);
     assert_int_equal(conf->handshake_timeout_ms, 10000);

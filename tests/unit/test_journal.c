@@ -150,6 +150,7 @@ static void fill_plan(struct mig_plan *plan)
     plan->hook_timeout_ms = 61000;
     snprintf(plan->expected_version, sizeof plan->expected_version, "3.9.4");
     plan->hold_ms = 4000;
+    plan->verify = CONF_VERIFY_FULL;
 }
 
 static void fill_record(struct mig_record *record, enum mig_record_kind kind)
@@ -260,6 +261,7 @@ static void assert_same_plan(const struct mig_plan *a, const struct mig_plan *b)
         assert_true(conf_command_is_same(&a->hooks[hook], &b->hooks[hook]));
     assert_int_equal(a->hook_timeout_ms, b->hook_timeout_ms);
     assert_string_equal(a->expected_version, b->expected_version);
+    assert_int_equal(a->verify, b->verify);
 }
 
 /* Also shows that the schema has a name for every kind of the C enum: the codec asserts it. */

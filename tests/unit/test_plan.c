@@ -38,8 +38,8 @@ static void test_steps(void **state)
     assert_int_equal(mig_plan_make(&sim->conf, 0x1234, 0xab, &plan, NULL), RC_OK);
     assert_string_equal(plan.id, "1234-000000ab");
     mig_plan_steps(&plan, &steps);
-    const char *names[] = {"preflight", "lock",     "join",     "add.4",    "add.5",  "add.6", "catch_up",
-                           "switch",    "remove.1", "remove.2", "remove.3", "verify", "finish"};
+    const char *names[] = {"preflight", "lock",    "join",     "add.4",    "add.5",    "add.6",  "catch_up",
+                           "switch",    "compare", "remove.1", "remove.2", "remove.3", "verify", "finish"};
     assert_int_equal(steps.count, sizeof(names) / sizeof(names[0]));
     for (uint32_t i = 0; i < steps.count; i++)
         assert_string_equal(steps.items[i].name, names[i]);
@@ -68,9 +68,12 @@ static void test_steps_of_the_other_kinds(void **state)
     assert_steps(conf, "preflight lock join add.4 add.5 catch_up verify finish ");
     conf->kind = CONF_KIND_REPLACE;
     conf->leaving = (struct conf_ids){.count = 2, .ids = {3, 1}};
-    assert_steps(conf, "preflight lock join add.4 add.5 catch_up switch remove.1 remove.3 verify finish ");
+    assert_steps(conf,
+                 "preflight lock join add.4 add.5 catch_up switch compare remove.1 remove.3 verify finish ");
     conf->kind = CONF_KIND_SHRINK;
     conf->target.count = 0;
+    assert_steps(conf, "preflight lock switch compare remove.1 remove.3 verify finish ");
+    conf->verify = CONF_VERIFY_OFF;
     assert_steps(conf, "preflight lock switch remove.1 remove.3 verify finish ");
 }
 
