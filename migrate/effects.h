@@ -23,7 +23,7 @@
     X(STEP, "step")           /* step, is_done: started or done; text = detail */                            \
     X(INTENT, "intent")       /* step, joining, leaving, from_version, via */                                \
     X(OUTCOME, "outcome")     /* step, is_done: applied or not; version: the config's afterwards; text */    \
-    X(CONFIRMED, "confirmed") /* gate */                                                                     \
+    X(CONFIRMED, "confirmed") /* gate; text: findings accepted with it, comma-separated */                   \
     X(PAUSED, "paused")                                                                                      \
     X(RESUMED, "resumed")                                                                                    \
     X(FAILED, "failed") /* phase: the one that failed; text: why */                                          \
@@ -101,8 +101,8 @@ const char *mig_effect_name(enum mig_effect_kind kind);
 #define MIG_PROBE_CONF   2u
 #define MIG_PROBE_MNTR   4u
 #define MIG_PROBE_CONFIG 8u /* /zookeeper/config through the admin session */
-
-#define MIG_PROBE_SURVEY 64u /* migrate/survey.h; bits 16 and 32 are words of probe.h */
+#define MIG_PROBE_CONS   16u
+#define MIG_PROBE_SURVEY 64u /* migrate/survey.h; bit 32 is a word of probe.h */
 
 #define MIG_PROBE_WORDS 7u
 

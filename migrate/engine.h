@@ -39,7 +39,7 @@ void mig_engine_step(struct mig_engine *engine, const struct mig_facts *facts, c
 struct mig_command {
     enum mig_command_kind kind;
     uint32_t nonce;        /* START: random, makes the plan id unique */
-    uint32_t accept_count; /* START: findings accepted by id or rule */
+    uint32_t accept_count; /* START, CONFIRM: findings accepted by id or rule */
     const char *accept[MIG_ACCEPT_MAX];
     const char *plan_id; /* CONFIRM: must be this plan's; others: "" or NULL = any, else must match */
     const char *gate;    /* CONFIRM: "switch" | "remove" | "finish" */

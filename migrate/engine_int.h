@@ -172,6 +172,7 @@ struct mig_engine {
     int64_t probe_retry_at_ms; /* a probe got no answer */
     int64_t adopt_retry_at_ms;
     bool has_read_config; /* verifying: read behind a barrier */
+    bool has_stragglers;  /* removing: waits for them, or for somebody to accept them */
     bool wants_probes;    /* preflight command outside a plan */
     bool wants_findings;  /* the same, since the last plan ended */
 
@@ -299,6 +300,12 @@ enum data_verdict data_compare(struct run *r);
 bool data_is_due(const struct mig_engine *e); /* the step before the first removal is there and not done */
 enum mig_phase data_drive(struct run *r);
 void data_absorb(struct mig_engine *e, const struct mig_event *event);
+
+/* engine_straggler.c: before the first removal nobody bypasses the proxy on a server that leaves, or it is
+ * accepted by name. */
+bool gate_stragglers(struct run *r);
+/* Names accepted after the start, comma-separated as the journal has them. RC_FULL: too many, or too long. */
+enum rc accept_add(struct mig_plan *plan, const char *list) RC_MUST_CHECK;
 
 /* engine_rollback.c */
 /* The source that bars the way back at the moment: it is not seen following the present leader. 0 = none. */

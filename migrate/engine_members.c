@@ -77,5 +77,7 @@ enum mig_phase phase_removing(struct run *r)
         return MIG_PHASE_VERIFYING;
     if (r->e->change.stage == CHANGE_NONE)
         run_step_start(r, MIG_DO_REMOVE, next);
+    if (!gate_stragglers(r))
+        return MIG_PHASE_REMOVING;
     return gate_confirm(r, MIG_GATE_REMOVE) ? members_change(r, MIG_DO_REMOVE, next) : MIG_PHASE_REMOVING;
 }

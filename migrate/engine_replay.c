@@ -205,11 +205,12 @@ static enum rc replay_flag(struct mig_engine *e, const struct mig_record *record
 {
     if (!mig_phase_is_running(e->phase))
         return corrupt(e, record, err);
-    if (record->kind == MIG_RECORD_CONFIRMED && (uint32_t)record->gate < MIG_GATE_COUNT)
-        e->confirmed[record->gate] = true;
-    else
+    if (record->kind != MIG_RECORD_CONFIRMED)
         e->is_paused = record->kind == MIG_RECORD_PAUSED;
-    return RC_OK;
+    else if ((uint32_t)record->gate < MIG_GATE_COUNT)
+        e->confirmed[record->gate] = true;
+    bool is_full = record->kind == MIG_RECORD_CONFIRMED && accept_add(&e->plan, record->text) != RC_OK;
+    return is_full ? corrupt(e, record, err) : RC_OK;
 }
 
 /* The server may have left the file since. */

@@ -53,6 +53,14 @@ struct mig_mntr {
     int64_t uptime_ms;   /* of its present role, so at most the process's */
 };
 
+#define MIG_OTHERS_MAX 8u
+
+/* A connection to a server, by its own `cons`. */
+struct mig_other {
+    int64_t session_id;
+    char address[64]; /* "127.0.0.1:39884" */
+};
+
 /* One server. Times are the monotonic clock of struct mig_facts.now_ms, 0 = never. */
 struct mig_server_facts {
     int32_t id;
@@ -81,6 +89,11 @@ struct mig_server_facts {
     int64_t our_other_connections; /* admin session and the like, without the probe itself */
     int64_t strangers;             /* connections not of this proxy, seen twice in a row; 0 = none */
     bool hides_srvr;               /* srvr is not in its whitelist, and AdminServer gives nothing either */
+    /* cons, asked for at the straggler gate only: sessions there, without those of our own that the shell
+     * knows */
+    int64_t cons_at_ms; /* when the question was sent; 0 = never answered */
+    uint32_t other_count;
+    struct mig_other others[MIG_OTHERS_MAX]; /* the first of them */
 };
 
 enum mig_lock_state { MIG_LOCK_UNKNOWN, MIG_LOCK_NONE, MIG_LOCK_OURS, MIG_LOCK_FOREIGN };
@@ -125,6 +138,12 @@ const struct mig_server_facts *mig_facts_server(const struct mig_facts *facts, i
 /* SERVING with an answer to srvr not older than max_age_ms. */
 bool mig_server_is_serving(const struct mig_facts *facts, const struct mig_server_facts *server,
                            int64_t max_age_ms);
+
+/* Connections that did not come through us, by the last answer to srvr: those it counts without ours and
+ * without the asker. */
+int64_t mig_server_strangers(const struct mig_server_facts *server);
+/* The session is one of our own: it is none of the others. */
+void mig_server_own_session(struct mig_server_facts *server, int64_t session_id);
 
 /* A proven leader. epoch is zxid >> 32. */
 struct mig_leader {

@@ -11,8 +11,7 @@
 #include "migrate/resolve.h"
 #include "zkproto/word.h"
 
-/* Beside MIG_PROBE_SRVR, _CONF, _MNTR of effects.h. */
-#define MIG_PROBE_CONS 16u
+/* Beside MIG_PROBE_SRVR, _CONF, _MNTR, _CONS of effects.h. */
 #define MIG_PROBE_HASH 32u
 
 struct event_base;

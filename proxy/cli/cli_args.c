@@ -157,7 +157,7 @@ void px_cli_help(FILE *out)
                   "\n  --admin URL   the daemon's admin port; default: " PX_CLI_URL_ENV
                   " or " PX_CLI_URL_DEFAULT "\n"
                   "  --json        print the daemon's JSON\n"
-                  "  --accept ID   start: go on in spite of this finding; may be repeated\n"
+                  "  --accept ID   start, confirm: go on in spite of this finding; may be repeated\n"
                   "  --watch       status: again every second, until the plan ends; verify: how far it is\n"
                   "  --dir DIR     joiner-config: write the files into DIR\n"
                   "  --from PATH   verify: go on where an interrupted one was\n"

@@ -26,8 +26,8 @@ const struct px_cli_command px_cli_commands[] = {
      px_cli_print_message, "start the plan of the configuration"},
     {"status", PX_CLI_NO_ARGUMENT, PX_CLI_TAKES_WATCH, false, "/v1/status", run_status, px_cli_print_status,
      "where the plan stands and what it waits for"},
-    {"confirm", PX_CLI_PHASE, 0, true, "/v1/migration/confirm", run_confirm, px_cli_print_message,
-     "let the plan go on into PHASE"},
+    {"confirm", PX_CLI_PHASE, PX_CLI_TAKES_ACCEPT, true, "/v1/migration/confirm", run_confirm,
+     px_cli_print_message, "let the plan go on into PHASE"},
     {"pause", PX_CLI_NO_ARGUMENT, 0, true, "/v1/migration/pause", run_simple, px_cli_print_message,
      "the plan stands still, traffic flows"},
     {"resume", PX_CLI_NO_ARGUMENT, 0, true, "/v1/migration/resume", run_simple, px_cli_print_message,
@@ -186,18 +186,23 @@ static enum px_cli_exit run_preflight(const struct px_cli_options *options)
     return result;
 }
 
-static enum px_cli_exit run_start(const struct px_cli_options *options)
+/* NULL: no memory. */
+static json_t *accepted(const struct px_cli_options *options)
 {
     json_t *list = json_array();
-    json_t *body = json_pack("{s:o}", "accept", list);
 
     for (size_t i = 0; i < options->accept_count; i++) {
         if (json_array_append_new(list, json_string(options->accept[i])) != 0) {
-            json_decref(body);
-            return run_with_json(options, NULL);
+            json_decref(list);
+            return NULL;
         }
     }
-    return run_with_json(options, body);
+    return list;
+}
+
+static enum px_cli_exit run_start(const struct px_cli_options *options)
+{
+    return run_with_json(options, json_pack("{s:o}", "accept", accepted(options)));
 }
 
 /* The plan's id goes along, so that a confirm typed for one plan can never open a gate of the next. */
@@ -215,7 +220,8 @@ static enum px_cli_exit run_confirm(const struct px_cli_options *options)
         px_cli_answer_done(&status);
         return px_cli_complain("there is no plan to confirm", "zkferry start");
     }
-    body = json_pack("{s:s,s:s}", "plan_id", plan_id, "phase", options->argument);
+    body = json_pack("{s:s,s:s,s:o}", "plan_id", plan_id, "phase", options->argument, "accept",
+                     accepted(options));
     px_cli_answer_done(&status);
     return run_with_json(options, body);
 }

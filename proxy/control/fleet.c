@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/control/fleet_int.h"
 
@@ -150,6 +151,9 @@ static void fill(const struct server *server, struct mig_server_facts *out)
         .our_sessions = sessions,
         .witness_sessions = own < sessions ? own : sessions, /* they are not counted in one moment */
     };
+    out->cons_at_ms = server->cons_at_ms;
+    out->other_count = server->other_count;
+    memcpy(out->others, server->others, sizeof out->others);
     snprintf(out->health_reason, sizeof out->health_reason, "%s", server->health_reason);
 }
 

@@ -37,6 +37,9 @@ struct server {
     enum mig_seen mntr_seen;
     int64_t mntr_at_ms;
     struct mig_mntr mntr;
+    int64_t cons_at_ms;
+    uint32_t other_count;
+    struct mig_other others[MIG_OTHERS_MAX];
 };
 
 struct px_fleet {

@@ -66,6 +66,27 @@ static void on_mntr(struct server *server, const struct mig_probe_answer *answer
         server->mntr = *answer->mntr;
 }
 
+/* Connections without a session are probes: ours, or somebody's who looks at the server. */
+static void on_cons_line(void *context, const struct zkp_cons_line *line)
+{
+    struct server *server = context;
+    if (line->session_id == 0 || server->other_count == MIG_OTHERS_MAX)
+        return;
+    struct mig_other *other = &server->others[server->other_count++];
+    other->session_id = line->session_id;
+    snprintf(other->address, sizeof other->address, "%.*s", (int)line->address.len,
+             (const char *)line->address.ptr);
+}
+
+static void on_cons(struct server *server, const struct mig_probe_answer *answer)
+{
+    if (answer->kind != MIG_PROBE_KIND_DATA)
+        return;
+    server->cons_at_ms = answer->asked_at_ms;
+    server->other_count = 0;
+    zkp_cons_walk(answer->cons, on_cons_line, server);
+}
+
 static void on_answer(void *context, const struct mig_probe_answer *answer)
 {
     struct server *server = context;
@@ -75,6 +96,8 @@ static void on_answer(void *context, const struct mig_probe_answer *answer)
         on_conf(server, answer);
     else if (answer->word == ZKP_WORD_MNTR)
         on_mntr(server, answer);
+    else if (answer->word == ZKP_WORD_CONS)
+        on_cons(server, answer);
     server->fleet->changed(server->fleet->context);
 }
 

@@ -64,13 +64,10 @@ static bool value_sessions(const struct px_gauges *g, uint32_t i, double *ret_va
     return true;
 }
 
-/* Connections that did not come through us: not ours, not the probe itself (design.md §5 stragglers). */
 static bool value_strangers(const struct px_gauges *g, uint32_t i, double *ret_value)
 {
-    const struct mig_server_facts *server = &g->facts->servers[i];
-    int64_t others = server->srvr.connections - server->our_sessions - server->our_other_connections - 1;
-    *ret_value = others > 0 ? (double)others : 0.0;
-    return server->srvr_at_ms != 0;
+    *ret_value = (double)mig_server_strangers(&g->facts->servers[i]);
+    return g->facts->servers[i].srvr_at_ms != 0;
 }
 
 static const struct server_row {

@@ -336,6 +336,14 @@ void px_links_tick(struct px_links *links, const struct mig_facts *facts, int32_
     }
 }
 
+static void count_connection(struct mig_server_facts *server, const struct mig_zk *zk)
+{
+    if (!zk)
+        return;
+    server->our_other_connections++;
+    mig_server_own_session(server, mig_zk_session_id(zk));
+}
+
 void px_links_facts(const struct px_links *links, struct mig_facts *facts)
 {
     facts->config = links->has_config ? &links->config : NULL;
@@ -345,8 +353,10 @@ void px_links_facts(const struct px_links *links, struct mig_facts *facts)
     facts->has_credentials = links->super[0] != '\0';
     for (uint32_t i = 0; i < facts->server_count; i++) {
         struct mig_server_facts *server = &facts->servers[i];
-        server->our_other_connections += links->lock.zk && links->lock.id == server->id;
+        if (links->lock.id == server->id)
+            count_connection(server, links->lock.zk);
         for (uint32_t l = 0; l < LINKS_MAX; l++)
-            server->our_other_connections += links->links[l].zk && links->links[l].id == server->id;
+            if (links->links[l].id == server->id)
+                count_connection(server, links->links[l].zk);
     }
 }

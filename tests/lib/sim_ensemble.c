@@ -240,6 +240,10 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
     if (server->own_mode != ZKP_MODE_UNKNOWN)
         facts->srvr.mode = server->own_mode;
     facts->srvr.zxid = server->zxid;
+    facts->srvr.connections = server->sessions + server->strangers + 1;
+    facts->cons_at_ms = now_ms;
+    facts->other_count = server->strangers > 0;
+    strcpy(facts->others[0].address, "10.9.9.9:4711");
     facts->conf_seen = server->hides_conf ? MIG_SEEN_NOT_ALLOWED : MIG_SEEN_DATA;
     facts->conf = server->hides_conf ? NULL : &server->answer;
     facts->conf_at_ms = now_ms;
@@ -641,6 +645,21 @@ struct mig_answer sim_command(struct sim *sim, enum mig_command_kind kind, const
     struct mig_command command = {.kind = kind, .nonce = 0xabcd, .gate = gate, .server = 2};
     mig_engine_view(sim->engine, &sim->facts, &sim->view);
     command.plan_id = kind == MIG_COMMAND_CONFIRM ? sim->view.plan_id : NULL;
+    struct mig_answer answer;
+    observe(sim);
+    mig_engine_command(sim->engine, &sim->facts, &command, &answer, &sim->effects);
+    enqueue(sim);
+    mig_engine_view(sim->engine, &sim->facts, &sim->view);
+    return answer;
+}
+
+struct mig_answer sim_confirm(struct sim *sim, const char *gate, const char *accept)
+{
+    const struct mig_command command = {.kind = MIG_COMMAND_CONFIRM,
+                                        .plan_id = sim->view.plan_id,
+                                        .gate = gate,
+                                        .accept_count = 1,
+                                        .accept = {accept}};
     struct mig_answer answer;
     observe(sim);
     mig_engine_command(sim->engine, &sim->facts, &command, &answer, &sim->effects);

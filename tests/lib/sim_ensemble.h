@@ -44,6 +44,7 @@ struct sim_server {
     bool is_slow;       /* it lacks what it has missed, and what comes */
     char version[16];
     int64_t uptime_ms; /* -1 = it does not show it */
+    int64_t strangers; /* clients that bypass the proxy */
     struct zkp_conf_answer answer;
 };
 
@@ -124,6 +125,8 @@ void sim_foreign_config(struct sim *sim, int32_t removed);
 void sim_hooks(struct sim *sim, bool has_start, bool has_stop, bool has_restart, bool has_backup);
 
 struct mig_answer sim_command(struct sim *sim, enum mig_command_kind kind, const char *gate);
+/* CONFIRM of a gate that accepts a finding with it. */
+struct mig_answer sim_confirm(struct sim *sim, const char *gate, const char *accept);
 struct mig_answer sim_drain(struct sim *sim, enum mig_command_kind kind, int32_t server); /* DRAIN, UNDRAIN */
 void sim_routes(const struct sim *sim, struct mig_routes *ret_routes); /* of the engine's present state */
 void sim_start(struct sim *sim, const char *accept);                   /* asserts that it was allowed */

@@ -193,7 +193,12 @@ static void test_confirm_names_the_plan(void **state)
     answer(0, "/v1/status", 200, "{\"plan_id\":\"p-7\"}");
     answer(1, "/v1/migration/confirm", 200, "{\"message\":\"ok\"}");
     assert_int_equal(run("confirm switch"), PX_CLI_DONE);
-    assert_string_equal(asked.body, "{\"plan_id\":\"p-7\",\"phase\":\"switch\"}");
+    assert_string_equal(asked.body, "{\"plan_id\":\"p-7\",\"phase\":\"switch\",\"accept\":[]}");
+    answer(0, "/v1/status", 200, "{\"plan_id\":\"p-7\"}");
+    answer(1, "/v1/migration/confirm", 200, "{\"message\":\"ok\"}");
+    assert_int_equal(run("confirm remove --accept stragglers-2"), PX_CLI_DONE);
+    assert_string_equal(asked.body,
+                        "{\"plan_id\":\"p-7\",\"phase\":\"remove\",\"accept\":[\"stragglers-2\"]}");
     answer(0, "/v1/status", 200, "{\"plan_id\":\"\"}");
     asked.count = 0;
     assert_int_equal(run("confirm switch"), PX_CLI_FAILED);
