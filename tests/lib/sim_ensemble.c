@@ -448,6 +448,8 @@ static void do_journal(struct sim *sim, const struct mig_effect *effect, struct 
         strcpy(event->text, "no space left on device");
         return;
     }
+    if (sim->on_record != NULL)
+        sim->on_record(sim, sim->record_context);
     assert_true(sim->record_count < SIM_RECORDS_MAX);
     uint32_t at = sim->record_count++;
     sim->records[at] = effect->record;

@@ -86,6 +86,8 @@ struct sim {
     bool journal_fails;
     bool is_deaf;  /* barriers and reads of the config get no answer */
     bool confirms; /* confirm every gate at once */
+    void (*on_record)(const struct sim *sim, void *context); /* before it is written; NULL = nobody asks */
+    void *record_context;
     uint32_t record_count;
     struct mig_record records[SIM_RECORDS_MAX];
     struct mig_plan *plans[SIM_RECORDS_MAX];
