@@ -146,7 +146,7 @@ bool catch_up_is_done(struct run *r)
         begin_round(r, c->last_round_ms > r->e->phase_since_ms ? c->last_round_ms : r->e->phase_since_ms - 1);
     if (c->round_at_ms != 0)
         judge_round(r);
-    if (c->good_rounds >= r->e->plan.catch_up_rounds)
+    if (c->good_rounds >= r->e->plan.catch_up_rounds || r->e->switches.no_lag_gate)
         return true;
     say_who_is_late(r);
     run_reprobe(r, MIG_PROBE_SRVR);

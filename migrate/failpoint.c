@@ -31,7 +31,7 @@ static void log_passing(const char *file, const char *name, const char *detail)
     close(fd);
 }
 
-/* "NAME" or "NAME:N" */
+/* "NAME", "NAME:N" or "NAME:N:stop" */
 static bool is_due(const char *wanted, const char *name)
 {
     size_t length = strlen(name);
@@ -39,6 +39,14 @@ static bool is_due(const char *wanted, const char *name)
         return false;
     unsigned long nth = wanted[length] == ':' ? strtoul(wanted + length + 1, NULL, 10) : 1;
     return ++s_passed == nth;
+}
+
+/* As hard as a power cut: no handler, no flush. Or everything stands still until a SIGCONT. */
+static int signal_of(const char *wanted)
+{
+    size_t length = strlen(wanted);
+    bool is_stop = length > 5 && strcmp(wanted + length - 5, ":stop") == 0;
+    return is_stop ? SIGSTOP : SIGKILL;
 }
 
 void mig_failpoint_pass(const char *name, const char *detail)
@@ -51,7 +59,7 @@ void mig_failpoint_pass(const char *name, const char *detail)
     if (file != NULL)
         log_passing(file, name, detail);
     if (wanted != NULL && is_due(wanted, name))
-        kill(getpid(), SIGKILL); /* as hard as a power cut: no handler, no flush */
+        kill(getpid(), signal_of(wanted));
     pthread_mutex_unlock(&s_mutex);
 }
 

@@ -2,6 +2,7 @@
  * be told to die, and safety rules that control runs take away to show that the tests would notice.
  *
  *   ZKFERRY_FAILPOINT=NAME[:N]     SIGKILL to ourselves at the N-th passing of NAME (default 1)
+ *   ZKFERRY_FAILPOINT=NAME:N:stop  SIGSTOP instead: the world changes between two of our steps
  *   ZKFERRY_FAILPOINT_LOG=FILE     one line "NAME detail" appended per passing
  *   ZKFERRY_TEST_SWITCHES=a,b      mig_switch("a") is true
  *

@@ -46,14 +46,13 @@ struct mig_probes {
 /* Test-only switches that take a safety rule away (control runs). All false in production. */
 #define MIG_SWITCHES(X)                                                                                      \
     X(no_activation_check)                                                                                   \
-    X(no_hold)            /* the leader is removed while its clients go on */                                \
-    X(no_synced_gate)     /* joiners are added as they are */                                                \
-    X(no_lag_gate)        /* targets count as caught up */                                                   \
-    X(no_data_gate)       /* nothing is compared */                                                          \
-    X(no_straggler_gate)  /* servers leave while somebody bypasses the proxy */                              \
-    X(no_tolerance_gate)  /* members change whoever is alive */                                              \
-    X(no_outcome_barrier) /* the first config read decides what became of a lost reply */                    \
-    X(no_foreign_gate)    /* somebody else's change is taken as it is */
+    X(no_hold)           /* the leader is removed while its clients go on */                                 \
+    X(no_synced_gate)    /* joiners are added as they are */                                                 \
+    X(no_lag_gate)       /* targets count as caught up */                                                    \
+    X(no_data_gate)      /* nothing is compared */                                                           \
+    X(no_straggler_gate) /* servers leave while somebody bypasses the proxy */                               \
+    X(no_tolerance_gate) /* members change whoever is alive */                                               \
+    X(no_foreign_gate)   /* somebody else's change is taken as it is */
 
 struct mig_switches {
 #define MIG_SWITCH_MEMBER(name) bool name;

@@ -156,6 +156,16 @@ class Proxy:
             self._process.wait()
             self.killed = True
 
+    def wait_stopped(self, deadline=60):
+        """Until a failpoint with ":stop" has stopped the daemon; go_on() lets it go on."""
+        def stopped():
+            text = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii")
+            return text.rsplit(")", 1)[1].split()[0] == "T"
+        wait_for(stopped, deadline, f"the daemon stops at {self.failpoint}")
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGCONT)
+
     def expect_death(self, deadline=60):
         """Waits for a failpoint to kill the daemon; that death is part of the test."""
         code = self.wait_exit(deadline)

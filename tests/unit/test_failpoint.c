@@ -67,6 +67,29 @@ static void kills_at_the_nth_passing(void **state)
     unlink(log_file);
 }
 
+/* It stands still at that place, and goes on from there. */
+static void stops_and_goes_on(void **state)
+{
+    (void)state;
+    int status = 0;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        setenv("ZKFERRY_FAILPOINT", "a:2:stop", 1);
+        MIG_FAILPOINT("a", NULL);
+        MIG_FAILPOINT("a", NULL);
+        _exit(3);
+    }
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    if (PX_TEST_SWITCHES) {
+        assert_true(WIFSTOPPED(status));
+        assert_int_equal(kill(child, SIGCONT), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+    }
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 3);
+}
+
 static void switches_are_listed(void **state)
 {
     (void)state;
@@ -84,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kills_at_the_nth_passing),
+        cmocka_unit_test(stops_and_goes_on),
         cmocka_unit_test(switches_are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
