@@ -88,7 +88,7 @@ enum mig_gate engine_waiting_gate(const struct mig_engine *e)
     enum mig_gate gate = MIG_GATE_NONE;
     if (e->phase == MIG_PHASE_SWITCHING)
         gate = MIG_GATE_SWITCH;
-    else if (e->phase == MIG_PHASE_REMOVING)
+    else if (e->phase == MIG_PHASE_REMOVING && !data_is_due(e))
         gate = MIG_GATE_REMOVE;
     else if (e->phase == MIG_PHASE_VERIFYING && engine_step_is_done(e, MIG_DO_VERIFY, -1))
         gate = MIG_GATE_FINISH;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "migrate/engine_int.h"
 #include "migrate/text.h"
@@ -114,6 +115,19 @@ static void refuse_rollback(const struct mig_engine *e, const struct mig_facts *
                       obstacle);
 }
 
+static void refuse_second(const struct mig_engine *e, struct mig_answer *answer)
+{
+    char since[32] = "?";
+    time_t started = (time_t)(e->plan.created_wall_ms / 1000);
+    struct tm tm;
+    if (gmtime_r(&started, &tm) != NULL)
+        (void)strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    engine_refuse(answer, 409, "plan_runs", "`zkferry status` shows it; `zkferry rollback` takes it back",
+                  "plan %s (%s) was started here at %s and is not over: it is %s%s", e->plan.id,
+                  conf_kind_name(e->plan.kind), since, mig_phase_name(e->phase),
+                  e->is_paused ? ", paused" : "");
+}
+
 static void refuse_now(const struct mig_engine *e, const struct mig_facts *f, enum mig_command_kind kind,
                        struct mig_answer *answer)
 {
@@ -121,6 +135,8 @@ static void refuse_now(const struct mig_engine *e, const struct mig_facts *f, en
     bool is_drain = kind == MIG_COMMAND_DRAIN || kind == MIG_COMMAND_UNDRAIN;
     if (is_begin && mig_phase_allows(e->phase, kind))
         refuse_begin(e, kind, answer);
+    else if (kind == MIG_COMMAND_START && mig_phase_is_running(e->phase))
+        refuse_second(e, answer);
     else if (kind == MIG_COMMAND_ROLLBACK && mig_phase_allows(e->phase, kind))
         refuse_rollback(e, f, answer);
     else if (is_drain)

@@ -37,7 +37,8 @@ static void describe_waiting(const struct mig_engine *e, const struct mig_facts 
         clock_text(f, e->wait_since_ms, text);
         mig_text_add(buf, capacity, "; since %s", text);
     }
-    if (engine_waiting_gate(e) == MIG_GATE_NONE && e->due_from_ms != 0) {
+    bool is_for_people = engine_waiting_gate(e) != MIG_GATE_NONE && !e->has_stragglers;
+    if (!is_for_people && e->due_from_ms != 0) {
         clock_text(f, engine_deadline_ms(e, f), text);
         mig_text_add(buf, capacity, ", until %s, then the plan fails and can be retried", text);
     }

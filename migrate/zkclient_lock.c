@@ -8,8 +8,11 @@
  *                          -> somebody else's             EXISTS, with what they wrote
  *                          -> gone meanwhile              CREATE again
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "migrate/monotonic.h"
@@ -27,10 +30,19 @@ int zk_lock_prefix(char *buf, size_t capacity, const char *instance)
     return n > 0 && (size_t)n < capacity ? n : -1;
 }
 
+/* Who is refused reads this: where to look, and since when. */
 int zk_lock_data(char *buf, size_t capacity, const char *instance, const char *note)
 {
-    int n = snprintf(buf, capacity, "instance=%s pid=%ld since_ms=%lld note=%s", instance, (long)getpid(),
-                     (long long)mig_wall_ms(), note);
+    char host[HOST_NAME_MAX + 1] = "?";
+    char since[32] = "?";
+    time_t now = (time_t)(mig_wall_ms() / 1000);
+    struct tm tm;
+    if (gethostname(host, sizeof host) != 0 || memchr(host, '\0', sizeof host) == NULL)
+        snprintf(host, sizeof host, "?");
+    if (gmtime_r(&now, &tm) != NULL)
+        (void)strftime(since, sizeof since, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    int n = snprintf(buf, capacity, "instance=%s host=%s pid=%ld since=%s note=%s", instance, host,
+                     (long)getpid(), since, note);
     return n > 0 && (size_t)n < capacity ? n : -1;
 }
 

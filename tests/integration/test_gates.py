@@ -160,6 +160,7 @@ def patient_scene(make_ensemble, make_proxy, make_workload):
                                    failpoint="before.RECONFIG:1:stop", **options)
 
 
+@pytest.mark.full
 @pytest.mark.limit(180)
 def test_a_lost_reply_is_decided_behind_a_barrier(patient_scene):
     """The leader still shows the old config, although the change commits later: nothing is concluded."""

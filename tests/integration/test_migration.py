@@ -1,5 +1,6 @@
 """The main job on real servers: three sources become three targets while clients go on."""
 import pathlib
+import re
 
 import pytest
 
@@ -8,6 +9,7 @@ from lib.migration import (TARGETS, assert_attached, assert_kept, assert_migrate
 from lib.waiting import wait_for
 
 SESSIONS, WRITES_PER_SECOND, WRITES_WANTED = 20, 75, 50
+MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
 
 @pytest.fixture
@@ -79,12 +81,14 @@ def test_one_plan_at_a_time(scene, make_proxy):
     assert proxy.cli("start").returncode == 0
     proxy.wait_phase("joining")
     again = proxy.cli("start")
-    assert again.returncode == 1 and "not allowed in phase joining" in again.stderr
+    plan_id = proxy.status()["plan_id"]
+    assert again.returncode == 1 and "it is joining" in again.stderr
+    assert re.search(rf"plan {plan_id} \(migrate\) was started here at {MOMENT}", again.stderr), again.stderr
     other = proxy_for(make_proxy, scene)
     other.start_migration()
     reason = wait_failed(other)
     assert "another controller holds the plan lock" in reason
-    assert proxy.status()["plan_id"] in reason, "the holder is not named"
+    assert re.search(rf"host=\S+ pid={proxy.pid} since={MOMENT} note={plan_id}", reason), reason
     assert proxy.status()["phase"] == "joining"
     proxy.terminate()  # its plan is not over: the lock stays until its session ends
     wait_for(lambda: retried(other) == "joining", 40, "the other daemon gets the lock")

@@ -15,6 +15,7 @@
 static struct sim *started(enum conf_verify verify, const char *accept)
 {
     struct sim *sim = sim_new();
+    sim->conf.confirm_remove = sim->confirms = true;
     for (int32_t id = 4; id <= 6; id++)
         sim_up(sim, id, true);
     sim->conf.verify = verify;
@@ -40,6 +41,7 @@ static void test_before_the_first_removal_and_at_the_end(void **state)
     while (sim->comparisons == 0)
         sim_tick(sim);
     assert_int_equal(sim->reconfigs, 3);
+    assert_int_equal(sim->view.waiting_gate, MIG_GATE_NONE); /* nobody confirms what is not known yet */
     assert_int_equal(sim->compared.count, 3);
     assert_int_equal(sim->compared.ids[0], 4);
     assert_false(sim->is_compared_full);

@@ -36,6 +36,7 @@ static void waits(struct sim *sim)
     assert_true(
         sim_until_waiting(sim, "server 2, which is about to leave, has 3, from 10.9.9.9:4711", MINUTE_MS));
     assert_non_null(strstr(sim->view.waiting_for, "--accept stragglers-2"));
+    assert_non_null(strstr(sim->view.waiting_for, ", until ")); /* not for ever, confirm gate or not */
     assert_int_equal(sim->reconfigs, 3);
     assert_true(sim->view.can[MIG_COMMAND_CONFIRM]);
 }
