@@ -181,17 +181,11 @@ static bool take_accepted(struct mig_plan *plan, const struct mig_command *comma
     return true;
 }
 
-static void refuse_accept(struct mig_answer *answer)
-{
-    engine_refuse(answer, 400, "bad_accept", "name the findings as preflight or status print them",
-                  "at most %u accepted findings of %u characters", MIG_ACCEPT_MAX, MIG_FINDING_ID_MAX - 1);
-}
-
 static void do_start(struct run *r, const struct mig_command *command, struct mig_answer *answer)
 {
     struct mig_engine *e = r->e;
     if (!take_accepted(&e->draft, command)) {
-        refuse_accept(answer);
+        engine_refuse_accept(answer);
         return;
     }
     mig_plan_name(&e->draft, r->f->wall_ms, command->nonce);
@@ -254,66 +248,6 @@ static void do_rollback(struct run *r)
     (void)run_journal(r, MIG_RECORD_ROLLBACK);
 }
 
-static enum mig_phase phase_of_gate(enum mig_gate gate)
-{
-    return gate == MIG_GATE_SWITCH   ? MIG_PHASE_SWITCHING
-           : gate == MIG_GATE_REMOVE ? MIG_PHASE_REMOVING
-                                     : MIG_PHASE_VERIFYING;
-}
-
-/* Names that are accepted with it and were not before, comma-separated. False: one is too long, or one has a
- * comma, or there are too many. */
-static bool list_new(const struct mig_engine *e, const struct mig_command *command, char *buf,
-                     uint32_t capacity)
-{
-    struct mig_plan plan = e->plan;
-    buf[0] = '\0';
-    for (uint32_t i = 0; i < command->accept_count; i++) {
-        const char *name = command->accept[i];
-        if (mig_plan_accepts(&plan, name, name))
-            continue;
-        bool fits = strlen(buf) + strlen(name) + 2 <= capacity && strchr(name, ',') == NULL;
-        if (!fits || accept_add(&plan, name) != RC_OK)
-            return false;
-        mig_text_add(buf, capacity, "%s%s", buf[0] != '\0' ? "," : "", name);
-    }
-    return true;
-}
-
-/* Is it the gate's turn? Idempotent: an open gate answers OK again, and never opens the next one. What people
- * accept at a gate may also come when it is open already. */
-static void do_confirm(struct run *r, const struct mig_command *command, struct mig_answer *answer)
-{
-    struct mig_engine *e = r->e;
-    enum mig_gate gate = mig_gate_named(command->gate);
-    char accepted[MIG_TEXT_MAX];
-    if (gate == MIG_GATE_NONE) {
-        engine_refuse(answer, 400, "bad_phase", "switch, remove and finish can be confirmed",
-                      "\"%s\" cannot be confirmed", command->gate != NULL ? command->gate : "");
-        return;
-    }
-    if (!list_new(e, command, accepted, sizeof(accepted))) {
-        refuse_accept(answer);
-        return;
-    }
-    if (e->confirmed[gate] && accepted[0] == '\0')
-        return;
-    bool is_at_gate = accepted[0] != '\0' && e->phase == phase_of_gate(gate);
-    if (engine_waiting_gate(e) != gate && !is_at_gate) {
-        engine_refuse(answer, 409, "not_waiting", "`zkferry status` says what it waits for",
-                      "plan %s does not wait for confirmation of %s", e->plan.id, mig_gate_name(gate));
-        return;
-    }
-    e->confirmed[gate] = true;
-    enum rc rc = accept_add(&e->plan, accepted);
-    ASSERT(rc == RC_OK); /* list_new has tried it */
-    struct mig_record *record = run_journal(r, MIG_RECORD_CONFIRMED);
-    record->gate = gate;
-    mig_text_set(record->text, sizeof(record->text), "%s", accepted);
-    run_log(r, "plan.confirmed", "%s%s%s", mig_gate_name(gate), accepted[0] != '\0' ? ", accepted: " : "",
-            accepted);
-}
-
 static void do_pause(struct run *r, bool is_paused)
 {
     r->e->is_paused = is_paused;
@@ -334,7 +268,7 @@ static void carry_out(struct run *r, const struct mig_command *command, struct m
         do_start(r, command, answer);
         break;
     case MIG_COMMAND_CONFIRM:
-        do_confirm(r, command, answer);
+        engine_confirm(r, command, answer);
         break;
     case MIG_COMMAND_PAUSE:
         do_pause(r, true);

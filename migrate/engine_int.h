@@ -304,8 +304,6 @@ void data_absorb(struct mig_engine *e, const struct mig_event *event);
 /* engine_straggler.c: before the first removal nobody bypasses the proxy on a server that leaves, or it is
  * accepted by name. */
 bool gate_stragglers(struct run *r);
-/* Names accepted after the start, comma-separated as the journal has them. RC_FULL: too many, or too long. */
-enum rc accept_add(struct mig_plan *plan, const char *list) RC_MUST_CHECK;
 
 /* engine_rollback.c */
 /* The source that bars the way back at the moment: it is not seen following the present leader. 0 = none. */
@@ -324,6 +322,13 @@ bool hold_waits_for_sessions(struct run *r); /* a new leader is proven; before i
 /* engine_command.c */
 void engine_refuse(struct mig_answer *answer, int http_status, const char *code, const char *hint,
                    const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* engine_confirm.c */
+void engine_confirm(struct run *r, const struct mig_command *command, struct mig_answer *answer);
+void engine_refuse_accept(struct mig_answer *answer);
+/* Names accepted at a gate, comma-separated as the journal has them. RC_FULL: too many, or one is too long.
+ */
+enum rc accept_add(struct mig_plan *plan, const char *list) RC_MUST_CHECK;
 
 /* engine_drain.c */
 bool engine_is_draining(const struct mig_engine *e); /* somebody is drained, or about to be */

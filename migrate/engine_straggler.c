@@ -8,18 +8,6 @@
 
 #define NAMED_MAX 5u /* addresses in the sentence */
 
-enum rc accept_add(struct mig_plan *plan, const char *list)
-{
-    while (*list != '\0') {
-        size_t length = strcspn(list, ",");
-        if (length >= MIG_FINDING_ID_MAX || plan->accept_count == MIG_ACCEPT_MAX)
-            return RC_FULL;
-        mig_text_set(plan->accept[plan->accept_count++], MIG_FINDING_ID_MAX, "%.*s", (int)length, list);
-        list += length + (list[length] == ',');
-    }
-    return RC_OK;
-}
-
 static bool is_accepted(const struct run *r, int32_t id)
 {
     char finding[MIG_FINDING_ID_MAX];
