@@ -1,8 +1,6 @@
 /* See strangers.h. */
 #include "proxy/control/strangers.h"
 
-#define ASKER 1 /* the connection on which srvr was asked */
-
 static struct px_stranger *place_of(struct px_strangers *strangers, int32_t id)
 {
     struct px_stranger *free_place = NULL;
@@ -20,8 +18,7 @@ static struct px_stranger *place_of(struct px_strangers *strangers, int32_t id)
 
 static void look(struct px_stranger *place, const struct mig_server_facts *server)
 {
-    int64_t ours = server->our_sessions + server->our_other_connections + ASKER;
-    int64_t count = server->srvr.connections > ours ? server->srvr.connections - ours : 0;
+    int64_t count = mig_server_strangers(server);
     bool is_first = place->srvr_at_ms == 0;
     place->shown = is_first ? 0 : count < place->last ? count : place->last;
     place->last = count;
