@@ -30,6 +30,8 @@ static const struct words {
     {MIG_DO_WITHDRAW, "", "nothing: a rollback is carried on; `zkferry pause` stops before the next"},
     {MIG_DO_VERIFY_BACK, "nothing: the config is read and compared",
      "nothing: a rollback is carried on; `zkferry pause`"},
+    {MIG_DO_COMPARE, "nothing: servers' counts are read, and every node where they differ or it is asked for",
+     "`zkferry rollback` moves the sessions back; `zkferry pause`"},
     {MIG_DO_BACKUP, "nothing: a program of yours runs", "`zkferry rollback`: nothing has been changed"},
     {MIG_DO_STOP, "nothing: the server has left and serves nobody", "nothing: finish has been confirmed"},
     {MIG_DO_RESTART,

@@ -3,13 +3,15 @@
 #include "migrate/estimate.h"
 #include "migrate/forecast_int.h"
 
-#define PREFLIGHT_MS 1000 /* one round of probes, and the harmless questions to the leader */
-#define LOCK_MS      200  /* one session, one ephemeral */
-#define RECONFIG_MS  500  /* its gates (fresh `conf` of every member), request, barrier, activation */
-#define ROUND_MS     100  /* of catching up */
-#define JOIN_MS      2000 /* start of a JVM, until it follows */
-#define VERIFY_MS    500
-#define TICK_MS      2000 /* ZooKeeper's usual one, when no server tells its own */
+#define PREFLIGHT_MS    1000 /* one round of probes, and the harmless questions to the leader */
+#define LOCK_MS         200  /* one session, one ephemeral */
+#define RECONFIG_MS     500  /* its gates (fresh `conf` of every member), request, barrier, activation */
+#define ROUND_MS        100  /* of catching up */
+#define JOIN_MS         2000 /* start of a JVM, until it follows */
+#define VERIFY_MS       500
+#define COUNTS_MS       1000
+#define COMPARED_PER_MS 2    /* znodes, on each of three servers */
+#define TICK_MS         2000 /* ZooKeeper's usual one, when no server tells its own */
 
 static int32_t tick_ms(const struct mig_facts *facts)
 {
@@ -64,6 +66,15 @@ static int64_t change_ms(const struct outlook *o, const struct mig_forecast_step
     return RECONFIG_MS + (o->removes_leader ? mig_estimate_leader_change_ms(o->now) : 0);
 }
 
+static int64_t compare_ms(const struct outlook *o)
+{
+    int64_t znodes = 0;
+    for (uint32_t i = 0; o->plan->verify == CONF_VERIFY_FULL && i < o->now->server_count; i++)
+        if (o->now->servers[i].mntr_seen == MIG_SEEN_DATA && o->now->servers[i].mntr.znode_count > znodes)
+            znodes = o->now->servers[i].mntr.znode_count;
+    return COUNTS_MS + znodes / COMPARED_PER_MS;
+}
+
 /* Its sessions leave, its JVM ends and starts, it reads its own data and keeps up again. */
 static int64_t restart_ms(const struct outlook *o, const struct mig_forecast_step *step)
 {
@@ -99,6 +110,8 @@ int64_t forecast_takes_ms(const struct outlook *o, const struct mig_forecast_ste
     case MIG_DO_VERIFY:
     case MIG_DO_VERIFY_BACK:
         return VERIFY_MS;
+    case MIG_DO_COMPARE:
+        return compare_ms(o);
     case MIG_DO_RESTART:
         return restart_ms(o, step);
     default:

@@ -77,6 +77,7 @@ static void test_migrate(void **state)
                      "add.6 +server.6 1,2,3,4,5,6 5/5/2>6/6/2\n"
                      "catch_up 1,2,3,4,5,6 6/6/2>6/6/2\n"
                      "switch 1,2,3,4,5,6 6/6/2>6/6/2\n"
+                     "compare 1,2,3,4,5,6 6/6/2>6/6/2\n"
                      "remove.1 -1 2,3,4,5,6 6/6/2>5/5/2\n"
                      "remove.3 -3 2,4,5,6 5/5/2>4/4/1\n"
                      "remove.2 -2 4,5,6 4/4/1>3/3/1\n" /* it leads */
@@ -136,6 +137,7 @@ static void test_times(void **state)
     }
     struct mig_forecast *forecast = forecast_of(sim);
     assert_int_equal(row(forecast, "switch")->takes_ms, 18100); /* at 500 per second */
+    assert_int_equal(row(forecast, "compare")->takes_ms, 1000); /* counts only */
     assert_int_equal(row(forecast, "join")->takes_ms, 2000 + 2000 + 3 * 6000);
     char leader[MIG_STEP_NAME_MAX];
     snprintf(leader, sizeof leader, "remove.%d", (int)sim->leader);
@@ -170,14 +172,16 @@ static void test_other_kinds(void **state)
                      "finish 1,2,3,4,5 5/5/2>5/5/2\n");
     sim_free(sim);
     sim = of_kind(CONF_KIND_SHRINK, 5, 0, (const int32_t[]){3, 5, 0}, 3, 0);
-    assert_rows(sim, "preflight 1,2,3,4,5 5/5/2>5/5/2\nlock 1,2,3,4,5 5/5/2>5/5/2\n"
-                     "switch 1,2,3,4,5 5/5/2>5/5/2\nremove.5 -5 1,2,3,4 5/5/2>4/4/1\n"
-                     "remove.3 -3 1,2,4 4/4/1>3/3/1\nverify 1,2,4 3/3/1>3/3/1\nfinish 1,2,4 3/3/1>3/3/1\n");
+    assert_rows(
+        sim, "preflight 1,2,3,4,5 5/5/2>5/5/2\nlock 1,2,3,4,5 5/5/2>5/5/2\n"
+             "switch 1,2,3,4,5 5/5/2>5/5/2\ncompare 1,2,3,4,5 5/5/2>5/5/2\nremove.5 -5 1,2,3,4 5/5/2>4/4/1\n"
+             "remove.3 -3 1,2,4 4/4/1>3/3/1\nverify 1,2,4 3/3/1>3/3/1\nfinish 1,2,4 3/3/1>3/3/1\n");
     sim_free(sim);
     sim = of_kind(CONF_KIND_REPLACE, 3, 1, (const int32_t[]){1, 0}, 3, 1);
     assert_rows(sim, "preflight 1,2,3 3/2/0>3/2/0\nlock 1,2,3 3/2/0>3/2/0\njoin 1,2,3 3/2/0>3/2/0\n"
                      "add.4 +server.4 -1 2,3,4 3/2/0>3/3/1\ncatch_up 2,3,4 3/3/1>3/3/1\n"
-                     "switch 2,3,4 3/3/1>3/3/1\nremove.1 2,3,4 3/3/1>3/3/1\nverify 2,3,4 3/3/1>3/3/1\n"
+                     "switch 2,3,4 3/3/1>3/3/1\ncompare 2,3,4 3/3/1>3/3/1\nremove.1 2,3,4 "
+                     "3/3/1>3/3/1\nverify 2,3,4 3/3/1>3/3/1\n"
                      "finish 2,3,4 3/3/1>3/3/1\n");
     sim_free(sim);
 }

@@ -56,7 +56,7 @@ static void test_whole_plan(void **state)
     struct mig_history *h = history_from(sim, 0);
     assert_int_equal(h->outcome, MIG_OUTCOME_FINISHED);
     assert_true(mig_history_has_ended(h));
-    assert_steps(h, "preflight lock join add.4 add.5 add.6 catch_up switch remove.1 remove.2 remove.3 verify "
+    assert_steps(h, "preflight lock join add.4 add.5 add.6 catch_up switch compare remove.1 remove.2 remove.3 verify "
                     "finish ");
     assert_int_equal(h->reconfig_count, 6);
     int64_t version = h->plan.original.version;
@@ -97,7 +97,7 @@ static void test_over_a_crash(void **state)
     struct mig_history *h = history_from(sim, second);
     assert_int_equal(h->outcome, MIG_OUTCOME_FINISHED);
     assert_string_equal(h->steps[0].name, "preflight");
-    assert_int_equal(h->step_count, 13);
+    assert_int_equal(h->step_count, 14);
     assert_int_equal(mig_tally_of(&h->tally, MIG_TALLY_MOVED), 23);
     bool is_told = false;
     for (uint32_t i = 0; i < h->moment_count; i++)

@@ -88,7 +88,7 @@ static void test_steps_with_hooks(void **state)
     conf->kind = CONF_KIND_SHRINK;
     conf->target.count = 0;
     conf->leaving = (struct conf_ids){.count = 1, .ids = {3}};
-    assert_steps(conf, "preflight lock switch backup remove.3 verify finish stop.3 ");
+    assert_steps(conf, "preflight lock switch backup compare remove.3 verify finish stop.3 ");
     conf->kind = CONF_KIND_ROLLING;
     conf->leaving.count = 0;
     assert_steps(conf, "preflight lock backup restart.1 restart.2 restart.3 verify finish ");
