@@ -50,7 +50,7 @@ struct mig_mntr {
     char peer_state[64]; /* "following - broadcast"; "" = unknown */
     int64_t local_sessions;
     int64_t digest_mismatches;
-    int64_t uptime_ms;   /* of its present role, so at most the process's */
+    int64_t uptime_ms; /* of its present role, so at most the process's */
 };
 
 #define MIG_OTHERS_MAX 8u
