@@ -164,6 +164,19 @@ static void check_leaving(struct conf_reader *r)
         conf_problem(r, line, "migration.leaving", "names all of source, allowed is to leave some");
 }
 
+bool conf_canary_is_on(const struct conf_canary *canary)
+{
+    return canary->share > 0 || canary->clients.count > 0;
+}
+
+/* A section that names nobody is a mistake: somebody wanted to be careful. */
+static void check_canary(struct conf_reader *r)
+{
+    if (r->canary_line != 0 && !conf_canary_is_on(&r->conf->canary) && r->problem_count == 0)
+        conf_problem(r, r->canary_line, "migration.canary",
+                     "names nobody, allowed is a share above 0%%, or clients, or no such section");
+}
+
 static void check_migration(struct conf_reader *r)
 {
     if (r->migration_line == 0)
@@ -177,6 +190,7 @@ static void check_migration(struct conf_reader *r)
         conf_problem(r, line_of(r, "target"), "target", "is given, allowed is none when migration.kind is %s",
                      conf_kind_name(r->conf->kind));
     check_leaving(r);
+    check_canary(r);
     if (line_of(r, "credentials.super_file") == 0)
         conf_problem(
             r, r->migration_line, "credentials.super_file",

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf/network.h"
 #include "zkproto/err.h"
 #include "zkproto/server.h"
 #include "zkproto/word.h"
@@ -74,6 +75,21 @@ struct conf_binds {
     char hosts[CONF_BINDS_MAX][ZKP_HOST_MAX]; /* numeric addresses */
 };
 
+/* Who goes first in a switch, and what may happen to them before the plan pauses (migrate/canary.h says how
+ * each figure is measured). Shares are in hundredths of a percent. */
+struct conf_canary {
+    int32_t share;                /* of the sessions; 0 = none by share */
+    struct conf_networks clients; /* and all of these */
+    int32_t observe_ms;           /* default 300,000 */
+    int32_t errors;               /* of the canaries; default 100 = 1 % */
+    int32_t latency;              /* of what it was before; default 30,000 = 300 % */
+    int32_t latency_floor_ms;     /* what is faster is never too slow; default 50 */
+    int32_t expired;              /* sessions; default 0 */
+    int32_t returned;             /* sessions; default 10 */
+};
+/* Whether anybody goes first at all. */
+bool conf_canary_is_on(const struct conf_canary *canary);
+
 struct conf {
     char file[CONF_PATH_MAX];
     /* listen */
@@ -105,6 +121,7 @@ struct conf {
     char expected_version[CONF_VERSION_MAX];    /* of restarted servers, "3.9.4"; "" = any */
     int32_t hook_timeout_ms;                    /* of each run; default 60,000 */
     enum conf_verify verify;
+    struct conf_canary canary;
     /* bind */
     struct conf_binds bind_source;
     struct conf_binds bind_target;

@@ -31,6 +31,8 @@ enum conf_type {
     CONF_TYPE_IDS,       /* list; struct conf_ids */
     CONF_TYPE_VERSION,   /* char[CONF_VERSION_MAX] */
     CONF_TYPE_HOOKS,     /* map of lists; struct conf_command[CONF_HOOK_COUNT] */
+    CONF_TYPE_SHARE,     /* int32_t hundredths of a percent */
+    CONF_TYPE_NETWORKS,  /* list; struct conf_networks */
     CONF_TYPE_COUNT
 };
 
@@ -48,7 +50,7 @@ struct conf_choice {
 
 /* One row per key. */
 struct conf_key {
-    const char *name; /* dotted, at most one dot: "migration.kind" */
+    const char *name; /* dotted, at most two dots: "migration.kind" */
     enum conf_type type;
     size_t offset;        /* in struct conf; unused for FLAGS */
     bool is_required;     /* a dotted key: when its section is given */
@@ -79,6 +81,7 @@ struct conf_reader {
     struct conf *conf;
     int lines[CONF_KEYS_MAX]; /* by index of the key's row; 0 = not in the file */
     int migration_line;       /* 0 = no such section */
+    int canary_line;          /* the same */
     bool is_guard_given[CONF_LISTENERS_MAX];
     int listener_lines[CONF_LISTENERS_MAX];
     bool is_nomem;
@@ -117,7 +120,10 @@ void conf_section_names(const char *section, char *buf, uint32_t capacity);
 /* value.c: one scalar into the field of its key. A refused value becomes a problem. */
 void conf_value_set(struct conf_reader *r, const struct conf_key *key, const struct conf_scalar *value);
 bool conf_duration_parse(const char *text, int64_t *ret_ms);
+/* "5%", "0.25%"; at most two decimals. */
+bool conf_share_parse(const char *text, int64_t *ret_share);
 bool conf_size_parse(const char *text, int64_t *ret_bytes);
+void conf_share_format(int32_t share, char *buf, uint32_t capacity);
 void conf_duration_format(int32_t ms, char *buf, uint32_t capacity);
 void conf_size_format(int32_t bytes, char *buf, uint32_t capacity);
 /* Row of `text` in a table of choices, or NULL. */

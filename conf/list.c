@@ -1,5 +1,5 @@
-/* Keys whose value is a list: listeners, local addresses, ids of servers, sets of words. Each call adds one
- * item. Thread: the one that loads. */
+/* Keys whose value is a list: listeners, local addresses, networks, ids of servers, sets of words. Each call
+ * adds one item. Thread: the one that loads. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -82,6 +82,28 @@ static void add_id(struct conf_reader *r, const struct conf_key *key, const stru
     list->lines[list->count++] = item->line;
 }
 
+static void add_network(struct conf_reader *r, const struct conf_key *key, const struct conf_scalar *item)
+{
+    struct conf_networks *list = (struct conf_networks *)((char *)r->conf + key->offset);
+    struct conf_network network;
+
+    if (!conf_network_parse(item->text, &network)) {
+        refuse(r, key, item, "is not a network");
+        return;
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (memcmp(&list->items[i], &network, sizeof(network)) == 0) {
+            refuse(r, key, item, "is given twice");
+            return;
+        }
+    }
+    if (list->count == CONF_NETWORKS_MAX) {
+        refuse(r, key, item, "is one too many");
+        return;
+    }
+    list->items[list->count++] = network;
+}
+
 void conf_listener_add(struct conf_reader *r, const struct conf_key *key, const struct conf_scalar *address,
                        const struct conf_scalar *guard)
 {
@@ -121,6 +143,8 @@ void conf_list_add(struct conf_reader *r, const struct conf_key *key, const stru
         add_bind(r, key, item);
     else if (key->type == CONF_TYPE_IDS)
         add_id(r, key, item);
+    else if (key->type == CONF_TYPE_NETWORKS)
+        add_network(r, key, item);
     else
         conf_listener_add(r, key, item, NULL);
 }

@@ -295,6 +295,8 @@ static void read_section(struct walk *w, const char *name, int line, const yaml_
 
     if (strcmp(name, "migration") == 0)
         w->r->migration_line = line;
+    else if (strcmp(name, "migration.canary") == 0)
+        w->r->canary_line = line;
     if (value->type == YAML_MAPPING_NODE) {
         read_mapping(w, name, value);
         return;
@@ -319,7 +321,8 @@ static void read_pair(struct walk *w, const char *section, const yaml_node_t *ma
     (void)snprintf(full, sizeof(full), "%s%s%s", section, section[0] != '\0' ? "." : "", name);
     const struct conf_key *key = strlen(name) < CONF_NAME_MAX / 2 ? conf_key_named(full) : NULL;
     bool is_dotted = strchr(name, '.') != NULL; /* "listen.admin: x" at top level is not YAML's nesting */
-    bool is_section = section[0] == '\0' && !is_dotted && name[0] != '\0' && conf_section_exists(name);
+    bool is_section =
+        !is_dotted && name[0] != '\0' && strlen(name) < CONF_NAME_MAX / 2 && conf_section_exists(full);
 
     if (is_dotted || (key == NULL && !is_section)) {
         report_unknown(w, section, name, line);
@@ -331,7 +334,7 @@ static void read_pair(struct walk *w, const char *section, const yaml_node_t *ma
         return;
     }
     if (is_section) {
-        read_section(w, name, line, value);
+        read_section(w, full, line, value);
         return;
     }
     w->r->lines[conf_key_index(key)] = line;
@@ -345,7 +348,7 @@ static void check_required(struct walk *w, const char *section, int line)
 
     for (uint32_t i = 0; conf_key_at(i) != NULL; i++) {
         const struct conf_key *key = conf_key_at(i);
-        const char *dot = strchr(key->name, '.');
+        const char *dot = strrchr(key->name, '.');
         size_t key_len = dot == NULL ? 0 : (size_t)(dot - key->name);
         bool is_here = key_len == len && strncmp(key->name, section, len) == 0;
         if (!is_here || !key->is_required || w->r->lines[i] != 0)

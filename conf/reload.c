@@ -67,6 +67,11 @@ static bool is_same_hooks(const struct conf_command *a, const struct conf_comman
     return true;
 }
 
+static bool is_same_networks(const struct conf_networks *a, const struct conf_networks *b)
+{
+    return a->count == b->count && memcmp(a->items, b->items, a->count * sizeof(a->items[0])) == 0;
+}
+
 static bool is_same_flags(const struct conf_choice *choices, const struct conf *a, const struct conf *b)
 {
     for (; choices->name != NULL; choices++) {
@@ -86,6 +91,7 @@ static bool is_same(const struct conf_key *key, const struct conf *a, const stru
     case CONF_TYPE_NUMBER:
     case CONF_TYPE_DURATION:
     case CONF_TYPE_SIZE:
+    case CONF_TYPE_SHARE:
     case CONF_TYPE_ENUM:
         return memcmp(x, y, sizeof(int32_t)) == 0;
     case CONF_TYPE_VERSION:
@@ -100,6 +106,8 @@ static bool is_same(const struct conf_key *key, const struct conf *a, const stru
         return is_same_binds(x, y);
     case CONF_TYPE_IDS:
         return is_same_ids(x, y);
+    case CONF_TYPE_NETWORKS:
+        return is_same_networks(x, y);
     case CONF_TYPE_LISTENERS:
         return is_same_listeners(a, b);
     case CONF_TYPE_FLAGS:

@@ -89,6 +89,30 @@ static const struct conf_key keys[] = {
      .reload = CONF_RELOAD_IDLE,
      .help = "data compared before servers leave and at the end: every node, or counts and nodes when they "
              "differ"},
+    {"migration.canary.share", CONF_TYPE_SHARE, AT(canary.share), .fallback = "0%", .min = 0, .max = 5000,
+     .reload = CONF_RELOAD_IDLE,
+     .help = "sessions that go first in a switch, always the same ones; without share and clients all go at "
+             "once"},
+    {"migration.canary.clients", CONF_TYPE_NETWORKS, AT(canary.clients), .fallback = "",
+     .reload = CONF_RELOAD_IDLE, .help = "clients whose sessions all go first, by their address"},
+    {"migration.canary.observe", CONF_TYPE_DURATION, AT(canary.observe_ms), .fallback = "5m", .min = SECOND,
+     .max = 24 * HOUR, .reload = CONF_RELOAD_IDLE,
+     .help = "how long they are watched before the others follow"},
+    {"migration.canary.errors", CONF_TYPE_SHARE, AT(canary.errors), .fallback = "1%", .min = 0, .max = 10000,
+     .reload = CONF_RELOAD_IDLE,
+     .help = "canaries cut off, without their server or not taken, above what was usual before: more pause "
+             "the plan"},
+    {"migration.canary.latency", CONF_TYPE_SHARE, AT(canary.latency), .fallback = "300%", .min = 10000,
+     .max = 10000000, .reload = CONF_RELOAD_IDLE,
+     .help = "their 99th percentile, of what it was for all before: more pauses the plan"},
+    {"migration.canary.latency_floor", CONF_TYPE_DURATION, AT(canary.latency_floor_ms), .fallback = "50ms",
+     .min = 1, .max = MINUTE, .reload = CONF_RELOAD_IDLE,
+     .help = "a percentile below this is never too slow"},
+    {"migration.canary.expired", CONF_TYPE_NUMBER, AT(canary.expired), .fallback = "0", .min = 0,
+     .max = 1000000, .reload = CONF_RELOAD_IDLE,
+     .help = "canaries that expire, above what was usual before: more pause the plan"},
+    {"migration.canary.returned", CONF_TYPE_NUMBER, AT(canary.returned), .fallback = "10", .min = 0,
+     .max = 1000000, .reload = CONF_RELOAD_IDLE, .help = "the same for canaries that had to be returned"},
     {"bind.source", CONF_TYPE_BINDS, AT(bind_source), .fallback = "", .reload = CONF_RELOAD_ALWAYS,
      .help =
          "local addresses for connections to source servers; each adds maxClientCnxns sessions per server"},
@@ -145,7 +169,7 @@ uint32_t conf_key_index(const struct conf_key *key)
 bool conf_key_is_list(const struct conf_key *key)
 {
     return key->type == CONF_TYPE_FLAGS || key->type == CONF_TYPE_LISTENERS || key->type == CONF_TYPE_BINDS ||
-           key->type == CONF_TYPE_IDS;
+           key->type == CONF_TYPE_IDS || key->type == CONF_TYPE_NETWORKS;
 }
 
 bool conf_section_exists(const char *name)
@@ -196,6 +220,9 @@ static void range_join(const struct conf_key *key, char *buf, uint32_t capacity)
     if (key->type == CONF_TYPE_DURATION) {
         conf_duration_format(key->min, min, sizeof(min));
         conf_duration_format(key->max, max, sizeof(max));
+    } else if (key->type == CONF_TYPE_SHARE) {
+        conf_share_format(key->min, min, sizeof(min));
+        conf_share_format(key->max, max, sizeof(max));
     } else if (key->type == CONF_TYPE_SIZE) {
         conf_size_format(key->min, min, sizeof(min));
         conf_size_format(key->max, max, sizeof(max));
@@ -212,6 +239,7 @@ static const char *const type_names[CONF_TYPE_COUNT] = {
     [CONF_TYPE_ZNODE] = "znode path",   [CONF_TYPE_ADDRESS] = "address",   [CONF_TYPE_LISTENERS] = "list",
     [CONF_TYPE_SERVERS] = "text block", [CONF_TYPE_BINDS] = "list",        [CONF_TYPE_IDS] = "list",
     [CONF_TYPE_HOOKS] = "map",          [CONF_TYPE_VERSION] = "version",
+    [CONF_TYPE_SHARE] = "percentage",   [CONF_TYPE_NETWORKS] = "list",
 };
 
 /* For the types whose rows carry neither range nor words. */
@@ -228,6 +256,7 @@ static const char *const type_allowed[CONF_TYPE_COUNT] = {
     [CONF_TYPE_VERSION] = "a version as `srvr` shows it, without what follows a dash: 3.9.4",
     [CONF_TYPE_HOOKS] = "{start|stop|restart|backup: [/PROGRAM, ARGUMENT, ...]} with {id}, {host} and "
                         "{client_port} in arguments, at most 16 of 1023 bytes together",
+    [CONF_TYPE_NETWORKS] = "a list of at most 16 networks ADDRESS/BITS, no bits set behind BITS",
 };
 
 void conf_key_allowed(const struct conf_key *key, char *buf, uint32_t capacity)

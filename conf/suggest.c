@@ -37,14 +37,15 @@ uint32_t conf_distance(const char *a, const char *b)
  * Empty when the key belongs elsewhere. */
 static void part_in(const char *section, const char *key, char *buf, size_t capacity)
 {
-    const char *dot = strchr(key, '.');
     size_t section_len = strlen(section);
 
     buf[0] = '\0';
-    if (section_len == 0)
-        (void)snprintf(buf, capacity, "%.*s", (int)(dot == NULL ? strlen(key) : (size_t)(dot - key)), key);
-    else if (dot != NULL && (size_t)(dot - key) == section_len && strncmp(key, section, section_len) == 0)
-        (void)snprintf(buf, capacity, "%s", dot + 1);
+    if (section_len > 0) {
+        if (strncmp(key, section, section_len) != 0 || key[section_len] != '.')
+            return;
+        key += section_len + 1;
+    }
+    (void)snprintf(buf, capacity, "%.*s", (int)strcspn(key, "."), key);
 }
 
 static bool suggest_near(const char *section, const char *name, char *buf, uint32_t capacity)
@@ -70,7 +71,7 @@ static bool suggest_elsewhere(const char *name, char *buf, uint32_t capacity)
 {
     for (uint32_t i = 0; conf_key_at(i) != NULL; i++) {
         const char *key = conf_key_at(i)->name;
-        const char *dot = strchr(key, '.');
+        const char *dot = strrchr(key, '.');
         if (strcmp(dot == NULL ? key : dot + 1, name) != 0)
             continue;
         (void)snprintf(buf, capacity, "%s", key);

@@ -53,6 +53,37 @@ bool conf_size_parse(const char *text, int64_t *ret_bytes)
     return quantity_parse(text, size_units, ret_bytes);
 }
 
+/* The decimals are filled up to two, then it is a whole number of hundredths. */
+bool conf_share_parse(const char *text, int64_t *ret_share)
+{
+    size_t whole = strspn(text, "0123456789");
+    size_t decimals = text[whole] == '.' ? strspn(text + whole + 1, "0123456789") : 0;
+    const char *end = text + whole + (decimals > 0 ? decimals + 1 : 0);
+    int64_t share = 0;
+
+    if (whole == 0 || whole > 6 || decimals > 2 || strcmp(end, "%") != 0)
+        return false;
+    for (size_t i = 0; i < whole; i++)
+        share = share * 10 + (text[i] - '0');
+    for (size_t i = 0; i < 2; i++)
+        share = share * 10 + (i < decimals ? text[whole + 1 + i] - '0' : 0);
+    *ret_share = share;
+    return true;
+}
+
+void conf_share_format(int32_t share, char *buf, uint32_t capacity)
+{
+    int whole = (int)(share / 100);
+    int rest = (int)(share % 100);
+
+    if (rest == 0)
+        (void)snprintf(buf, capacity, "%d%%", whole);
+    else if (rest % 10 == 0)
+        (void)snprintf(buf, capacity, "%d.%d%%", whole, rest / 10);
+    else
+        (void)snprintf(buf, capacity, "%d.%02d%%", whole, rest);
+}
+
 void conf_duration_format(int32_t ms, char *buf, uint32_t capacity)
 {
     quantity_format(ms, duration_units, buf, capacity);
@@ -105,6 +136,19 @@ static void set_quantity(struct conf_reader *r, const struct conf_key *key, cons
         refuse(r, key, value, "is out of range");
     else
         *field = (int32_t)number;
+}
+
+static void set_share(struct conf_reader *r, const struct conf_key *key, const struct conf_scalar *value,
+                      int32_t *field)
+{
+    int64_t share;
+
+    if (!conf_share_parse(value->text, &share))
+        refuse(r, key, value, "is not a percentage");
+    else if (share < key->min || share > key->max)
+        refuse(r, key, value, "is out of range");
+    else
+        *field = (int32_t)share;
 }
 
 static void set_enum(struct conf_reader *r, const struct conf_key *key, const struct conf_scalar *value,
@@ -175,6 +219,9 @@ void conf_value_set(struct conf_reader *r, const struct conf_key *key, const str
     case CONF_TYPE_SIZE:
         set_quantity(r, key, value, field);
         return;
+    case CONF_TYPE_SHARE:
+        set_share(r, key, value, field);
+        return;
     case CONF_TYPE_ENUM:
         set_enum(r, key, value, field);
         return;
@@ -197,6 +244,7 @@ void conf_value_set(struct conf_reader *r, const struct conf_key *key, const str
     case CONF_TYPE_LISTENERS:
     case CONF_TYPE_BINDS:
     case CONF_TYPE_IDS:
+    case CONF_TYPE_NETWORKS:
         refuse(r, key, value, "is not a list");
         return;
     case CONF_TYPE_HOOKS:

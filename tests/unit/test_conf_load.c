@@ -197,18 +197,19 @@ static void defaults_complete_a_minimal_file(void **state)
 /* Whether a line with this key ends with "# default: <default>". */
 static bool shows_default(const char *text, const struct conf_key *key)
 {
-    const char *dot = strchr(key->name, '.');
+    const char *dot = strrchr(key->name, '.');
     const char *part = dot == NULL ? key->name : dot + 1;
+    bool is_deep = dot != strchr(key->name, '.');
     bool is_list = conf_key_is_list(key);
     const char *fallback = key->is_required ? "required" : key->fallback == NULL ? "none" : key->fallback;
     char begin[CONF_NAME_MAX];
     char end[CONF_NAME_MAX];
-    (void)snprintf(begin, sizeof(begin), "\n%s%s: ", dot == NULL ? "" : "  ", part);
+    (void)snprintf(begin, sizeof(begin), "\n%s%s: ", dot == NULL ? "" : is_deep ? "    " : "  ", part);
     (void)snprintf(end, sizeof(end), "# default: %s%s%s\n", is_list ? "[" : "", fallback, is_list ? "]" : "");
 
     char section[CONF_NAME_MAX] = "\n";
     if (dot != NULL)
-        (void)snprintf(section, sizeof(section), "\n%.*s:", (int)(dot - key->name), key->name);
+        (void)snprintf(section, sizeof(section), "\n%.*s:", (int)strcspn(key->name, "."), key->name);
     const char *from = strstr(text, section);
     if (from == NULL)
         return false;
