@@ -33,9 +33,11 @@
     X(UNDRAINED, "undrained")                                                                                \
     X(ROLLBACK, "rollback") /* phase: rolling_back */                                                        \
     X(ROLLED_BACK, "rolled_back")                                                                            \
-    X(HOOK, "hook")           /* server, text: which; is_done: began or ended well */                        \
-    X(TALLY, "tally")         /* what sessions have gone through meanwhile; no step */                       \
-    X(RESTARTED, "restarted") /* a new daemon goes on with the plan */
+    X(HOOK, "hook")                       /* server, text: which; is_done: began or ended well */            \
+    X(TALLY, "tally")                     /* what sessions have gone through meanwhile; no step */           \
+    X(RESTARTED, "restarted")             /* a new daemon goes on with the plan */                           \
+    X(CANARY_BEGUN, "canary_begun")       /* usual */                                                        \
+    X(CANARY_BREACHED, "canary_breached") /* paused by it; text: the figure and its limit */
 
 enum mig_record_kind {
 #define MIG_RECORD_ENUM(name, text) MIG_RECORD_##name,
@@ -64,6 +66,7 @@ struct mig_record {
     int64_t hold_ms;                     /* OUTCOME: so long all sessions held; 0 = they did not */
     struct mig_tally tally;              /* since the plan began; every record of a plan has it */
     const struct mig_findings *findings; /* PLAN; borrowed for the call; NULL = none */
+    struct mig_measures usual;           /* CANARY_BEGUN */
 };
 const char *mig_record_name(enum mig_record_kind kind);
 

@@ -106,7 +106,7 @@ int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f)
         return e->plan.join_timeout_ms;
     int64_t rate = e->plan.switch_rate > 0 ? e->plan.switch_rate : 1;
     if (e->phase == MIG_PHASE_SWITCHING || e->phase == MIG_PHASE_ROLLING_BACK)
-        return e->plan.step_timeout_ms + f->sessions.total * 1000 / rate;
+        return e->plan.step_timeout_ms + f->sessions.total * 1000 / rate + engine_canary_patience_ms(e);
     return e->plan.step_timeout_ms;
 }
 
@@ -175,6 +175,8 @@ static void enter(struct run *r, enum mig_phase from)
     e->has_stragglers = false;
     memset(&e->catch_up, 0, sizeof(e->catch_up));
     memset(e->reprobed_at_ms, 0, sizeof(e->reprobed_at_ms));
+    if (e->phase == MIG_PHASE_SWITCHING)
+        engine_canary_reset(e);
     if (e->phase == MIG_PHASE_FAILED) {
         enter_failed(r, from);
     } else if (e->phase == MIG_PHASE_FINISHED) {
@@ -313,6 +315,7 @@ void engine_run(struct run *r)
 {
     struct mig_engine *e = r->e;
     advance_clock(r);
+    engine_canary_watch(r);
     hold_keep(r);
     if (e->journal_seq != 0 || e->op.is_pending || background_barrier(r))
         return;

@@ -159,6 +159,8 @@ void engine_take_plan(struct mig_engine *e, const struct mig_plan *plan)
     mig_plan_steps(&e->plan, &e->steps);
     memset(&e->change, 0, sizeof(e->change));
     memset(e->confirmed, 0, sizeof(e->confirmed));
+    engine_canary_reset(e);
+    e->canary.has_usual = false;
     e->findings.count = 0;
     hook_forget(e);
     rolling_forget(e);

@@ -88,6 +88,21 @@ struct catch_up {
     bool has_reached[MIG_SERVERS_MAX]; /* by index in plan.targets */
 };
 
+/* See engine_canary.c. */
+enum canary_stage { CANARY_NONE, CANARY_MOVING, CANARY_OBSERVING, CANARY_BREACHED };
+
+struct canary {
+    enum canary_stage stage;
+    uint32_t round; /* of this process: workers say which one they work by */
+    bool has_usual;
+    struct mig_measures usual;
+    struct mig_group_facts begun; /* the canaries' counters then */
+    int64_t begun_ms;             /* 0 = set at the next call (restart) */
+    int64_t observe_since_ms;
+    int64_t sessions; /* the most canaries that were there at a time */
+    char reason[MIG_TEXT_MAX];
+};
+
 /* A drain or undrain counts when its record is on disk. */
 struct drain_order {
     uint64_t seq; /* of the record; 0 = none under way */
@@ -176,6 +191,8 @@ struct mig_engine {
     bool wants_probes;    /* preflight command outside a plan */
     bool wants_findings;  /* the same, since the last plan ended */
 
+    struct canary canary;
+    struct mig_lookback lookback; /* of all sessions, for what is usual */
     struct mig_drained drained;
     struct drain_order drain;
     struct plan_tally tally;
@@ -304,6 +321,17 @@ void data_absorb(struct mig_engine *e, const struct mig_event *event);
 /* engine_straggler.c: before the first removal nobody bypasses the proxy on a server that leaves, or it is
  * accepted by name. */
 bool gate_stragglers(struct run *r);
+
+/* engine_canary.c */
+bool engine_canary_is_pending(const struct mig_engine *e); /* the plan has that step, and it is not done */
+void engine_canary_run(struct run *r);                     /* until the step is done, or the plan pauses */
+void engine_canary_watch(struct run *r);                   /* at every call: what is usual */
+void engine_canary_reset(struct mig_engine *e);            /* the stage begins again */
+void engine_canary_traffic(const struct mig_engine *e, struct mig_traffic *traffic);
+bool engine_canary_is_breached(const struct mig_engine *e);
+int64_t engine_canary_until_ms(const struct mig_engine *e);    /* monotonic; 0 = nobody is observed */
+int64_t engine_canary_patience_ms(const struct mig_engine *e); /* beside the step's own time */
+enum rc engine_canary_replay(struct mig_engine *e, const struct mig_record *record) RC_MUST_CHECK;
 
 /* engine_rollback.c */
 /* The source that bars the way back at the moment: it is not seen following the present leader. 0 = none. */

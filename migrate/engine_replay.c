@@ -266,6 +266,9 @@ static enum rc replay_record(struct mig_engine *e, const struct mig_record *reco
     case MIG_RECORD_TALLY:
     case MIG_RECORD_RESTARTED:
         return mig_phase_is_running(e->phase) ? RC_OK : corrupt(e, record, err);
+    case MIG_RECORD_CANARY_BEGUN:
+    case MIG_RECORD_CANARY_BREACHED:
+        return engine_canary_replay(e, record) == RC_OK ? RC_OK : corrupt(e, record, err);
     case MIG_RECORD_COUNT:
         break;
     }

@@ -34,8 +34,13 @@ enum mig_phase phase_switching(struct run *r)
 {
     if (r->e->plan.kind == CONF_KIND_ROLLING)
         return rolling_phase(r);
-    run_step_start(r, MIG_DO_SWITCH, -1);
-    if (!gate_confirm(r, MIG_GATE_SWITCH) || !switch_is_done(r))
+    bool has_canaries = engine_canary_is_pending(r->e);
+    run_step_start(r, has_canaries ? MIG_DO_CANARY : MIG_DO_SWITCH, -1);
+    if (!gate_confirm(r, MIG_GATE_SWITCH))
+        return MIG_PHASE_SWITCHING;
+    if (has_canaries)
+        engine_canary_run(r);
+    if (has_canaries || !switch_is_done(r))
         return MIG_PHASE_SWITCHING;
     run_step_done(r, MIG_DO_SWITCH, -1);
     return MIG_PHASE_REMOVING;

@@ -7,7 +7,8 @@ static bool has_switched(const struct mig_engine *e)
 {
     if (engine_goes_back(e) || engine_step_is_done(e, MIG_DO_SWITCH, -1))
         return engine_step_is_done(e, MIG_DO_SWITCH, -1);
-    return engine_phase(e) >= MIG_PHASE_SWITCHING && engine_gate_is_open(e, MIG_GATE_SWITCH);
+    return engine_phase(e) >= MIG_PHASE_SWITCHING && engine_gate_is_open(e, MIG_GATE_SWITCH) &&
+           !engine_canary_is_pending(e);
 }
 
 struct mig_traffic mig_engine_traffic(const struct mig_engine *engine)
@@ -27,5 +28,6 @@ struct mig_traffic mig_engine_traffic(const struct mig_engine *engine)
     bool moves = is_back || (is_switched && !engine_goes_back(engine));
     traffic.prefer = is_switched ? MIG_PREFER_STAYING : MIG_PREFER_SOURCES;
     traffic.is_emptying = moves && !is_failed && !engine->is_paused;
+    engine_canary_traffic(engine, &traffic);
     return traffic;
 }

@@ -22,6 +22,15 @@ static void describe_waiting(const struct mig_engine *e, const struct mig_facts 
     buf[0] = '\0';
     if (!mig_phase_is_running(e->phase))
         return;
+    if (e->is_paused && engine_canary_is_breached(e)) {
+        mig_text_set(
+            buf, capacity,
+            "resume: the plan has paused itself. %s. The canaries go back to the servers they came from, "
+            "%lld sessions are on targets; `zkferry resume` begins the stage again, `zkferry rollback` "
+            "takes the plan back",
+            e->canary.reason, (long long)f->sessions.target);
+        return;
+    }
     if (e->is_paused && !change_in_flight(&e->change)) {
         mig_text_set(buf, capacity, "resume: the plan is paused, clients go on; `zkferry resume` goes on");
         if (e->hook.is_pending)
@@ -38,7 +47,11 @@ static void describe_waiting(const struct mig_engine *e, const struct mig_facts 
         mig_text_add(buf, capacity, "; since %s", text);
     }
     bool is_for_people = engine_waiting_gate(e) != MIG_GATE_NONE && !e->has_stragglers;
-    if (!is_for_people && e->due_from_ms != 0) {
+    if (engine_canary_until_ms(e) != 0) {
+        clock_text(f, engine_canary_until_ms(e), text);
+        mig_text_add(buf, capacity,
+                     ", until %s, then the other sessions follow; beyond a limit the plan pauses", text);
+    } else if (!is_for_people && e->due_from_ms != 0) {
         clock_text(f, engine_deadline_ms(e, f), text);
         mig_text_add(buf, capacity, ", until %s, then the plan fails and can be retried", text);
     }
@@ -63,6 +76,10 @@ static void describe_step(const struct mig_step *step, char *buf, uint32_t capac
         return;
     case MIG_DO_CATCH_UP:
         mig_text_set(buf, capacity, "catch_up: wait until the targets keep up with the leader");
+        return;
+    case MIG_DO_CANARY:
+        mig_text_set(buf, capacity,
+                     "canary: some sessions go first and are watched before the others follow");
         return;
     case MIG_DO_SWITCH:
         mig_text_set(buf, capacity, "switch: sessions leave the servers that leave");

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "migrate/canary.h"
 #include "migrate/survey.h"
 #include "migrate/tally.h"
 #include "zkproto/server.h"
@@ -86,6 +87,7 @@ struct mig_server_facts {
     struct mig_mntr mntr;
     int64_t our_sessions;          /* client sessions attached through us, with the witness */
     int64_t witness_sessions;      /* of them, the witness's: 0 or 1 */
+    int64_t our_canaries;          /* those of them that go first in a switch */
     int64_t our_other_connections; /* admin session and the like, without the probe itself */
     int64_t strangers;             /* connections not of this proxy, seen twice in a row; 0 = none */
     bool hides_srvr;               /* srvr is not in its whitelist, and AdminServer gives nothing either */
@@ -131,6 +133,7 @@ struct mig_facts {
     struct mig_survey survey;
     bool passes_config_node; /* a listener shows clients the real /zookeeper/config */
     struct mig_tally tally;  /* what sessions have gone through since the daemon began */
+    struct mig_canary_facts canary;
 };
 
 /* NULL when there is none. */

@@ -66,7 +66,12 @@ static enum rc pack_parts(const struct mig_record *record, Zkf__Record *m, struc
 enum rc mig_record_encode(const struct mig_record *record, struct zkp_slice *ret_bytes, struct err *err)
 {
     Zkf__Record message = ZKF__RECORD__INIT;
+    Zkf__RecordedMeasures usual;
     fill_message(record, &message);
+    if (record->kind == MIG_RECORD_CANARY_BEGUN) {
+        mig_measures_pack(&record->usual, &usual);
+        message.usual = &usual;
+    }
     enum rc rc = pack_parts(record, &message, err);
     if (rc != RC_OK)
         return rc;
@@ -172,6 +177,7 @@ static enum rc read_message(const Zkf__Record *m, struct mig_record *record, str
     record->server = m->server;
     record->started_wall_ms = m->started_at;
     record->hold_ms = m->hold_ms;
+    record->usual = mig_measures_unpack(m->usual);
     enum rc rc = read_enums(m, record, err);
     if (rc == RC_OK)
         rc = read_texts(m, record, err);

@@ -31,4 +31,17 @@ enum rc mig_findings_unpack(size_t count, Zkf__Finding *const *list, struct mig_
 enum rc mig_text_unpack(const char *stored, const char *field, char *buf, size_t capacity,
                         struct err *err) RC_MUST_CHECK;
 
+/* What the message points into; pack fills all of it. */
+struct mig_packed_canary {
+    Zkf__RecordedCanary message;
+    char *pointers[CONF_NETWORKS_MAX];
+    char lines[CONF_NETWORKS_MAX][CONF_NETWORK_TEXT_MAX];
+};
+void mig_canary_pack(const struct conf_canary *canary, struct mig_packed_canary *ret_packed);
+/* packed NULL: nobody goes first. canary must be zeroed. */
+enum rc mig_canary_unpack(const Zkf__RecordedCanary *packed, struct conf_canary *canary,
+                          struct err *err) RC_MUST_CHECK;
+void mig_measures_pack(const struct mig_measures *measures, Zkf__RecordedMeasures *ret_packed);
+struct mig_measures mig_measures_unpack(const Zkf__RecordedMeasures *packed); /* NULL: all 0 */
+
 #endif

@@ -15,6 +15,7 @@ struct packed_plan {
     char *pointers[LISTS_MAX];
     uint32_t pointer_count;
     uint32_t line_count;
+    struct mig_packed_canary canary;
     char lines[][ZKP_SERVER_TEXT_MAX];
 };
 
@@ -141,6 +142,10 @@ enum rc mig_plan_pack(const struct mig_plan *plan, Zkf__RecordedPlan **ret_packe
     pack_names(p, plan);
     pack_hooks(p, plan);
     pack_numbers(m, plan);
+    if (conf_canary_is_on(&plan->canary)) {
+        mig_canary_pack(&plan->canary, &p->canary);
+        m->canary = &p->canary.message;
+    }
     for (uint32_t i = 0; i < lines; i++)
         if (p->lines[i][0] == '\0') {
             free(p);
@@ -271,6 +276,8 @@ enum rc mig_plan_unpack(const Zkf__RecordedPlan *m, struct mig_plan *plan, struc
         rc = unpack_names(m, plan, err);
     if (rc == RC_OK)
         rc = unpack_hooks(m, plan, err);
+    if (rc == RC_OK)
+        rc = mig_canary_unpack(m->canary, &plan->canary, err);
     unpack_numbers(m, plan);
     return rc;
 }

@@ -92,12 +92,14 @@ static enum rc choose_leaving(const struct conf *conf, struct mig_plan *plan, st
     return RC_OK;
 }
 
-/* A plan without a switch or removals must not wait for somebody to confirm them. */
+/* A plan without a switch or removals must not wait for somebody to confirm them, and nobody goes first. */
 static void choose_gates(const struct conf *conf, struct mig_plan *plan)
 {
     plan->confirm[MIG_GATE_SWITCH] = conf->confirm_switch && plan->leaving.count > 0;
     plan->confirm[MIG_GATE_REMOVE] = conf->confirm_remove && plan->leaving.count > 0;
     plan->confirm[MIG_GATE_FINISH] = conf->confirm_finish;
+    if (plan->leaving.count > 0)
+        plan->canary = conf->canary;
 }
 
 static void copy_servers(const struct conf_servers *from, struct mig_servers *to)
@@ -208,6 +210,8 @@ void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps)
         step_add(ret_steps, MIG_DO_ADD, "add", plan->targets.servers[i].id);
     if (plan->targets.count > 0)
         step_add(ret_steps, MIG_DO_CATCH_UP, "catch_up", -1);
+    if (conf_canary_is_on(&plan->canary))
+        step_add(ret_steps, MIG_DO_CANARY, "canary", -1);
     if (plan->leaving.count > 0)
         step_add(ret_steps, MIG_DO_SWITCH, "switch", -1);
     if (has_backup && plan->targets.count == 0)

@@ -12,7 +12,7 @@
 
 #define MIG_PLAN_ID_MAX    40u
 #define MIG_STEP_NAME_MAX  24u
-#define MIG_STEPS_MAX      (3u * MIG_SERVERS_MAX + 14u) /* there and back again, and stopped */
+#define MIG_STEPS_MAX      (3u * MIG_SERVERS_MAX + 15u) /* there and back again, and stopped */
 #define MIG_ACCEPT_MAX     16u
 #define MIG_FINDING_ID_MAX 64u
 
@@ -46,8 +46,9 @@ struct mig_plan {
     struct conf_command hooks[CONF_HOOK_COUNT]; /* count 0 = a person does it */
     int32_t hook_timeout_ms;
     char expected_version[CONF_VERSION_MAX]; /* a restarted server must run it; "" = any */
-    int32_t hold_ms; /* all sessions must be quiesced within; the reconfig is sent only then */
     enum conf_verify verify;
+    int32_t hold_ms;           /* all sessions must be quiesced within; the reconfig is sent only then */
+    struct conf_canary canary; /* who goes first; off when nobody leaves */
 };
 
 /* RC_REFUSED with the reason when no plan can be made: no targets (or some for shrink and rolling), a leaving
@@ -88,7 +89,8 @@ enum mig_step_kind {
     MIG_DO_STOP,
     /* of a rolling plan */
     MIG_DO_RESTART,
-    MIG_DO_COMPARE /* between switch and the first removal */
+    MIG_DO_COMPARE, /* between switch and the first removal */
+    MIG_DO_CANARY   /* before the switch */
 };
 
 struct mig_step {
@@ -107,10 +109,11 @@ struct mig_steps {
     struct mig_step items[MIG_STEPS_MAX];
 };
 
-/* preflight, lock; with targets: join, add.N ascending, catch_up; with leaving sources: switch, compare
- * (unless verify is off), remove.N ascending; rolling: restart.N ascending; verify, finish. With hooks:
- * backup before the first change of members, stop.N of those that left after finish. The leader among those
- * that leave is removed last; since leaders change, that order is decided when it is time. */
+/* preflight, lock; with targets: join, add.N ascending, catch_up; with leaving sources: canary if
+ * somebody goes first, switch, compare (unless verify is off), remove.N ascending; rolling: restart.N
+ * ascending; verify, finish. With hooks: backup before the first change of members, stop.N of those that left
+ * after finish. The leader among those that leave is removed last; since leaders change, that order is
+ * decided when it is time. */
 void mig_plan_steps(const struct mig_plan *plan, struct mig_steps *ret_steps);
 /* Appends the way back: restore.N for each source that may have left, catch_up_back, switch_back, withdraw.N
  * for each target, verify_back. Steps of the way there that are not done are given up. */

@@ -52,7 +52,8 @@ struct mig_probes {
     X(no_data_gate)      /* nothing is compared */                                                           \
     X(no_straggler_gate) /* servers leave while somebody bypasses the proxy */                               \
     X(no_tolerance_gate) /* members change whoever is alive */                                               \
-    X(no_foreign_gate)   /* somebody else's change is taken as it is */
+    X(no_foreign_gate)   /* somebody else's change is taken as it is */                                      \
+    X(no_canary_limits)  /* the switch goes on whatever happens to those that go first */
 
 struct mig_switches {
 #define MIG_SWITCH_MEMBER(name) bool name;

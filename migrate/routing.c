@@ -69,8 +69,8 @@ static bool must_empty(struct mig_traffic traffic, const struct mig_facts *facts
     return traffic.is_emptying && !prefers(traffic, server) && has_preferred;
 }
 
-void mig_route(struct mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
-               struct mig_routes *ret_routes)
+static void route_all(struct mig_traffic traffic, const struct mig_drained *drained,
+                      const struct mig_facts *facts, struct mig_routes *ret_routes)
 {
     struct mig_drained shut = *drained;
     if (traffic.resting != 0 && mig_drained_set(&shut, traffic.resting, true) != RC_OK)
@@ -88,6 +88,24 @@ void mig_route(struct mig_traffic traffic, const struct mig_drained *drained, co
         struct mig_route *route = &ret_routes->routes[i];
         route->empties =
             is_any_admitted && must_empty(traffic, facts, &facts->servers[i], route, has_preferred);
+    }
+}
+
+void mig_route(struct mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
+               struct mig_routes *ret_routes)
+{
+    struct mig_traffic ahead = traffic;
+    struct mig_routes canaries;
+    if (traffic.canary_round != 0) {
+        ahead.prefer = MIG_PREFER_STAYING;
+        ahead.is_emptying = traffic.canaries_leave;
+    }
+    route_all(ahead, drained, facts, &canaries);
+    route_all(traffic, drained, facts, ret_routes);
+    ret_routes->canary_round = traffic.canary_round;
+    for (uint32_t i = 0; i < ret_routes->count; i++) {
+        ret_routes->routes[i].is_canary_eligible = canaries.routes[i].is_eligible;
+        ret_routes->routes[i].canaries_empty = canaries.routes[i].empties;
     }
 }
 

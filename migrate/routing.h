@@ -15,10 +15,14 @@ struct mig_route {
     bool empties;       /* its sessions leave, at the plan's pace: moved, or returned if they can't be */
     bool is_drained;    /* by an operator */
     const char *reason; /* why not admitted, constant; "" when admitted */
+    /* The same for canaries; without some the same as above. */
+    bool is_canary_eligible;
+    bool canaries_empty;
 };
 
 struct mig_routes {
-    uint32_t count; /* same order as facts->servers */
+    uint32_t count;        /* same order as facts->servers */
+    uint32_t canary_round; /* 0 = there are no canaries */
     struct mig_route routes[MIG_SERVERS_MAX];
 };
 
@@ -27,8 +31,9 @@ struct mig_routes {
  * (standalone, 3.4, no admin session yet): the sources. (3) Not a drained one, and it empties as soon as
  * another is admitted; so it is with the one that a rolling plan restarts. (4) Not a full one. (5) Until the
  * switch is open the sources among them, from then on those that do not leave: targets and staying sources;
- * when none of the preferred serves, the others. (6) Switch open and the plan neither paused nor failed:
- * those that leave empty as long as one of the preferred is admitted. Whether a server serves right now
+ * when none of the preferred serves, the others. (6) Canaries have their switch before the others. (7) Switch
+ * open and the plan neither paused nor failed: those that leave empty as long as one of the preferred is
+ * admitted. Whether a server serves right now
  * decides only who is admitted: workers learn of a server's loss before any probe does. */
 void mig_route(struct mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
                struct mig_routes *ret_routes);

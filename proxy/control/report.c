@@ -206,6 +206,7 @@ static enum mig_phase phase_of_step(enum mig_step_kind kind)
         return MIG_PHASE_ADDING;
     case MIG_DO_CATCH_UP:
         return MIG_PHASE_CATCHING_UP;
+    case MIG_DO_CANARY:
     case MIG_DO_SWITCH:
     case MIG_DO_RESTART:
         return MIG_PHASE_SWITCHING;

@@ -151,6 +151,16 @@ static void fill_plan(struct mig_plan *plan)
     snprintf(plan->expected_version, sizeof plan->expected_version, "3.9.4");
     plan->hold_ms = 4000;
     plan->verify = CONF_VERIFY_FULL;
+    plan->canary = (struct conf_canary){.share = 250,
+                                        .clients.count = 2,
+                                        .observe_ms = 60000,
+                                        .errors = 125,
+                                        .latency = 20000,
+                                        .latency_floor_ms = 33,
+                                        .expired = 3,
+                                        .returned = 4};
+    assert_true(conf_network_parse("10.1.0.0/16", &plan->canary.clients.items[0]));
+    assert_true(conf_network_parse("fd00::/8", &plan->canary.clients.items[1]));
 }
 
 static void fill_record(struct mig_record *record, enum mig_record_kind kind)
@@ -173,6 +183,8 @@ static void fill_record(struct mig_record *record, enum mig_record_kind kind)
     record->hold_ms = 250;
     mig_tally_add(&record->tally, MIG_TALLY_MOVED, UINT64_MAX);
     mig_tally_add(&record->tally, "zkferry_client_closed_total{reason=\"expired\"}", 3);
+    if (kind == MIG_RECORD_CANARY_BEGUN)
+        record->usual = (struct mig_measures){60000, 150, 3, 1, 2, 54321, 1250};
 }
 
 static void fill_findings(struct mig_findings *findings)
@@ -230,6 +242,7 @@ static void assert_same_record(const struct mig_record *a, const struct mig_reco
     assert_int_equal(a->started_wall_ms, b->started_wall_ms);
     assert_int_equal(a->hold_ms, b->hold_ms);
     assert_true(mig_tally_same(&a->tally, &b->tally));
+    assert_memory_equal(&a->usual, &b->usual, sizeof a->usual);
 }
 
 static void assert_same_plan(const struct mig_plan *a, const struct mig_plan *b)
@@ -262,6 +275,7 @@ static void assert_same_plan(const struct mig_plan *a, const struct mig_plan *b)
     assert_int_equal(a->hook_timeout_ms, b->hook_timeout_ms);
     assert_string_equal(a->expected_version, b->expected_version);
     assert_int_equal(a->verify, b->verify);
+    assert_memory_equal(&a->canary, &b->canary, sizeof a->canary);
 }
 
 /* Also shows that the schema has a name for every kind of the C enum: the codec asserts it. */
@@ -330,6 +344,28 @@ static void a_plan_without_leaving_takes_all_away(void **state)
     assert_int_equal(f->plan.leaving.ids[0], 1);
     assert_int_equal(f->plan.leaving.ids[1], 2);
     stop(f);
+}
+
+/* Also what journals of before say: they have no such field. */
+static void a_plan_without_canaries_has_none(void **state)
+{
+    (void)state;
+    struct mig_plan plan;
+    struct mig_record record;
+    struct mig_record again;
+    struct zkp_slice bytes = {0};
+    struct err err;
+    fill_plan(&plan);
+    plan.canary.share = 0;
+    plan.canary.clients.count = 0;
+    fill_record(&record, MIG_RECORD_PLAN);
+    record.plan = &plan;
+    assert_int_equal(mig_record_encode(&record, &bytes, &err), RC_OK);
+    assert_int_equal(mig_record_decode(bytes, &again, &err), RC_OK);
+    assert_false(conf_canary_is_on(&again.plan->canary));
+    assert_int_equal(again.plan->canary.observe_ms, 0);
+    mig_record_done(&again);
+    free((void *)(uintptr_t)bytes.ptr);
 }
 
 static void every_phase_and_gate_survives(void **state)
@@ -432,6 +468,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_kind_of_record_survives, setup, teardown),
         cmocka_unit_test(every_phase_and_gate_survives),
         cmocka_unit_test(a_record_of_before_is_read),
+        cmocka_unit_test(a_plan_without_canaries_has_none),
         cmocka_unit_test_setup_teardown(ends_are_reported_from_the_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(a_plan_without_leaving_takes_all_away, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_plan_replaces_the_old_one, setup, teardown),
