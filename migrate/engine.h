@@ -75,8 +75,8 @@ struct mig_traffic {
     bool is_emptying; /* the others (and the resting one) give their sessions away; not while paused or failed
                        */
     const struct mig_plan *plan; /* the engine's, valid until its next call; NULL = none */
-    uint32_t canary_round;       /* != 0: plan->canary prefers those that stay already; each try has its own */
-    bool canaries_leave;         /* and leaves the others */
+    uint32_t canary_round; /* != 0: plan->canary prefers those that stay already; each try has its own */
+    bool canaries_leave;   /* and leaves the others */
 };
 struct mig_traffic mig_engine_traffic(const struct mig_engine *engine);
 /* Whom operators have drained; nobody while a plan runs. The engine's: valid until its next call. */

@@ -1,5 +1,5 @@
-/* struct conf_canary <-> zkf.RecordedCanary, struct mig_measures <-> zkf.RecordedMeasures. Networks are stored
- * as they are written in the file. */
+/* struct conf_canary <-> zkf.RecordedCanary, struct mig_measures <-> zkf.RecordedMeasures. Networks are
+ * stored as they are written in the file. */
 #include "migrate/journal_codec_int.h"
 
 void mig_canary_pack(const struct conf_canary *canary, struct mig_packed_canary *ret_packed)

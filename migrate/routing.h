@@ -33,8 +33,8 @@ struct mig_routes {
  * switch is open the sources among them, from then on those that do not leave: targets and staying sources;
  * when none of the preferred serves, the others. (6) Canaries have their switch before the others. (7) Switch
  * open and the plan neither paused nor failed: those that leave empty as long as one of the preferred is
- * admitted. Whether a server serves right now
- * decides only who is admitted: workers learn of a server's loss before any probe does. */
+ * admitted. Whether a server serves right now decides only who is admitted: workers learn of a server's loss
+ * before any probe does. */
 void mig_route(struct mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
                struct mig_routes *ret_routes);
 

@@ -253,6 +253,28 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
         .synced_followers = leads ? 5 : -1, .synced_non_voting = -1, .uptime_ms = server->uptime_ms};
 }
 
+/* Everybody asks a hundred times per second, and usually has the answer in half a millisecond. */
+static void count_requests(struct sim *sim)
+{
+    struct mig_canary_facts *canary = &sim->facts.canary;
+    canary->rest.latency[0] += 2 * (sim->facts.sessions.total - canary->sessions);
+    canary->canaries.latency[sim->canary_bucket] += 2 * canary->sessions;
+}
+
+static void observe_canaries(struct sim *sim)
+{
+    static const uint32_t bounds_us[] = {1000, 10000, 100000, 1000000};
+    struct mig_canary_facts *canary = &sim->facts.canary;
+    canary->round = sim->canary_round;
+    canary->bounds_us = bounds_us;
+    canary->bucket_count = 5;
+    canary->sessions = 0;
+    for (uint32_t i = 0; i < sim->facts.server_count; i++) {
+        sim->facts.servers[i].our_canaries = sim->canary_round != 0 ? sim->servers[i].firsts : 0;
+        canary->sessions += sim->facts.servers[i].our_canaries;
+    }
+}
+
 static void observe(struct sim *sim)
 {
     struct mig_facts *f = &sim->facts;
@@ -263,6 +285,7 @@ static void observe(struct sim *sim)
         f->sessions.total += sim->servers[i].sessions;
         *(is_left ? &f->sessions.source : &f->sessions.target) += sim->servers[i].sessions;
     }
+    observe_canaries(sim);
     f->config = &sim->config;
     f->config_at_ms = f->now_ms;
     f->survey.asked_at_ms = f->now_ms;
@@ -286,25 +309,48 @@ void sim_routes(const struct sim *sim, struct mig_routes *ret_routes)
     mig_route(mig_engine_traffic(sim->engine), mig_engine_drained(sim->engine), &sim->facts, ret_routes);
 }
 
+/* The one with the fewest sessions; 0 = nobody is admitted. */
+static int32_t taker(struct sim *sim, const struct mig_routes *routes, bool is_first)
+{
+    int32_t to = 0;
+    for (uint32_t i = 0; i < routes->count; i++) {
+        const struct mig_route *route = &routes->routes[i];
+        bool is_admitted = is_first ? route->is_canary_eligible && sim->servers[i].is_up : route->is_admitted;
+        if (is_admitted && (to == 0 || sim_server(sim, to)->sessions > sim->servers[i].sessions))
+            to = route->id;
+    }
+    return to;
+}
+
+/* One session of that kind leaves each server that it must leave. */
+static void move_group(struct sim *sim, const struct mig_routes *routes, bool is_first)
+{
+    int32_t to = taker(sim, routes, is_first);
+    for (uint32_t i = 0; to != 0 && i < routes->count; i++) {
+        struct sim_server *server = &sim->servers[i];
+        const struct mig_route *route = &routes->routes[i];
+        int64_t count = is_first ? server->firsts : server->sessions - server->firsts;
+        bool leaves = (is_first ? route->canaries_empty : route->empties) || !server->is_up;
+        if (!leaves || count == 0 || server->id == to)
+            continue;
+        server->sessions--;
+        sim_server(sim, to)->sessions++;
+        server->firsts -= is_first;
+        sim_server(sim, to)->firsts += is_first;
+    }
+}
+
 /* Workers: sessions leave where they must, and go where they are admitted. */
 static void move_sessions(struct sim *sim)
 {
     struct mig_routes routes;
     sim_routes(sim, &routes);
     sim->detached -= sim->detached > 0;
-    int32_t to = 0;
-    for (uint32_t i = 0; i < routes.count; i++)
-        if (routes.routes[i].is_admitted &&
-            (to == 0 || sim_server(sim, to)->sessions > sim->servers[i].sessions))
-            to = routes.routes[i].id;
-    for (uint32_t i = 0; to != 0 && sim->hold_id == 0 && i < routes.count; i++) {
-        struct sim_server *server = &sim->servers[i];
-        bool leaves = routes.routes[i].empties || !server->is_up;
-        if (leaves && server->sessions > 0 && server->id != to) {
-            server->sessions--;
-            sim_server(sim, to)->sessions++;
-        }
-    }
+    sim->canary_round = routes.canary_round;
+    if (sim->hold_id != 0)
+        return;
+    move_group(sim, &routes, false);
+    move_group(sim, &routes, true);
 }
 
 /* ---- invariants: whatever the fault, these hold ---- */
@@ -700,6 +746,7 @@ void sim_tick(struct sim *sim)
     observe(sim);
     move_sessions(sim);
     observe(sim);
+    count_requests(sim);
     mig_engine_step(sim->engine, &sim->facts, &tick, &sim->effects);
     enqueue(sim);
     end_hook(sim);
@@ -750,6 +797,8 @@ void sim_restart(struct sim *sim)
     sim->hook_seq = 0; /* whatever it does now, nobody reports it */
     sim->queued = 0;
     sim->hold_id = 0; /* workers died too */
+    sim->canary_round = 0;
+    sim->facts.canary = (struct mig_canary_facts){0};
     sim->hold = (struct mig_effect){0};
     if (sim->has_lock)
         sim->lock_free_at_ms = sim->facts.now_ms + DEAD_LOCK_MS;

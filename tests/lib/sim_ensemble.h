@@ -45,6 +45,7 @@ struct sim_server {
     char version[16];
     int64_t uptime_ms; /* -1 = it does not show it */
     int64_t strangers; /* clients that bypass the proxy */
+    int64_t firsts;    /* of the sessions: those that are canaries whenever there are canaries */
     struct zkp_conf_answer answer;
 };
 
@@ -105,6 +106,8 @@ struct sim {
     bool hook_hangs;                      /* until it is RUN_HOOK's time limit */
     uint64_t hook_seq;                    /* of the one that hangs */
     int64_t hook_due_ms;
+    uint32_t canary_round;  /* that the workers work by */
+    uint32_t canary_bucket; /* how slow the canaries' requests are: index into the bounds; 0 = as usual */
     struct mig_view view;
     struct mig_effects effects;
     uint32_t queued;
