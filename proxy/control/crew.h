@@ -4,6 +4,7 @@
 #define PROXY_CONTROL_CREW_H
 
 #include "conf/conf.h"
+#include "migrate/canary.h"
 #include "proxy/net/worker.h"
 
 struct px_crew; /* owned by struct px_control */
@@ -39,6 +40,8 @@ void px_crew_publish(struct px_crew *crew, struct px_directive *directive);
 
 struct px_crew_totals px_crew_totals(const struct px_crew *crew);
 struct px_crew_hold px_crew_hold(const struct px_crew *crew, uint64_t hold_id);
+/* Counters of the sessions that go first in a switch, and of the others. `sessions` is the caller's. */
+struct mig_canary_facts px_crew_canary(struct px_crew *crew);
 uint64_t px_crew_metric(const struct px_crew *crew, enum px_metric metric); /* over all workers */
 uint32_t px_crew_count(const struct px_crew *crew);
 const struct px_metrics *px_crew_metrics(const struct px_crew *crew, uint32_t worker);

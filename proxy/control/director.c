@@ -88,6 +88,8 @@ static void fill_server(struct px_server_directive *out, const struct mig_server
         .admit = route->is_eligible,
         .is_serving = server->health == MIG_HEALTH_SERVING,
         .empties = route->empties,
+        .admit_canaries = route->is_canary_eligible,
+        .canaries_empty = route->canaries_empty,
         .is_leader = is_leader,
         .check_is_harmful = check_is_harmful(server->srvr.version),
         .has_watch_modes = has_watch_modes(server->srvr.version),
@@ -114,6 +116,18 @@ static void fill_binds(const struct conf_binds *binds, enum px_side side, struct
     }
 }
 
+/* The share and the networks are the plan's: nobody's edit of the file changes who goes first in it. */
+static void fill_canary(const struct mig_routes *routes, const struct mig_view *view, struct px_canary *out)
+{
+    memset(out, 0, sizeof *out);
+    if (routes->canary_round == 0 || view->plan == NULL)
+        return;
+    out->round = routes->canary_round;
+    out->share = (uint32_t)view->plan->canary.share;
+    out->clients.count = view->plan->canary.clients.count;
+    memcpy(out->clients.items, view->plan->canary.clients.items, sizeof out->clients.items);
+}
+
 static void fill(const struct px_director *director, const struct conf *conf, const struct mig_facts *facts,
                  const struct mig_routes *routes, const struct mig_view *view, struct px_directive *out)
 {
@@ -133,6 +147,7 @@ static void fill(const struct px_director *director, const struct conf *conf, co
     out->moves_per_second = (uint32_t)(view->plan ? view->plan->switch_rate : conf->switch_rate);
     out->quiesce_timeout_ms = (uint32_t)conf->quiesce_timeout_ms;
     out->hold = director->hold;
+    fill_canary(routes, view, &out->canary);
     out->nobody_expires_ms = director->nobody_expires_ms;
     out->has_leader = view->leader.id >= 0;
     snprintf(out->why_waiting, sizeof out->why_waiting, "%s",

@@ -150,6 +150,7 @@ static void fill(const struct server *server, struct mig_server_facts *out)
         .our_other_connections = server->has_other_probe,
         .our_sessions = sessions,
         .witness_sessions = own < sessions ? own : sessions, /* they are not counted in one moment */
+        .our_canaries = atomic_load_explicit(&slot->canary_count, memory_order_relaxed),
     };
     out->cons_at_ms = server->cons_at_ms;
     out->other_count = server->other_count;

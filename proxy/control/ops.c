@@ -101,6 +101,8 @@ static void fill_session(const struct px_control *control, const struct px_sessi
     zkf__session__init(out);
     px_address_text((const struct sockaddr *)&row->client.storage, room->client, sizeof room->client);
     out->has_id = out->has_server = out->has_timeout_ms = out->has_outstanding = out->has_zxid = 1;
+    out->has_canary = 1;
+    out->canary = row->is_canary;
     out->id = (uint64_t)row->session_id;
     out->client = room->client;
     out->server = row->slot < PX_SLOTS_MAX ? servers[row->slot].id : 0;

@@ -17,6 +17,14 @@ static void observe_sessions(struct px_control *control)
     }
 }
 
+static void observe_canaries(struct px_control *control)
+{
+    struct mig_facts *facts = &control->facts;
+    facts->canary = px_crew_canary(control->crew);
+    for (uint32_t i = 0; i < facts->server_count; i++)
+        facts->canary.sessions += facts->servers[i].our_canaries;
+}
+
 static void observe_hold(struct px_control *control)
 {
     uint64_t id = px_director_hold_id(control->director);
@@ -55,6 +63,7 @@ void px_control_observe(struct px_control *control)
     px_survey_facts(control->survey, facts);
     px_strangers_facts(&control->strangers, facts);
     observe_sessions(control);
+    observe_canaries(control);
     observe_hold(control);
     const struct px_session_counts counts = px_control_counts(control);
     px_tally(control->crew, &counts, &facts->tally);

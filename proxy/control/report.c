@@ -292,6 +292,7 @@ static void fill_sessions(struct px_report *r, const struct mig_facts *facts,
     PUT(out, returned, counts->returned);
     PUT(out, failed, counts->failed);
     PUT(out, expired, counts->expired);
+    PUT(out, canaries, (uint32_t)facts->canary.sessions);
 }
 
 static void fill_quorum(struct px_report *r, const struct mig_quorum *quorum)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "proxy/net/canary.h"
 #include "zkproto/err.h"
 
 /* A slot is a server's stable number inside this process: once a slot belongs to a server id it does so
@@ -32,10 +33,12 @@ struct px_address {
 
 struct px_server_directive {
     bool in_use;
-    bool admit;      /* sessions may go there whenever it serves: a member, preferred, not drained */
-    bool is_serving; /* probes say so */
-    bool empties;    /* its sessions leave, at the common pace: moved, or returned if they can't be */
-    bool is_leader;  /* probes say so: it refuses pings of a session that has moved (protocol.md §3.2) */
+    bool admit;          /* sessions may go there whenever it serves: a member, preferred, not drained */
+    bool is_serving;     /* probes say so */
+    bool empties;        /* its sessions leave, at the common pace: moved, or returned if they can't be */
+    bool admit_canaries; /* the same two for those that go first in a switch */
+    bool canaries_empty;
+    bool is_leader; /* probes say so: it refuses pings of a session that has moved (protocol.md §3.2) */
     bool check_is_harmful; /* bare opcode 13 must be answered -6 by us (pitfall P18) */
     bool has_watch_modes;  /* from 3.9: the modes of watches on one path stand side by side */
     int32_t id;            /* ZooKeeper's server id */
@@ -61,6 +64,16 @@ struct px_hold {
     int64_t own_zxid;      /* the reconfig's own transaction (the new config's version); 0 = not known yet */
 };
 
+static inline bool px_server_admits(const struct px_server_directive *server, bool is_canary)
+{
+    return is_canary ? server->admit_canaries : server->admit;
+}
+
+static inline bool px_server_empties(const struct px_server_directive *server, bool is_canary)
+{
+    return is_canary ? server->canaries_empty : server->empties;
+}
+
 struct px_directive {
     _Atomic(uint32_t) refcount; /* the only field that changes after publishing */
     uint64_t version;           /* grows; workers report the one they applied */
@@ -70,6 +83,7 @@ struct px_directive {
     uint32_t moves_per_second;   /* moves and returns, over all workers and servers; 0 = none begins */
     uint32_t quiesce_timeout_ms; /* how long one session may take to become quiet */
     struct px_hold hold;
+    struct px_canary canary;
     bool has_leader; /* false: connects wait, and why_waiting says for what */
     /* CLOCK_MONOTONIC: the last probe round in which a majority of voters answered that it does not serve:
      * without a leader no session expires, so those alive then still were (design.md §4). 0 = never. */

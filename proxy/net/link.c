@@ -56,6 +56,7 @@ void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
     px_conn_init(&link->client, link, PX_CONN_CLIENT);
     px_conn_init(&link->server, link, PX_CONN_SERVER);
     px_conn_open(&link->client, take_adopt->fd);
+    px_link_judge_canary(link, 0);
     HASH_ADD(hh, worker->by_token, token, sizeof(link->token), link);
     link_enlist(link, PX_SESSION_GREETING);
     px_metric_add(worker->metrics, PX_METRIC_CLIENTS_ACCEPTED, 1);
@@ -320,6 +321,7 @@ void px_link_row(const struct px_link *link, struct px_session_row *ret_row)
 
     px_session_facts_get(link->core, &facts);
     *ret_row = (struct px_session_row){
+        .is_canary = link->is_canary,
         .session_id = link->is_established ? facts.session_id : 0,
         .client = px_link_peer(link),
         .slot = link->slot == PX_SLOT_NONE && link->attempt != NULL ? link->attempt->slot : link->slot,

@@ -32,6 +32,7 @@ void px_link_adopt_next(struct px_link *link, int64_t session_id)
     px_link_count_session(link, link->slot, true);
     attempt->is_adopted = true;
     px_link_claim_established(link, session_id);
+    px_link_judge_canary(link, session_id);
     px_log(PX_LOG_DEBUG, "session.established", "sid=0x%llx slot=%u from=%d", (unsigned long long)session_id,
            link->slot, (int)old_slot);
 }

@@ -3,10 +3,30 @@
 #include "proxy/net/worker_int.h"
 #include "proxy/session/request_queue.h"
 
+/* Rows of the groups stand together. */
+static void count_in_group(const struct px_link *link, enum px_metric of_rest)
+{
+    px_metric_add(link->worker->metrics, of_rest + (link->is_canary ? PX_GROUP_CANARY : PX_GROUP_REST), 1);
+}
+
+/* The client was cut off, and neither its own doing nor a wish of ours was the cause. */
+static bool is_trouble(enum px_close_reason reason)
+{
+    return reason == PX_CLOSE_SERVER_GONE || reason == PX_CLOSE_EVENTS_UNKNOWN ||
+           reason == PX_CLOSE_UNKNOWN_OUTCOME || reason == PX_CLOSE_NO_SERVER ||
+           reason == PX_CLOSE_OWNER_CONFLICT || reason == PX_CLOSE_SERVER_PROTOCOL;
+}
+
 void px_link_count_close(struct px_link *link, enum px_close_reason reason)
 {
     struct px_metrics *metrics = link->worker->metrics;
 
+    if (is_trouble(reason))
+        count_in_group(link, PX_METRIC_TROUBLES_REST);
+    if (reason == PX_CLOSE_EXPIRED)
+        count_in_group(link, PX_METRIC_EXPIRED_REST);
+    if (reason == PX_CLOSE_RETURNED)
+        count_in_group(link, PX_METRIC_RETURNED_REST);
     px_metric_add(metrics, PX_METRIC_CLOSED_CLIENT_GONE + reason, 1);
     px_metric_sub(metrics, PX_METRIC_CLIENTS, 1);
     if (reason == PX_CLOSE_RETURNED)
@@ -32,6 +52,8 @@ void px_link_count_outcome(struct px_link *link, enum px_outcome outcome)
     if (outcome == PX_OUTCOME_NONE)
         return;
     px_metric_add(link->worker->metrics, metrics[outcome], 1);
+    if (outcome == PX_OUTCOME_STAYED || outcome == PX_OUTCOME_REATTACHED)
+        count_in_group(link, PX_METRIC_TROUBLES_REST); /* of a lost one its close is counted */
     if (outcome == PX_OUTCOME_STAYED || outcome == PX_OUTCOME_BUSY)
         link->leave_after_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
 }
@@ -51,6 +73,8 @@ void px_link_count_session(const struct px_link *link, uint32_t slot, bool is_mo
     count(&row->session_count, is_more);
     if (link->is_own)
         count(&row->own_count, is_more);
+    if (link->is_canary)
+        count(&row->canary_count, is_more);
 }
 
 void px_link_count_note(const struct px_link *link, const struct px_event *event,
@@ -74,7 +98,8 @@ void px_link_count_note(const struct px_link *link, const struct px_event *event
         break;
     case PX_NOTE_REPLY:
         px_metrics_response(metrics, link->slot, link->worker->directive->servers[link->slot].side,
-                            actions->op, bytes, event->now_us - actions->sent_us, link->worker->slow_us);
+                            link->is_canary ? PX_GROUP_CANARY : PX_GROUP_REST, actions->op, bytes,
+                            event->now_us - actions->sent_us, link->worker->slow_us);
         break;
     case PX_NOTE_EVENT:
         px_metric_add(metrics, PX_METRIC_WATCH_EVENTS, 1);

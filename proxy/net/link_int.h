@@ -60,6 +60,7 @@ struct px_link {
     uint32_t slot;               /* of its server; PX_SLOT_NONE = none yet */
     bool is_established;
     bool is_own;            /* a session of the daemon itself */
+    bool is_canary;         /* goes first in the switch that is under way */
     int64_t leave_after_ms; /* a move or return that came to nothing is tried again then */
     int64_t awaited_zxid;   /* the core waits until `slot` has applied it; 0 = it does not */
     struct px_conn client;
@@ -132,6 +133,10 @@ void px_link_want_server(struct px_link *link);
 void px_link_route(struct px_link *link);
 /* Would another server take it now? */
 bool px_link_has_taker(const struct px_link *link);
+
+/* link_canary.c */
+/* session_id 0: not known yet. */
+void px_link_judge_canary(struct px_link *link, int64_t session_id);
 
 /* link_dial.c */
 /* Begins a dial, and steps the core. True when a connect is under way, or no place is free. */

@@ -43,6 +43,7 @@ void px_link_claim(struct px_link *link, int64_t session_id)
 
     if (rc == RC_OK) {
         link->claimed_id = session_id;
+        px_link_judge_canary(link, session_id);
         link->deferred = PX_EVENT_ADMITTED;
     } else if (rc == RC_EXISTS) {
         ask_release(link, session_id, holder);

@@ -56,7 +56,8 @@ static enum px_route link_pick(struct px_link *link, uint32_t *ret_slot)
     struct px_worker *worker = link->worker;
     struct px_route_ask ask = {.zxid = worker->ignores_zxid ? 0 : px_session_last_zxid(link->core),
                                .tried = link->attempt->tried,
-                               .home = PX_SLOT_NONE};
+                               .home = PX_SLOT_NONE,
+                               .is_canary = link->is_canary};
     enum px_route route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
 
     if (route != PX_ROUTE_BEHIND)
@@ -105,7 +106,8 @@ static struct px_route_ask seek_ask(const struct px_link *link)
                                .is_attached = true,
                                .serving = px_worker_good_slots(link->worker),
                                .ignores_places = link->worker->skips_pacing,
-                               .home = PX_SLOT_NONE};
+                               .home = PX_SLOT_NONE,
+                               .is_canary = link->is_canary};
 
     ask.tried = 1ull << link->slot;
     if (attempt == NULL)
@@ -145,7 +147,7 @@ static bool is_hopeless(const struct px_link *link)
 
     for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++) {
         const struct px_server_directive *server = &directive->servers[slot];
-        bool counts = server->in_use && (server->admit || slot == link->slot);
+        bool counts = server->in_use && (px_server_admits(server, link->is_canary) || slot == link->slot);
         if (counts && (attempt->refused >> slot & 1) == 0)
             return false;
     }

@@ -17,6 +17,11 @@
 #define INSTEAD_HELP    "Sessions that had to be returned because they can't be moved, by reason."
 #define PINGS_HELP      "Pings of clients answered, and pings sent to servers, by the proxy itself."
 
+#define TROUBLES_HELP                                                                                        \
+    "Sessions cut off by their server's fault, that lost it, or that no server took; canaries apart."
+#define EXPIRED_HELP  "Sessions that expired; canaries apart."
+#define RETURNED_HELP "Sessions returned because they could not be moved; canaries apart."
+
 #define PX_METRICS(X)                                                                                        \
     X(CLIENTS_ACCEPTED, "zkferry_client_connections_total", COUNTER, "", "Client connections accepted.")     \
     X(CLIENTS, "zkferry_client_connections", GAUGE, "", "Client connections open now.")                      \
@@ -88,6 +93,12 @@
     X(CLIENT_BYTES_OUT, "zkferry_client_bytes_total", COUNTER, "direction=\"out\"",                          \
       "Bytes on client connections.")                                                                        \
     X(BACK_PRESSURE, "zkferry_back_pressure_total", COUNTER, "",                                             \
-      "Times a connection was no longer read because its peer was slow.")
+      "Times a connection was no longer read because its peer was slow.")                                    \
+    X(TROUBLES_REST, "zkferry_session_troubles_total", COUNTER, "group=\"rest\"", TROUBLES_HELP)             \
+    X(TROUBLES_CANARY, "zkferry_session_troubles_total", COUNTER, "group=\"canary\"", TROUBLES_HELP)         \
+    X(EXPIRED_REST, "zkferry_session_expirations_total", COUNTER, "group=\"rest\"", EXPIRED_HELP)            \
+    X(EXPIRED_CANARY, "zkferry_session_expirations_total", COUNTER, "group=\"canary\"", EXPIRED_HELP)        \
+    X(RETURNED_REST, "zkferry_session_returns_total", COUNTER, "group=\"rest\"", RETURNED_HELP)              \
+    X(RETURNED_CANARY, "zkferry_session_returns_total", COUNTER, "group=\"canary\"", RETURNED_HELP)
 
 #endif

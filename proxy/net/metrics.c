@@ -25,7 +25,8 @@ void px_metrics_request(struct px_metrics *metrics, uint32_t slot, enum zkp_op_i
     px_metric_bump(&row->request_bytes, bytes);
 }
 
-static void latency_add(struct px_latency *latency, uint32_t latency_us)
+/* Returns its bucket. */
+static uint32_t latency_add(struct px_latency *latency, uint32_t latency_us)
 {
     uint32_t bucket = 0;
 
@@ -33,20 +34,23 @@ static void latency_add(struct px_latency *latency, uint32_t latency_us)
         bucket++;
     px_metric_bump(&latency->counts[bucket], 1);
     px_metric_bump(&latency->sum_us, latency_us);
+    return bucket;
 }
 
-void px_metrics_response(struct px_metrics *metrics, uint32_t slot, enum px_side side, enum zkp_op_index op,
-                         uint64_t bytes, uint32_t latency_us, uint32_t slow_us)
+void px_metrics_response(struct px_metrics *metrics, uint32_t slot, enum px_side side, enum px_group group,
+                         enum zkp_op_index op, uint64_t bytes, uint32_t latency_us, uint32_t slow_us)
 {
     struct px_op_metrics *row = &metrics->ops[slot][op];
+    uint32_t bucket = latency_add(&metrics->latency[side][op], latency_us);
 
     px_metric_bump(&row->responses, 1);
     px_metric_bump(&row->response_bytes, bytes);
     px_metric_bump(latency_us > slow_us ? &row->slow : &row->fast, 1);
-    latency_add(&metrics->latency[side][op], latency_us);
+    if (op != ZKP_OPX_PING) /* servers answer it without work */
+        px_metric_bump(&metrics->group_latency[group][bucket], 1);
 }
 
 void px_metrics_stall(struct px_metrics *metrics, enum px_stall stall, uint32_t stall_us)
 {
-    latency_add(&metrics->stalls[stall], stall_us);
+    (void)latency_add(&metrics->stalls[stall], stall_us);
 }

@@ -52,12 +52,16 @@ struct px_latency {
     _Atomic(uint64_t) sum_us;
 };
 
+/* Sessions that go first in a switch are counted apart while they do. */
+enum px_group { PX_GROUP_REST, PX_GROUP_CANARY, PX_GROUP_COUNT };
+
 /* Owned by its worker, the only writer. */
 struct px_metrics {
     alignas(64) _Atomic(uint64_t) values[PX_METRIC_COUNT];
     struct px_op_metrics ops[PX_SLOTS_MAX][ZKP_OPX_COUNT];
     struct px_latency latency[PX_SIDE_COUNT][ZKP_OPX_COUNT];
     struct px_latency stalls[PX_STALL_COUNT];
+    _Atomic(uint64_t) group_latency[PX_GROUP_COUNT][PX_LATENCY_BUCKETS + 1]; /* of all opcodes but ping */
 };
 
 /* Single writer: a plain add that other threads may watch. */
@@ -86,8 +90,8 @@ static inline uint64_t px_metric_get(const struct px_metrics *metrics, enum px_m
 
 /* One request given to / one reply got from a server. Worker thread. */
 void px_metrics_request(struct px_metrics *metrics, uint32_t slot, enum zkp_op_index op, uint64_t bytes);
-void px_metrics_response(struct px_metrics *metrics, uint32_t slot, enum px_side side, enum zkp_op_index op,
-                         uint64_t bytes, uint32_t latency_us, uint32_t slow_us);
+void px_metrics_response(struct px_metrics *metrics, uint32_t slot, enum px_side side, enum px_group group,
+                         enum zkp_op_index op, uint64_t bytes, uint32_t latency_us, uint32_t slow_us);
 void px_metrics_stall(struct px_metrics *metrics, enum px_stall stall, uint32_t stall_us);
 
 #endif

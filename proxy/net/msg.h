@@ -41,6 +41,7 @@ struct px_session_row {
     uint32_t slot; /* PX_SLOT_NONE = no server */
     int32_t timeout_ms;
     const char *state; /* constant text: "active", "held", … */
+    bool is_canary;
     uint32_t outstanding_count;
     int64_t last_zxid;
     int32_t last_xid;

@@ -23,8 +23,9 @@ static bool is_candidate(const struct px_directive *directive, const struct px_r
 {
     const struct px_server_directive *server = &directive->servers[slot];
     bool is_serving = ask->is_attached ? (ask->serving >> slot & 1) != 0 : server->is_serving;
+    bool is_admitted = px_server_admits(server, ask->is_canary) || slot == ask->home;
 
-    return server->in_use && (server->admit || slot == ask->home) && is_serving && server->address_count > 0;
+    return server->in_use && is_admitted && is_serving && server->address_count > 0;
 }
 
 struct route_scan {

@@ -23,6 +23,7 @@ struct px_route_ask {
                             server that lags is let catch up: it counts as fuller, not as unfit */
     uint64_t serving;  /* is_attached: bit per slot */
     uint32_t home;     /* also a candidate, admitted or not; PX_SLOT_NONE = none */
+    bool is_canary;    /* it may be admitted elsewhere than the others */
     bool ignores_places; /* test switch */
 };
 

@@ -41,6 +41,7 @@ const char *px_dial_result_name(enum px_dial_result result);
 struct px_shared_slot {
     alignas(64) _Atomic(uint32_t) session_count; /* established */
     _Atomic(uint32_t) own_count;                 /* of them, sessions of the daemon itself */
+    _Atomic(uint32_t) canary_count;              /* of these, those that go first in a switch */
     _Atomic(uint32_t) connect_count;             /* dials without their ConnectResponse, <= PX_CONNECTS_MAX */
     _Atomic(int64_t) zxid;                       /* highest seen in its replies */
     _Atomic(int64_t) last_reply_ms;              /* CLOCK_MONOTONIC, to 100 ms; 0 = never */
@@ -59,6 +60,7 @@ struct px_shared_worker {
     _Atomic(uint32_t) moving_count;   /* sessions on their way to another server, or returning */
     _Atomic(uint32_t) detached_count; /* established sessions that have no server now */
     _Atomic(uint32_t) lost_count;     /* sessions that lost their server in the hold in force */
+    _Atomic(uint32_t) canary_round;   /* every session here knows whether it is a canary of it; 0 = none */
 };
 
 struct px_shared {

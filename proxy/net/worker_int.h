@@ -104,6 +104,8 @@ void px_worker_publish_hold(struct px_worker *worker);
 bool px_worker_wants_leave(const struct px_worker *worker);
 void px_worker_tick_leave(struct px_worker *worker);
 void px_worker_tick_stop(struct px_worker *worker);
+/* link_canary.c: every session is looked at anew. */
+void px_worker_judge_canaries(struct px_worker *worker);
 /* worker_pulse.c: servers that hang are found. */
 void px_worker_tick_pulse(struct px_worker *worker);
 

@@ -73,7 +73,7 @@ static bool has_room(const struct px_worker *worker)
 /* Somebody must be able to take it, or the client would only wait. */
 static bool is_due(const struct px_link *link)
 {
-    return link->worker->directive->servers[link->slot].empties &&
+    return px_server_empties(&link->worker->directive->servers[link->slot], link->is_canary) &&
            link->worker->now_ms >= link->leave_after_ms &&
            px_session_may_leave(link->core, link->worker->now_ms) && px_link_has_taker(link);
 }
@@ -102,7 +102,7 @@ bool px_worker_wants_leave(const struct px_worker *worker)
         worker->directive->moves_per_second == 0)
         return false;
     for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
-        if (worker->directive->servers[slot].empties)
+        if (worker->directive->servers[slot].empties || worker->directive->servers[slot].canaries_empty)
             return true;
     return false;
 }

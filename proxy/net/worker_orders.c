@@ -1,6 +1,8 @@
 /* What directives and the passing of time do to a worker's sessions: deadlines, and who waits for a server.
  * Worker thread. Not here: holds (worker_hold.c), who leaves (worker_leave.c), hung servers (worker_pulse.c).
  */
+#include <string.h>
+
 #include "proxy/log.h"
 #include "proxy/net/linger.h"
 #include "proxy/net/route.h"
@@ -59,8 +61,13 @@ void px_worker_apply(struct px_worker *worker, struct px_directive *take_directi
         px_directive_unref(take_directive);
         return;
     }
+    bool has_other_canaries =
+        worker->directive == NULL ||
+        memcmp(&worker->directive->canary, &take_directive->canary, sizeof(take_directive->canary)) != 0;
     px_directive_unref(worker->directive);
     worker->directive = take_directive;
+    if (has_other_canaries)
+        px_worker_judge_canaries(worker);
     px_worker_apply_hold(worker, &take_directive->hold);
     step_applied(worker);
     px_worker_route_waiting(worker, true);

@@ -56,7 +56,7 @@ static void test_identifiers_numbers_and_lists(void **state)
     assert_json(&list.base,
                 "{\"sessions\":[{\"id\":\"0xffff0000abcd0001\",\"client\":\"10.0.0.1:5\xef\xbf\xbd\\\"\","
                 "\"server\":2,\"timeout_ms\":-5,\"state\":\"h\xc3\xa9ld\",\"outstanding\":0,"
-                "\"zxid\":\"0x0\"}],\"total\":0}");
+                "\"zxid\":\"0x0\",\"canary\":false}],\"total\":0}");
     list.n_sessions = 0;
     assert_json(&list.base, "{\"sessions\":[],\"total\":0}");
     counts.moved = UINT64_C(1) << 53;
@@ -64,7 +64,7 @@ static void test_identifiers_numbers_and_lists(void **state)
     counts.failed = UINT64_MAX;
     assert_json(&counts.base, "{\"total\":0,\"source\":0,\"target\":0,\"moved\":9007199254740992,"
                               "\"returned\":\"9007199254740993\",\"failed\":\"18446744073709551615\","
-                              "\"expired\":0,\"waiting\":0}");
+                              "\"expired\":0,\"waiting\":0,\"canaries\":0}");
 }
 
 static void test_nested_messages_and_doubles(void **state)
