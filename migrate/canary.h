@@ -2,7 +2,7 @@
  * compared with what was usual before: for all sessions, over a window as long as the observation. Pure.
  *
  * A *trouble* is a session that was cut off by its server's fault, that lost its server, or that no server
- * took. Latency is from giving a request to a server to its reply, pings excepted. */
+ * took twice in a row. Latency is from giving a request to a server to its reply, pings excepted. */
 #ifndef MIGRATE_CANARY_H
 #define MIGRATE_CANARY_H
 

@@ -52,8 +52,10 @@ void px_link_count_outcome(struct px_link *link, enum px_outcome outcome)
     if (outcome == PX_OUTCOME_NONE)
         return;
     px_metric_add(link->worker->metrics, metrics[outcome], 1);
-    if (outcome == PX_OUTCOME_STAYED || outcome == PX_OUTCOME_REATTACHED)
-        count_in_group(link, PX_METRIC_TROUBLES_REST); /* of a lost one its close is counted */
+    /* A refusal may be a race: the server was behind by a moment. Of a lost session its close is counted. */
+    if (outcome == PX_OUTCOME_REATTACHED || (outcome == PX_OUTCOME_STAYED && link->was_refused))
+        count_in_group(link, PX_METRIC_TROUBLES_REST);
+    link->was_refused = outcome == PX_OUTCOME_STAYED;
     if (outcome == PX_OUTCOME_STAYED || outcome == PX_OUTCOME_BUSY)
         link->leave_after_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
 }

@@ -61,6 +61,7 @@ struct px_link {
     bool is_established;
     bool is_own;            /* a session of the daemon itself */
     bool is_canary;         /* goes first in the switch that is under way */
+    bool was_refused;       /* its last move came to nothing, because no server took it */
     int64_t leave_after_ms; /* a move or return that came to nothing is tried again then */
     int64_t awaited_zxid;   /* the core waits until `slot` has applied it; 0 = it does not */
     struct px_conn client;

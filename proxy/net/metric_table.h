@@ -18,7 +18,7 @@
 #define PINGS_HELP      "Pings of clients answered, and pings sent to servers, by the proxy itself."
 
 #define TROUBLES_HELP                                                                                        \
-    "Sessions cut off by their server's fault, that lost it, or that no server took; canaries apart."
+    "Sessions cut off by their server's fault, that lost it, or that no server took twice; canaries apart."
 #define EXPIRED_HELP  "Sessions that expired; canaries apart."
 #define RETURNED_HELP "Sessions returned because they could not be moved; canaries apart."
 

@@ -30,11 +30,15 @@ class Closed(Exception):
 
 
 class RawClient:
-    """One connection; usable with `with`. attach() or resume() gives it a session."""
+    """One connection; usable with `with`. attach() or resume() gives it a session.
 
-    def __init__(self, address, patience=15):
+    source: the local address to connect from; all of 127.0.0.0/8 is this machine's.
+    """
+
+    def __init__(self, address, patience=15, source=None):
         host, port = address.split(",")[0].rsplit(":", 1)
-        self.socket = socket.create_connection((host, int(port)), timeout=patience * SCALE)
+        self.socket = socket.create_connection((host, int(port)), timeout=patience * SCALE,
+                                               source_address=(source, 0) if source else None)
         self.session_id = self.timeout_ms = 0
         self.password = bytes(16)
         self.connect_reply = b""

@@ -1,0 +1,207 @@
+"""A switch in stages on real servers and under load: who goes first, what is too much, and what happens then."""
+import threading
+
+import pytest
+
+from lib.migration import (SOURCES, TARGETS, assert_attached, assert_kept, assert_migrated, confirm,
+                           plan_targets, start_joiners, wait_gate)
+from lib.raw import RawClient
+from lib.waiting import wait_for
+from lib.workload import source_port
+
+SESSIONS, WRITES_PER_SECOND = 16, 48
+GUEST = "127.0.0.2"  # an address of this machine that nobody else connects from
+SHARE_WHOLE, MASK = 10000, (1 << 64) - 1
+PATIENT = {"latency_floor": "5s"}  # new servers on a busy machine are slow, and that is not the subject
+
+
+def in_share(session_id, share):
+    """What proxy/net/canary.c promises for ever: share is in hundredths of a percent."""
+    mixed = session_id & MASK
+    mixed = ((mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9) & MASK
+    mixed = ((mixed ^ mixed >> 27) * 0x94d049bb133111eb) & MASK
+    return ((mixed ^ mixed >> 31) >> 32) * SHARE_WHOLE >> 32 < share
+
+
+class Scene:
+    """A migration that has begun and waits for `confirm switch`, with live clients that are watched."""
+
+    def __init__(self, ensemble, make_proxy, make_workload, *, canary, **options):
+        self.ensemble = ensemble
+        lines = plan_targets(ensemble)
+        start_joiners(ensemble)
+        self.proxy = make_proxy(ensemble.lines(SOURCES), lines, confirm=("switch",),
+                                migration={"canary": {"share": "50%", **canary}}, **options)
+        self.proxy.pin_ports()  # clients find it again after a restart
+        self.load = make_workload(self.proxy.clients, SESSIONS, writes_per_second=WRITES_PER_SECOND)
+        self.proxy.start_migration()
+        wait_gate(self.proxy, "switch")
+        self.load.wait_progress(WRITES_PER_SECOND)
+        self.chosen = {sid for sid in self.load.session_ids if in_share(sid, SHARE_WHOLE // 2)}
+        self.ports = self._source_ports()
+
+    def _source_ports(self):
+        return [source_port(worker.client) for worker in self.load.workers]
+
+    def step(self, name):
+        return next(step for step in self.proxy.status()["steps"] if step["name"] == name)
+
+    def canaries(self):
+        """As the proxy says."""
+        return {int(row["id"], 16) for row in self.proxy.get("/v1/sessions").json["sessions"] if row["canary"]}
+
+    def on_targets(self):
+        """As the servers say."""
+        return set().union(*(self.ensemble[sid].sessions() for sid in TARGETS))
+
+    def observe(self):
+        """Confirms the switch; until the canaries, and nobody else, are on targets and observed."""
+        assert confirm(self.proxy, "switch") == 0
+        self.wait_observed()
+
+    def wait_observed(self):
+        wait_for(lambda: "the observation of" in self.proxy.status()["waiting_for"], 30, "an observation")
+        wait_for(lambda: self.on_targets() & self.load.session_ids == self.chosen, 10, "the share on targets")
+
+    def wait_breach(self, figure):
+        """Until the plan has paused itself and everybody is back; returns the status."""
+        def paused():
+            status = self.proxy.status()
+            return status if status["paused"] else None
+        status = wait_for(paused, 40, "the plan pauses")
+        assert "the plan has paused itself" in status["waiting_for"] and figure in status["waiting_for"], status
+        assert {"resume", "rollback"} <= set(status["can"])
+        wait_for(lambda: self.proxy.status()["sessions"]["target"] == 0, 20, "the canaries are back")
+        assert_attached(self.ensemble, self.load.session_ids, SOURCES)
+        assert figure in self.proxy.cli("status").stdout
+        return status
+
+    def resume(self):
+        assert self.proxy.cli("resume").returncode == 0
+
+    def finish(self):
+        """To the end; nobody has noticed."""
+        status = self.proxy.wait_phase("finished", deadline=90)
+        self.load.wait_progress(WRITES_PER_SECOND)
+        assert {step["state"] for step in status["steps"]} == {"done"}
+        assert_migrated(self.ensemble)
+        assert_attached(self.ensemble, self.load.session_ids)
+        assert self._source_ports() == self.ports, "a client has another connection"
+        report = assert_kept(self.load, self.ensemble, TARGETS[0])
+        assert report.disconnects == report.unknown == 0
+        assert status["sessions"]["returned"] == status["sessions"]["failed"] == 0
+        return status
+
+
+@pytest.fixture
+def scene(ensemble, make_proxy, make_workload):
+    def begin(**options):
+        return Scene(ensemble, make_proxy, make_workload, **options)
+    return begin
+
+
+class Stutter:
+    """A server that stands still most of the time, but never so long that somebody gives it up."""
+
+    def __init__(self, server):
+        self._server = server
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self):
+        while not self._ended.wait(0.2):
+            self._server.freeze()
+            self._ended.wait(0.6)
+            self._server.thaw()
+
+
+def busiest_target(ensemble, session_ids):
+    return max((ensemble[sid] for sid in TARGETS), key=lambda server: len(server.sessions() & session_ids))
+
+
+def test_some_go_first(scene):
+    """The share by its hash and the clients by their address, old and new; then the others; nobody notices."""
+    run = scene(canary={"clients": [GUEST + "/32"], "observe": "4s", **PATIENT})
+    proxy = run.proxy
+    with RawClient(proxy.clients, source=GUEST) as early, RawClient(proxy.clients, source=GUEST) as late:
+        early.attach(timeout_ms=40000)
+        run.observe()
+        late.attach(timeout_ms=40000)
+        guests = {early.session_id, late.session_id}
+        assert 0 < len(run.chosen) < SESSIONS
+        wait_for(lambda: guests <= run.on_targets(), 10, "the guests are on targets")
+        assert run.canaries() == run.chosen | guests
+        status = proxy.status()
+        assert status["sessions"]["canaries"] == len(run.chosen) + 2
+        assert run.step("canary")["state"] == "waiting" and run.step("switch")["state"] == "pending"
+        assert early.ping() and late.ping()
+        run.finish()
+        assert early.ping() and late.ping()
+    assert run.step("switch")["started_at"] >= run.step("canary")["started_at"] + 4000
+
+
+@pytest.mark.limit(180)
+def test_a_slow_target_pauses_the_plan(scene):
+    """The limit is named, the canaries go back, nobody is cut off. Repaired and resumed, it finishes."""
+    run = scene(canary={"observe": "5s"})
+    run.observe()
+    with Stutter(busiest_target(run.ensemble, run.chosen)):
+        status = run.wait_breach("latency: the 99th percentile of the canaries is")
+    assert run.canaries() == set() and status["phase"] == "switching"
+    assert "event=plan.canary.breached" in run.proxy.log()
+    run.load.wait_progress(WRITES_PER_SECOND)
+    run.resume()
+    run.wait_observed()
+    run.finish()
+
+
+@pytest.mark.full
+@pytest.mark.limit(180)
+def test_without_limits_it_goes_on(scene):
+    """Control run: what paused the plan above, does not."""
+    run = scene(canary={"observe": "5s"}, switches=["no_canary_limits"])
+    run.observe()
+    with Stutter(busiest_target(run.ensemble, run.chosen)):
+        wait_for(lambda: run.step("canary")["state"] == "done", 30, "the canary stage ends")
+    run.finish()
+
+
+@pytest.mark.full
+@pytest.mark.limit(180)
+def test_a_lost_target_pauses_the_plan(scene):
+    """A crash is no slowness: its canaries are attached elsewhere or, in the middle of a write, cut off."""
+    run = scene(canary={"observe": "30s", **PATIENT})
+    run.observe()
+    lost = busiest_target(run.ensemble, run.chosen)
+    lost.kill9()
+    run.wait_breach("errors: ")
+    run.ensemble.start([lost.id])
+    run.load.wait_progress(WRITES_PER_SECOND)
+    assert run.proxy.cli("rollback").returncode == 0
+    run.proxy.wait_phase("rolled_back", deadline=90)
+    assert_migrated(run.ensemble, SOURCES)
+    assert_kept(run.load, run.ensemble, SOURCES[0])
+
+
+@pytest.mark.full
+@pytest.mark.limit(180)
+def test_the_same_go_first_after_a_crash(scene):
+    """kill -9 while they are observed: their clients come back to the targets, the others to the sources."""
+    run = scene(canary={"observe": "6s", **PATIENT})
+    run.observe()
+    run.proxy.kill9()
+    run.proxy.start()
+    wait_for(lambda: run.proxy.status()["sessions"]["total"] == SESSIONS, 20, "all clients are back")
+    run.wait_observed()
+    assert run.canaries() == run.chosen
+    run.proxy.wait_phase("finished", deadline=90)
+    assert_migrated(run.ensemble)
+    assert_kept(run.load, run.ensemble, TARGETS[0])
