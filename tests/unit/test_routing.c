@@ -79,6 +79,41 @@ static void test_members_only(void **state)
     assert_routes(sim, &staying, "AAADDD");
 }
 
+/* What canaries do: as in assert_drained_routes. */
+static void assert_canary_routes(struct sim *sim, const struct mig_traffic *traffic, const char *expected)
+{
+    static const struct mig_drained nobody;
+    struct mig_routes routes;
+    char seen[SIM_SERVERS + 1] = "";
+    mig_route(*traffic, &nobody, &sim->facts, &routes);
+    assert_int_equal(routes.canary_round, traffic->canary_round);
+    for (uint32_t i = 0; i < routes.count; i++) {
+        const struct mig_route *route = &routes.routes[i];
+        seen[i] = route->is_canary_eligible ? 'A' : route->canaries_empty ? 'D' : '-';
+        assert_false(route->is_canary_eligible && route->canaries_empty);
+    }
+    assert_string_equal(seen, expected);
+}
+
+static void test_canaries_are_ahead(void **state)
+{
+    struct sim *sim = *state;
+    struct mig_traffic traffic = {
+        .prefer = MIG_PREFER_SOURCES, .plan = &plan, .canary_round = 3, .canaries_leave = true};
+    all_are_members(sim);
+    assert_canary_routes(sim, &sources, "AAA---"); /* without canaries as for all */
+    assert_canary_routes(sim, &staying, "DDDAAA");
+    assert_routes(sim, &traffic, "AAA---");
+    assert_canary_routes(sim, &traffic, "DDDAAA");
+    traffic.canaries_leave = false; /* paused: new ones go on going there */
+    assert_canary_routes(sim, &traffic, "---AAA");
+    for (int32_t id = 4; id <= 6; id++)
+        sim_up(sim, id, false);
+    sim_tick(sim);
+    traffic.canaries_leave = true;
+    assert_canary_routes(sim, &traffic, "AAAAAA"); /* better the others than nobody */
+}
+
 static void test_before_and_after_the_switch(void **state)
 {
     struct sim *sim = *state;
@@ -199,6 +234,7 @@ int main(void)
         TEST(test_drained_ids),
         TEST(test_some_stay),
         TEST(test_resting),
+        TEST(test_canaries_are_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
