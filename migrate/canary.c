@@ -11,7 +11,8 @@
 /* Within a bucket latencies count as evenly spread; those above the last bound, as that bound. */
 static int64_t p99_of(const struct mig_canary_facts *facts, const int64_t *counts, int64_t requests)
 {
-    int64_t rank = requests - requests / 100; /* how many are at most that slow */
+    int64_t slowest = requests / 100 > MIG_LATENCY_SPARED ? requests / 100 : MIG_LATENCY_SPARED;
+    int64_t rank = requests > slowest ? requests - slowest : requests; /* how many are at most that slow */
     int64_t below = 0;
 
     for (uint32_t i = 0; i + 1 < facts->bucket_count; i++) {

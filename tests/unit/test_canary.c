@@ -28,11 +28,20 @@ static void percentiles_out_of_buckets(void **state)
 {
     (void)state;
     assert_int_equal(p99((const int64_t[]){0, 0, 0, 0}), 0);
-    assert_int_equal(p99((const int64_t[]){100, 0, 0, 0}), 990);
-    assert_int_equal(p99((const int64_t[]){99, 1, 0, 0}), 1000);
-    assert_int_equal(p99((const int64_t[]){98, 2, 0, 0}), 5500); /* the middle of its bucket */
+    assert_int_equal(p99((const int64_t[]){1000, 0, 0, 0}), 990);
+    assert_int_equal(p99((const int64_t[]){990, 10, 0, 0}), 1000);
+    assert_int_equal(p99((const int64_t[]){980, 20, 0, 0}), 5500); /* the middle of its bucket */
     assert_int_equal(p99((const int64_t[]){0, 0, 1, 0}), 100000);
     assert_int_equal(p99((const int64_t[]){0, 0, 0, 5}), 100000); /* at least that */
+}
+
+/* Of a hundred requests, five accidents. */
+static void a_few_slow_ones_are_spared(void **state)
+{
+    (void)state;
+    assert_int_equal(p99((const int64_t[]){95, 0, 5, 0}), 1000);
+    assert_int_equal(p99((const int64_t[]){94, 0, 6, 0}), 10000 + 90000 / 6);
+    assert_int_equal(p99((const int64_t[]){490, 0, 10, 0}), 10000 + 90000 * 5 / 10);
 }
 
 static void differences_between_two_moments(void **state)
@@ -129,17 +138,17 @@ static void few_or_fast_requests_are_never_slow(void **state)
     assert_within(&calm, seen);
 }
 
-static void the_history_looks_back_one_window(void **state)
+static void the_lookback_looks_back_one_window(void **state)
 {
     (void)state;
-    struct mig_history history = {.count = 0};
+    struct mig_lookback lookback = {.count = 0};
     struct mig_canary_facts facts = empty;
-    assert_int_equal(mig_history_usual(&history, &facts, 1000).ms, 0);
+    assert_int_equal(mig_lookback_usual(&lookback, &facts, 1000).ms, 0);
     for (int64_t now_ms = 1000; now_ms <= 101000; now_ms += 100) { /* one trouble per second */
         facts.rest.troubles = now_ms / 1000;
-        mig_history_note(&history, &facts, now_ms < 91000 ? 10 : 20, now_ms, 8000);
+        mig_lookback_note(&lookback, &facts, now_ms < 91000 ? 10 : 20, now_ms, 8000);
     }
-    struct mig_measures usual = mig_history_usual(&history, &facts, 101000);
+    struct mig_measures usual = mig_lookback_usual(&lookback, &facts, 101000);
     assert_in_range(usual.ms, 7000, 9000);
     assert_in_range(usual.troubles, 7, 9);
     assert_int_equal(usual.sessions, 20);
@@ -149,11 +158,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(percentiles_out_of_buckets),
+        cmocka_unit_test(a_few_slow_ones_are_spared),
         cmocka_unit_test(differences_between_two_moments),
         cmocka_unit_test(limits_at_their_edge),
         cmocka_unit_test(what_is_usual_is_scaled),
         cmocka_unit_test(few_or_fast_requests_are_never_slow),
-        cmocka_unit_test(the_history_looks_back_one_window),
+        cmocka_unit_test(the_lookback_looks_back_one_window),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
