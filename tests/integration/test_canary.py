@@ -12,7 +12,7 @@ from lib.workload import source_port
 SESSIONS, WRITES_PER_SECOND = 16, 48
 GUEST = "127.0.0.2"  # an address of this machine that nobody else connects from
 SHARE_WHOLE, MASK = 10000, (1 << 64) - 1
-SLOW = {"latency_floor": "600ms"}    # half of a stutter, and more than a busy machine's accidents
+SLOW = {"latency": "100%", "latency_floor": "600ms"}  # half of a stutter, more than a busy machine's accidents
 PATIENT = {"latency_floor": "5s"}  # new servers on a busy machine are slow, and that is not the subject
 
 
@@ -32,7 +32,7 @@ class Scene:
         lines = plan_targets(ensemble)
         start_joiners(ensemble)
         self.proxy = make_proxy(ensemble.lines(SOURCES), lines, confirm=("switch",),
-                                migration={"canary": {"share": "50%", **canary}}, **options)
+                                migration={"canary": {"share": "50%", **canary}, "witness": False}, **options)
         self.proxy.pin_ports()  # clients find it again after a restart
         self.load = make_workload(self.proxy.clients, SESSIONS, writes_per_second=WRITES_PER_SECOND)
         self.proxy.start_migration()
