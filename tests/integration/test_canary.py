@@ -27,18 +27,18 @@ def in_share(session_id, share):
 class Scene:
     """A migration that has begun and waits for `confirm switch`, with live clients that are watched."""
 
-    def __init__(self, ensemble, make_proxy, make_workload, *, canary, **options):
+    def __init__(self, ensemble, make_proxy, make_workload, *, canary, percent=50, **options):
         self.ensemble = ensemble
         lines = plan_targets(ensemble)
         start_joiners(ensemble)
         self.proxy = make_proxy(ensemble.lines(SOURCES), lines, confirm=("switch",),
-                                migration={"canary": {"share": "50%", **canary}, "witness": False}, **options)
+                                migration={"canary": {"share": f"{percent}%", **canary}, "witness": False}, **options)
         self.proxy.pin_ports()  # clients find it again after a restart
         self.load = make_workload(self.proxy.clients, SESSIONS, writes_per_second=WRITES_PER_SECOND)
         self.proxy.start_migration()
         wait_gate(self.proxy, "switch")
         self.load.wait_progress(WRITES_PER_SECOND)
-        self.chosen = {sid for sid in self.load.session_ids if in_share(sid, SHARE_WHOLE // 2)}
+        self.chosen = {sid for sid in self.load.session_ids if in_share(sid, percent * SHARE_WHOLE // 100)}
         self.ports = self._source_ports()
 
     def _source_ports(self):
@@ -149,6 +149,34 @@ def test_some_go_first(scene):
     assert run.step("switch")["started_at"] >= run.step("canary")["started_at"] + 4000
 
 
+@pytest.mark.limit(180)
+def test_a_hung_target_pauses_the_plan(scene):
+    """Its canary is attached elsewhere, and that is one too many: the figure and its limit are named, all go
+    back, nobody is cut off. Repaired and resumed, the plan finishes."""
+    run = scene(percent=0, canary={"clients": [GUEST], "observe": "6s", **PATIENT})
+    with RawClient(run.proxy.clients, source=GUEST) as guest:
+        guest.attach(timeout_ms=12000)
+        run.observe()
+        wait_for(lambda: guest.ping() and guest.session_id in run.on_targets(), 10, "the guest is on a target")
+        hung = busiest_target(run.ensemble, {guest.session_id})
+        hung.freeze()
+        try:
+            wait_for(lambda: guest.ping() and run.proxy.status()["paused"], 40, "the plan pauses")
+        finally:
+            hung.thaw()
+        status = run.wait_breach("errors: 1 of 1 canaries (100.00%)")
+        assert "the limit is 1.00% above the usual" in status["waiting_for"]
+        assert run.canaries() == set() and status["phase"] == "switching"
+        assert "event=plan.canary.breached" in run.proxy.log()
+        assert guest.ping()
+        run.resume()
+        run.wait_observed()
+        wait_for(lambda: guest.ping() and run.step("canary")["state"] == "done", 30, "the stage is done")
+        run.finish()
+        assert guest.ping()
+
+
+@pytest.mark.full
 @pytest.mark.limit(180)
 def test_a_slow_target_pauses_the_plan(scene):
     """The limit is named, the canaries go back, nobody is cut off. Repaired and resumed, it finishes."""
