@@ -238,8 +238,8 @@ static const char *const type_names[CONF_TYPE_COUNT] = {
     [CONF_TYPE_ENUM] = "word",          [CONF_TYPE_FLAGS] = "list",        [CONF_TYPE_PATH] = "path",
     [CONF_TYPE_ZNODE] = "znode path",   [CONF_TYPE_ADDRESS] = "address",   [CONF_TYPE_LISTENERS] = "list",
     [CONF_TYPE_SERVERS] = "text block", [CONF_TYPE_BINDS] = "list",        [CONF_TYPE_IDS] = "list",
-    [CONF_TYPE_HOOKS] = "map",          [CONF_TYPE_VERSION] = "version",
-    [CONF_TYPE_SHARE] = "percentage",   [CONF_TYPE_NETWORKS] = "list",
+    [CONF_TYPE_HOOKS] = "map",          [CONF_TYPE_VERSION] = "version",   [CONF_TYPE_SHARE] = "percentage",
+    [CONF_TYPE_NETWORKS] = "list",
 };
 
 /* For the types whose rows carry neither range nor words. */
