@@ -17,6 +17,10 @@ static const struct words {
     {MIG_DO_ADD, "writes wait for the reconfig, some 10 ms; no session moves meanwhile",
      "`zkferry rollback` withdraws it; `zkferry pause` stops before the next"},
     {MIG_DO_CATCH_UP, "nothing", "`zkferry rollback` withdraws the targets; `zkferry pause`"},
+    {MIG_DO_CANARY,
+     "the sessions that go first move, each with a pause of some ms, and are watched; beyond a limit they go "
+     "back and the plan pauses",
+     "`zkferry rollback` moves them back; `zkferry pause` stops it where it is"},
     {MIG_DO_SWITCH, "", "`zkferry rollback` moves them back; `zkferry pause` stops it where it is"},
     {MIG_DO_REMOVE, "",
      "`zkferry rollback` brings it back as long as it runs: do not stop it; `zkferry pause` stops before the "
@@ -102,7 +106,8 @@ static void describe_waits(struct outlook *o, struct mig_forecast_step *step)
 {
     if (step->kind == MIG_DO_JOIN)
         describe_starts(o, step);
-    if (step->kind == MIG_DO_SWITCH)
+    bool has_canaries = conf_canary_is_on(&o->plan->canary);
+    if (step->kind == (has_canaries ? MIG_DO_CANARY : MIG_DO_SWITCH))
         describe_confirm(step, o->plan, MIG_GATE_SWITCH);
     if (step->kind == MIG_DO_REMOVE && !o->has_asked_removal) {
         describe_confirm(step, o->plan, MIG_GATE_REMOVE);

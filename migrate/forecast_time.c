@@ -103,6 +103,8 @@ int64_t forecast_takes_ms(const struct outlook *o, const struct mig_forecast_ste
     case MIG_DO_CATCH_UP:
     case MIG_DO_CATCH_UP_BACK:
         return (int64_t)o->plan->catch_up_rounds * ROUND_MS;
+    case MIG_DO_CANARY:
+        return ROUND_MS + o->plan->canary.observe_ms;
     case MIG_DO_SWITCH:
         return switch_ms(o, false);
     case MIG_DO_SWITCH_BACK:

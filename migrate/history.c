@@ -116,7 +116,11 @@ static void take(struct mig_history *h, const struct mig_record *record)
     case MIG_RECORD_PAUSED:
     case MIG_RECORD_RESUMED:
     case MIG_RECORD_RESTARTED:
+    case MIG_RECORD_CANARY_BEGUN:
         take_moment(h, record, "");
+        return;
+    case MIG_RECORD_CANARY_BREACHED:
+        take_moment(h, record, record->text);
         return;
     case MIG_RECORD_HOOK:
         if (record->is_done)

@@ -125,6 +125,25 @@ static void test_texts(void **state)
     sim_free(sim);
 }
 
+/* The confirmation comes before the canaries, the observation counts. */
+static void test_canaries(void **state)
+{
+    (void)state;
+    struct sim *sim = sim_new();
+    sim->conf.confirm_switch = true;
+    sim->conf.canary.share = 500;
+    sim->conf.canary.observe_ms = 5 * MINUTE_MS;
+    assert_int_equal(mig_engine_configure(sim->engine, &sim->conf), RC_OK);
+    observed(sim);
+    struct mig_forecast *forecast = forecast_of(sim);
+    assert_string_equal(row(forecast, "canary")->waits, "`zkferry confirm switch`");
+    assert_string_equal(row(forecast, "switch")->waits, "");
+    assert_in_range(row(forecast, "canary")->takes_ms, 5 * MINUTE_MS, 6 * MINUTE_MS);
+    assert_non_null(strstr(row(forecast, "canary")->impact, "beyond a limit they go back"));
+    free(forecast);
+    sim_free(sim);
+}
+
 static void test_times(void **state)
 {
     (void)state;
@@ -337,11 +356,17 @@ static void test_differences(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_migrate),     cmocka_unit_test(test_texts),
-        cmocka_unit_test(test_times),       cmocka_unit_test(test_other_kinds),
-        cmocka_unit_test(test_rolling),     cmocka_unit_test(test_a_step_that_would_wait),
-        cmocka_unit_test(test_no_plan),     cmocka_unit_test(test_what_is_left),
-        cmocka_unit_test(test_way_back),    cmocka_unit_test(test_a_difference_is_named),
+        cmocka_unit_test(test_migrate),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_canaries),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_other_kinds),
+        cmocka_unit_test(test_rolling),
+        cmocka_unit_test(test_a_step_that_would_wait),
+        cmocka_unit_test(test_no_plan),
+        cmocka_unit_test(test_what_is_left),
+        cmocka_unit_test(test_way_back),
+        cmocka_unit_test(test_a_difference_is_named),
         cmocka_unit_test(test_differences),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
