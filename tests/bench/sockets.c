@@ -23,7 +23,8 @@ bool bench_address_parse(const char *text, struct sockaddr_in *ret_address)
     snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
     unsigned long port = strtoul(colon + 1, &end, 10);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    if (end == colon + 1 || *end != '\0' || port > UINT16_MAX || inet_pton(AF_INET, host, &address.sin_addr) != 1)
+    if (end == colon + 1 || *end != '\0' || port > UINT16_MAX ||
+        inet_pton(AF_INET, host, &address.sin_addr) != 1)
         return false;
     *ret_address = address;
     return true;

@@ -1,5 +1,5 @@
-/* TCP sockets as all three programs want them: non-blocking, no delay, IPv4 numeric addresses (everything here runs
- * on loopback). Any thread. */
+/* TCP sockets as all three programs want them: non-blocking, no delay, IPv4 numeric addresses (everything
+ * here runs on loopback). Any thread. */
 #ifndef TESTS_BENCH_SOCKETS_H
 #define TESTS_BENCH_SOCKETS_H
 

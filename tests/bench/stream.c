@@ -1,7 +1,9 @@
 /* See stream.h. */
 #include "tests/bench/stream.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,7 +28,8 @@ struct bench_loop *bench_loop_new(void)
 int bench_loop_wait(struct bench_loop *loop, int64_t timeout_ns)
 {
     struct timespec timeout = {.tv_sec = timeout_ns / BENCH_NS_PER_S, .tv_nsec = timeout_ns % BENCH_NS_PER_S};
-    int count = epoll_pwait2(loop->epoll_fd, loop->events, BENCH_EVENTS_MAX, timeout_ns < 0 ? NULL : &timeout, NULL);
+    int count =
+        epoll_pwait2(loop->epoll_fd, loop->events, BENCH_EVENTS_MAX, timeout_ns < 0 ? NULL : &timeout, NULL);
     return count > 0 ? count : 0; /* EINTR: an empty turn */
 }
 
@@ -40,6 +43,22 @@ static enum rc arm(struct bench_stream *stream, int operation, bool writes)
 {
     struct epoll_event event = {.events = EPOLLIN | (writes ? EPOLLOUT : 0u), .data.ptr = stream->owner};
     return epoll_ctl(stream->loop->epoll_fd, operation, stream->fd, &event) == 0 ? RC_OK : RC_IO;
+}
+
+enum rc bench_loop_serve(struct bench_loop *loop, struct sockaddr_in *address, void *stdin_owner,
+                         int *ret_listener)
+{
+    char host[INET_ADDRSTRLEN];
+    *ret_listener = bench_listen(address);
+    if (*ret_listener < 0 || bench_loop_watch(loop, *ret_listener, ret_listener) != RC_OK ||
+        bench_loop_watch(loop, STDIN_FILENO, stdin_owner) != RC_OK) {
+        perror("listen");
+        return RC_IO;
+    }
+    printf("{\"address\": \"%s:%u\"}\n", inet_ntop(AF_INET, &address->sin_addr, host, sizeof host),
+           ntohs(address->sin_port));
+    fflush(stdout);
+    return RC_OK;
 }
 
 enum rc bench_stream_open(struct bench_stream *stream, struct bench_loop *loop, int fd, bool is_dialing,
@@ -60,7 +79,7 @@ enum rc bench_stream_connected(struct bench_stream *stream)
         return RC_IO;
     }
     stream->is_dialing = false;
-    return arm(stream, EPOLL_CTL_MOD, false);
+    return stream->out.len > 0 ? bench_stream_flush(stream) : arm(stream, EPOLL_CTL_MOD, false);
 }
 
 static enum rc append(struct bench_bytes *bytes, struct zkp_slice more)
@@ -142,6 +161,15 @@ enum rc bench_stream_flush(struct bench_stream *stream)
         return RC_OK;
     bytes_free(&stream->out);
     return arm(stream, EPOLL_CTL_MOD, false);
+}
+
+int bench_stream_release(struct bench_stream *stream)
+{
+    int fd = stream->fd;
+    (void)epoll_ctl(stream->loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL); /* it was added by bench_stream_open */
+    stream->fd = -1;
+    bench_stream_close(stream);
+    return fd;
 }
 
 void bench_stream_close(struct bench_stream *stream)

@@ -1,9 +1,10 @@
-/* An epoll loop and byte streams on it, made to be cheap: per turn one recv into the loop's scratch memory and one
- * send straight from the caller's; a stream owns memory only for what the kernel refused or for half a frame.
- * Level-triggered; a write event is asked for only while bytes wait. One thread per loop. */
+/* An epoll loop and byte streams on it, made to be cheap: per turn one recv into the loop's scratch memory
+ * and one send straight from the caller's; a stream owns memory only for what the kernel refused or for half
+ * a frame. Level-triggered; a write event is asked for only while bytes wait. One thread per loop. */
 #ifndef TESTS_BENCH_STREAM_H
 #define TESTS_BENCH_STREAM_H
 
+#include <netinet/in.h>
 #include <sys/epoll.h>
 
 #include "zkproto/err.h"
@@ -42,18 +43,26 @@ int bench_loop_wait(struct bench_loop *loop, int64_t timeout_ns);
 /* A descriptor that is no stream (a listener, stdin): read events carry `owner`. */
 enum rc bench_loop_watch(struct bench_loop *loop, int fd, void *owner) RC_MUST_CHECK;
 
+/* For the programs that serve: listens (port 0 = any free one), prints {"address": …}, watches the listener,
+ * whose events carry ret_listener itself, and stdin. RC_IO: the cause was printed. */
+enum rc bench_loop_serve(struct bench_loop *loop, struct sockaddr_in *address, void *stdin_owner,
+                         int *ret_listener) RC_MUST_CHECK;
+
 /* Takes fd. is_dialing: a write event comes when the connect is decided. RC_IO: fd is closed. */
 enum rc bench_stream_open(struct bench_stream *stream, struct bench_loop *loop, int fd, bool is_dialing,
                           void *owner) RC_MUST_CHECK;
 /* After a write event of a dialing stream. RC_OK: connected; RC_IO: refused. */
 enum rc bench_stream_connected(struct bench_stream *stream) RC_MUST_CHECK;
 /* One recv. RC_OK: *ret_bytes is what was kept and what came, borrowed until the loop's next recv; what is no
- * whole frame goes back with bench_stream_keep. RC_AGAIN: nothing there. RC_CLOSED, RC_IO: the end; RC_TOO_BIG. */
+ * whole frame goes back with bench_stream_keep. RC_AGAIN: nothing there. RC_CLOSED, RC_IO: the end;
+ * RC_TOO_BIG. */
 enum rc bench_stream_receive(struct bench_stream *stream, struct zkp_slice *ret_bytes) RC_MUST_CHECK;
 enum rc bench_stream_keep(struct bench_stream *stream, struct zkp_slice rest) RC_MUST_CHECK;
 /* One send; what the kernel refuses is copied and sent on write events by bench_stream_flush. */
 enum rc bench_stream_send(struct bench_stream *stream, struct zkp_slice bytes) RC_MUST_CHECK;
 enum rc bench_stream_flush(struct bench_stream *stream) RC_MUST_CHECK;
+/* The descriptor, still open and no longer watched; the stream is closed. */
+int bench_stream_release(struct bench_stream *stream);
 /* Closes and frees what it owns; again is harmless. */
 void bench_stream_close(struct bench_stream *stream);
 
