@@ -1,0 +1,95 @@
+"""Moves: all sessions drained from one real server to another and back, against the raw re-attach rate of the same two
+servers. The third server leads and is drained, so that both of the others do the same work.
+"""
+import time
+
+from lib.ensemble import Ensemble
+from lib.proxy import Proxy
+from lib.waiting import wait_for
+
+from . import tools
+
+WATCHES, WATCH_PATHS = 5, 100
+PROBES, PROBE_MS = 32, 5
+RAW_TIMEOUT_MS = 4000  # sessions of the raw runs are to be gone before anything else is measured
+SWITCH_RATE = 100000   # no limit: the server's own pace is what is asked for
+MOVES_DEADLINE = 120
+
+
+def _sessions(proxy, sid):
+    rows = proxy.get("/v1/servers").json["servers"]
+    return next(row["sessions"] for row in rows if row["id"] == sid)
+
+
+def _drain(proxy, sid):
+    answer = proxy.post(f"/v1/servers/{sid}/drain")
+    assert answer.status == 200, answer
+
+
+def _undrain(proxy, sid):
+    answer = proxy.post(f"/v1/servers/{sid}/undrain")
+    assert answer.status == 200, answer
+    wait_for(lambda: next(row["admitted"] for row in proxy.get("/v1/servers").json["servers"] if row["id"] == sid),
+             20, f"server {sid} admits sessions")
+
+
+def _raw(ensemble, pair, plan):
+    """Re-attaches per second without any proxy, there and back; waits until its sessions have expired."""
+    reports = tools.load("reattach", *(ensemble[sid].address for sid in pair), sessions=plan.moved,
+                         rounds=2, timeout_ms=RAW_TIMEOUT_MS)
+    wait_for(lambda: not any(ensemble[sid].sessions() for sid in pair), 60, "the raw sessions have expired")
+    for report in reports:
+        yield "re-attaches/s, raw", "direct", report["reattaches_per_second"]
+
+
+def _pauses(row, report):
+    for point in ("p50", "p99", "max"):
+        yield f"{row}, {point}, ms", "zkferryd", report["worst_us"][point] / 1e3
+
+
+def _move(proxy, holding, source, target):
+    """Everybody from source to target; what the probing sessions had to wait at most, each."""
+    _undrain(proxy, target)
+    moving = _sessions(proxy, source)
+    holding.report()
+    began = time.monotonic()
+    _drain(proxy, source)
+    wait_for(lambda: _sessions(proxy, source) == 0, MOVES_DEADLINE, f"server {source} is empty")
+    seconds = time.monotonic() - began
+    report = holding.report()
+    yield "moves/s", "zkferryd", moving / seconds
+    yield from _pauses("longest wait of a moved session", report)
+    # The same time without moves: what of it is the machine's, not the move's.
+    time.sleep(seconds)
+    yield from _pauses("longest wait of one that is not moved", holding.report())
+    yield "sessions lost in moves", "zkferryd", report["lost"]
+    yield "reads failed in moves", "zkferryd", report["failed"]
+
+
+def _results(proxy):
+    results = proxy.metrics().by_label("zkferry_moves_total", "result")
+    yield "moves not done", "zkferryd", sum(count for result, count in results.items() if result != "done")
+
+
+def moves(plan):
+    with Ensemble() as ensemble:
+        leader = ensemble.leader()
+        pair = [sid for sid in (1, 2, 3) if sid != leader]
+        migration = {"kind": "shrink", "leaving": [leader], "confirm": [], "switch_rate": SWITCH_RATE}
+        with Proxy(ensemble.lines([1, 2, 3]), config={"workers": 1, "migration": migration}) as proxy:
+            wait_for(lambda: proxy.get("/readyz").status == 200, 20, "the proxy is ready")
+            _drain(proxy, leader)
+            _drain(proxy, pair[1])
+            for _ in range(plan.move_rounds):
+                yield from _raw(ensemble, pair, plan)
+                yield from _there_and_back(proxy, ensemble, pair, plan)
+            yield from _results(proxy)
+
+
+def _there_and_back(proxy, ensemble, pair, plan):
+    with tools.Holding(proxy.clients, sessions=plan.moved, watches=WATCHES, paths=WATCH_PATHS, probes=PROBES,
+                       probe_ms=PROBE_MS) as holding:
+        assert _sessions(proxy, pair[0]) == plan.moved
+        yield from _move(proxy, holding, *pair)
+        yield from _move(proxy, holding, *reversed(pair))
+    wait_for(lambda: not ensemble[pair[0]].sessions() - ensemble[pair[1]].sessions(), 60, "the sessions are gone")

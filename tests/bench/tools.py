@@ -1,0 +1,102 @@
+"""Measuring tools around a process: the load generator, strace, callgrind, the kernel's memory accounting."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import tempfile
+
+from lib.waiting import wait_for
+
+from .peers import PROGRAMS
+
+LOAD_DEADLINE = 600
+IDLE_TIMEOUT_MS = 40000
+
+
+def _options(options):
+    return [text for key, value in options.items() if value is not None
+            for text in ("--" + key.replace("_", "-"), str(value))]
+
+
+def load(mode, *addresses, **options):
+    """Runs bench_load to its end; its reports, one per line. A failed run is no measurement: it raises."""
+    done = subprocess.run([str(PROGRAMS / "bench_load"), mode, *addresses, *_options(options)],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LOAD_DEADLINE,
+                          check=False)
+    assert done.returncode == 0, f"bench_load {mode} {options}: {done.stderr.strip()}"
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+class Holding:
+    """bench_load hold as a context: sessions that are there; report() says what they saw since the last one."""
+
+    def __init__(self, address, **options):
+        options.setdefault("timeout_ms", IDLE_TIMEOUT_MS)
+        self._process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", str(PROGRAMS / "bench_load"), "hold", address, *_options(options)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._read()  # ready
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.communicate(timeout=60)
+
+    def _read(self):
+        line = self._process.stdout.readline()
+        assert line, f"bench_load hold: {self._process.stderr.read().strip()}"
+        return json.loads(line)
+
+    def report(self):
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        return self._read()
+
+
+def anonymous_bytes(pid):
+    """User-space memory of its own: heap, stacks; not program text, not the kernel's socket buffers."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    return int(re.search(r"^Anonymous:\s+(\d+) kB", text, re.M)[1]) * 1024
+
+
+def system_calls(peer, work):
+    """{name: calls} of a running peer while work() lasts."""
+    table = peer.directory / "strace"
+    tracer = subprocess.Popen(["strace", "-f", "-c", "-U", "calls,name", "-o", str(table), "-p", str(peer.pid)],
+                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        line = tracer.stderr.readline()  # "strace: Process N attached" (with M threads)
+        assert "attached" in line, f"strace: {line}"
+        wait_for(lambda: _all_traced(peer.pid), 10, "strace has all threads")
+        work()
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=30)
+    return {name: int(calls) for calls, name in re.findall(r"^\s*(\d+)\s+(\w+)$", table.read_text(), re.M)
+            if name != "total"}
+
+
+def _all_traced(pid):
+    statuses = [path.read_text() for path in pathlib.Path(f"/proc/{pid}/task").glob("*/status")]
+    return all(re.search(r"^TracerPid:\s+[1-9]", text, re.M) for text in statuses)
+
+
+def instructions(make, upstream, work):
+    """User-space instructions of a fresh peer from its start to its end, with work(peer) in between."""
+    handle, name = tempfile.mkstemp(prefix="zkferry-callgrind-")
+    os.close(handle)
+    counts = pathlib.Path(name)
+    try:
+        peer = make(upstream, prefix=["valgrind", "--tool=callgrind", f"--callgrind-out-file={counts}"])
+        try:
+            work(peer)
+        finally:
+            peer.stop()
+        found = re.search(r"^(?:summary|totals): (\d+)", counts.read_text(), re.M)
+        assert found, f"callgrind left no sum for {peer.name}"
+        return int(found[1])
+    finally:
+        counts.unlink(missing_ok=True)
