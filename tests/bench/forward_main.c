@@ -139,5 +139,6 @@ int main(int argc, char **argv)
         bench_loop_serve(forward.loop, &forward.address, &forward, &forward.listener) != RC_OK)
         return 1;
     run(&forward);
+    bench_loop_free(forward.loop);
     return 0;
 }

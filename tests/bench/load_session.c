@@ -45,6 +45,7 @@ void load_done(struct load *load)
     }
     free(load->sessions);
     load_frames_done(load);
+    bench_loop_free(load->loop);
 }
 
 /* --- connecting --- */

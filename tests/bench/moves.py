@@ -1,5 +1,7 @@
-"""Moves: all sessions drained from one real server to another and back, against the raw re-attach rate of the same two
-servers. The third server leads and is drained, so that both of the others do the same work.
+"""Moves: all sessions drained from one real server to another and back.
+
+Beside it the raw re-attach rate of the same two servers. The third server leads and is drained, so that both
+of the others do the same work.
 """
 import time
 
@@ -14,11 +16,15 @@ PROBES, PROBE_MS = 32, 5
 RAW_TIMEOUT_MS = 4000  # sessions of the raw runs are to be gone before anything else is measured
 SWITCH_RATE = 100000   # no limit: the server's own pace is what is asked for
 MOVES_DEADLINE = 120
+RATE_ROW = "sessions taken to another server, per s"  # direct: nothing but attaching
+
+
+def _row(proxy, sid):
+    return next(row for row in proxy.get("/v1/servers").json["servers"] if row["id"] == sid)
 
 
 def _sessions(proxy, sid):
-    rows = proxy.get("/v1/servers").json["servers"]
-    return next(row["sessions"] for row in rows if row["id"] == sid)
+    return _row(proxy, sid)["sessions"]
 
 
 def _drain(proxy, sid):
@@ -29,8 +35,7 @@ def _drain(proxy, sid):
 def _undrain(proxy, sid):
     answer = proxy.post(f"/v1/servers/{sid}/undrain")
     assert answer.status == 200, answer
-    wait_for(lambda: next(row["admitted"] for row in proxy.get("/v1/servers").json["servers"] if row["id"] == sid),
-             20, f"server {sid} admits sessions")
+    wait_for(lambda: _row(proxy, sid)["admitted"], 20, f"server {sid} admits sessions")
 
 
 def _raw(ensemble, pair, plan):
@@ -39,7 +44,7 @@ def _raw(ensemble, pair, plan):
                          rounds=2, timeout_ms=RAW_TIMEOUT_MS)
     wait_for(lambda: not any(ensemble[sid].sessions() for sid in pair), 60, "the raw sessions have expired")
     for report in reports:
-        yield "re-attaches/s, raw", "direct", report["reattaches_per_second"]
+        yield RATE_ROW, "direct", report["reattaches_per_second"]
 
 
 def _pauses(row, report):
@@ -57,18 +62,17 @@ def _move(proxy, holding, source, target):
     wait_for(lambda: _sessions(proxy, source) == 0, MOVES_DEADLINE, f"server {source} is empty")
     seconds = time.monotonic() - began
     report = holding.report()
-    yield "moves/s", "zkferryd", moving / seconds
+    yield RATE_ROW, "zkferryd", moving / seconds
     yield from _pauses("longest wait of a moved session", report)
-    # The same time without moves: what of it is the machine's, not the move's.
-    time.sleep(seconds)
+    time.sleep(seconds)  # as long again without moves: what of the waits is the machine's
     yield from _pauses("longest wait of one that is not moved", holding.report())
     yield "sessions lost in moves", "zkferryd", report["lost"]
     yield "reads failed in moves", "zkferryd", report["failed"]
 
 
 def _results(proxy):
-    results = proxy.metrics().by_label("zkferry_moves_total", "result")
-    yield "moves not done", "zkferryd", sum(count for result, count in results.items() if result != "done")
+    for result, count in proxy.metrics().by_label("zkferry_moves_total", "result").items():
+        yield f"moves in all: {result}", "zkferryd", count
 
 
 def moves(plan):
@@ -82,14 +86,14 @@ def moves(plan):
             _drain(proxy, pair[1])
             for _ in range(plan.move_rounds):
                 yield from _raw(ensemble, pair, plan)
-                yield from _there_and_back(proxy, ensemble, pair, plan)
+                yield from _there_and_back(proxy, pair, plan)
             yield from _results(proxy)
 
 
-def _there_and_back(proxy, ensemble, pair, plan):
+def _there_and_back(proxy, pair, plan):
     with tools.Holding(proxy.clients, sessions=plan.moved, watches=WATCHES, paths=WATCH_PATHS, probes=PROBES,
                        probe_ms=PROBE_MS) as holding:
         assert _sessions(proxy, pair[0]) == plan.moved
         yield from _move(proxy, holding, *pair)
         yield from _move(proxy, holding, *reversed(pair))
-    wait_for(lambda: not ensemble[pair[0]].sessions() - ensemble[pair[1]].sessions(), 60, "the sessions are gone")
+    wait_for(lambda: not any(_sessions(proxy, sid) for sid in pair), 60, "the sessions are gone")

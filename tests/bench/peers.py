@@ -1,4 +1,4 @@
-"""What stands between generator and server: nothing, HAProxy, nginx, the bare forwarder, zkferryd; and the stub.
+"""What stands between generator and server (nothing, HAProxy, nginx, the floor, zkferryd), and the stub.
 
 Each is one process with one thread for its clients, started in the foreground with a directory of its own.
 """
@@ -61,7 +61,7 @@ class Program:
         return wait_for(ready, READY_SECONDS, f"{self.name}: {what}")
 
     def stop(self):
-        """Ends it as it wishes to be ended, so that tools around it can write their results; returns its stdout."""
+        """Ends it in its own way, so that tools around it can write their results; returns its stdout."""
         output = None
         if self._process is not None:
             output = self._end()
@@ -94,8 +94,8 @@ class Program:
     def _fill_in(self, name, upstream):
         """A committed configuration with this run's addresses."""
         text = (HERE / "peers" / name).read_text()
-        for key, value in (("LISTEN", self.address), ("UPSTREAM", upstream), ("DIRECTORY", str(self.directory))):
-            text = text.replace(f"@{key}@", value)
+        for key, value in {"LISTEN": self.address, "UPSTREAM": upstream, "DIRECTORY": self.directory}.items():
+            text = text.replace(f"@{key}@", str(value))
         path = self.directory / name
         path.write_text(text)
         return path
@@ -170,7 +170,7 @@ class Zkferry(Program):
             "source: |",
             f"  server.1=127.0.0.1:1:2:participant;{upstream}", ""]))
         self._run([BUILD / "zkferryd", "-c", config])
-        self._wait(lambda: self.metrics().value("zkferry_server_admitted") == 1, "admits clients to the server")
+        self._wait(lambda: self.metrics().value("zkferry_server_admitted") == 1, "admits clients")
         self._wait(self._listens, "listens")
 
     def metrics(self):

@@ -1,15 +1,18 @@
-"""The rows of the table. Each takes the plan of the run and yields (row, peer, value) samples; the same row of the
-same peer may come many times, one per round: medians are formed later. Peers take turns within a round, so that
-whatever else the machine does falls on all of them.
+"""The rows of the table: each takes the plan of the run and yields (row, peer, value) samples.
+
+The same row of the same peer may come many times, one per round: medians are formed later. Peers take turns
+within a round, so that whatever else the machine does falls on all of them.
 """
 from . import tools
 from .peers import PROXIES, Stage, Zkferry
+from .table import DETAIL
 
 SHAPES = ((16, 1), (64, 16), (1000, 1))
 COUNTED_SHAPES = ((1, 1), (16, 1), (64, 16))
 OPEN_SESSIONS, OPEN_RATE = 64, 4000
 IN_FLIGHT = 32
 WATCHES, WATCH_PATHS = 10, 100
+DETAIL_MIN = 0.02  # calls per request; below it is what a few connects more or less make
 
 
 def shape_name(shape):
@@ -39,7 +42,8 @@ def _open(peer, plan):
 
 
 def _connects(peer, plan):
-    result = tools.load("connect", peer.address, requests=plan.connects, in_flight=IN_FLIGHT, cpu_of=peer.pid)[0]
+    result = tools.load("connect", peer.address, requests=plan.connects, in_flight=IN_FLIGHT,
+                        cpu_of=peer.pid)[0]
     yield f"connects/s, {IN_FLIGHT} at a time", peer.name, result["connects_per_second"]
     if peer.pid:
         yield "CPU per connect, µs", peer.name, result["cpu_ns"] / 1e3 / result["connects"]
@@ -90,8 +94,8 @@ def system_calls(upstream, plan):
                 yield row, peer.name, (sum(twice.values()) - sum(once.values())) / plan.counted
                 for call in sorted(set(once) | set(twice)):
                     each = (twice.get(call, 0) - once.get(call, 0)) / plan.counted
-                    if abs(each) >= 0.005:
-                        yield f"{row}: {call}", peer.name, each
+                    if abs(each) >= DETAIL_MIN:
+                        yield f"{DETAIL}{call}, {row}", peer.name, each
 
 
 def instructions(upstream, plan):
@@ -99,4 +103,5 @@ def instructions(upstream, plan):
         for make in PROXIES:
             once, twice = (tools.instructions(make, upstream, lambda peer, n=n: _requests(peer, shape, n))
                            for n in (plan.instructed, 2 * plan.instructed))
-            yield f"user instructions per request, {shape_name(shape)}", make.name, (twice - once) / plan.instructed
+            row = f"user instructions per request, {shape_name(shape)}"
+            yield row, make.name, (twice - once) / plan.instructed

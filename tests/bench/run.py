@@ -1,6 +1,6 @@
-"""Measures zkferryd beside HAProxy, nginx, a bare forwarder and no proxy at all, in one run, and prints one table.
+"""Measures zkferryd beside HAProxy, nginx, a bare forwarder and no proxy at all; prints one table.
 
-Everything runs on loopback of this machine, so absolute figures are the machine's; ratios are what to look at.
+Everything runs on loopback of this machine: absolute figures are the machine's, ratios are what to look at.
 """
 import argparse
 import dataclasses
@@ -88,10 +88,10 @@ def raise_file_limit():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one short round: shows that it works, proves nothing")
+    parser.add_argument("--quick", action="store_true", help="one short round: shows that it works")
     parser.add_argument("--rounds", type=int, help="how often each row is measured (default 5)")
     parser.add_argument("--rows", default=",".join(ROWS), help=f"some of {','.join(ROWS)}")
-    parser.add_argument("--json", type=pathlib.Path, default=BUILD / "bench.json", help="where the samples go")
+    parser.add_argument("--json", type=pathlib.Path, default=BUILD / "bench.json", help="for all samples")
     chosen = parser.parse_args()
     unknown = set(chosen.rows.split(",")) - set(ROWS)
     if unknown:

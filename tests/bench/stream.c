@@ -25,6 +25,14 @@ struct bench_loop *bench_loop_new(void)
     return loop;
 }
 
+void bench_loop_free(struct bench_loop *loop)
+{
+    if (!loop)
+        return;
+    close(loop->epoll_fd);
+    free(loop);
+}
+
 /* Without a timeout the older call, which tools like valgrind 3.19 know. */
 int bench_loop_wait(struct bench_loop *loop, int64_t timeout_ns)
 {

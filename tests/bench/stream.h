@@ -36,8 +36,9 @@ struct bench_stream {
     struct bench_bytes out;  /* refused by the kernel */
 };
 
-/* NULL with errno on failure. Freed with the process: each program has one for its whole life. */
+/* NULL with errno on failure. */
 struct bench_loop *bench_loop_new(void);
+void bench_loop_free(struct bench_loop *loop); /* NULL is fine; its streams must be closed */
 /* Number of events in loop->events; 0 after timeout_ns (negative = none). */
 int bench_loop_wait(struct bench_loop *loop, int64_t timeout_ns);
 /* A descriptor that is no stream (a listener, stdin): read events carry `owner`. */

@@ -198,5 +198,7 @@ int main(int argc, char **argv)
         return 1;
     run(stub);
     print_counts(&stub->state.counts);
+    bench_loop_free(stub->loop);
+    free(stub);
     return 0;
 }

@@ -1,8 +1,9 @@
 """Samples to medians, ratios and one table."""
 import statistics
 
+DETAIL = "of which "  # rows that begin so are in the JSON file only
 PEERS = ("direct", "haproxy", "nginx", "floor", "zkferryd")
-RATIOS = (("haproxy", "zkferryd / haproxy"), ("floor", "zkferryd / floor"))
+RATIOS = (("direct", "zkferryd / direct"), ("haproxy", "zkferryd / haproxy"), ("floor", "zkferryd / floor"))
 
 
 class Results:
@@ -31,7 +32,7 @@ class Results:
     def as_markdown(self):
         lines = ["| | " + " | ".join((*PEERS, *(title for _, title in RATIOS))) + " |",
                  "|---" * (1 + len(PEERS) + len(RATIOS)) + "|"]
-        for row in self.samples:
+        for row in (row for row in self.samples if not row.startswith(DETAIL)):
             cells = [number(self.median(row, peer)) for peer in PEERS]
             cells += [number(self.ratio(row, other), ratio=True) for other, _ in RATIOS]
             lines.append(f"| {row} | " + " | ".join(cells) + " |")

@@ -30,13 +30,13 @@ def load(mode, *addresses, **options):
 
 
 class Holding:
-    """bench_load hold as a context: sessions that are there; report() says what they saw since the last one."""
+    """bench_load hold as a context: sessions that are there; report() says what they saw since the last."""
 
     def __init__(self, address, **options):
         options.setdefault("timeout_ms", IDLE_TIMEOUT_MS)
-        self._process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", str(PROGRAMS / "bench_load"), "hold", address, *_options(options)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = ["setpriv", "--pdeathsig", "KILL", str(PROGRAMS / "bench_load"), "hold", address]
+        self._process = subprocess.Popen(command + _options(options), stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self._read()  # ready
 
     def __enter__(self):
@@ -65,8 +65,8 @@ def anonymous_bytes(pid):
 def system_calls(peer, work):
     """{name: calls} of a running peer while work() lasts."""
     table = peer.directory / "strace"
-    tracer = subprocess.Popen(["strace", "-f", "-c", "-U", "calls,name", "-o", str(table), "-p", str(peer.pid)],
-                              stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    command = ["strace", "-f", "-c", "-U", "calls,name", "-o", str(table), "-p", str(peer.pid)]
+    tracer = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         line = tracer.stderr.readline()  # "strace: Process N attached" (with M threads)
         assert "attached" in line, f"strace: {line}"

@@ -27,7 +27,7 @@ def assert_plausible(report):
     points = [latency[name] for name in ("p50", "p90", "p99", "p999", "max")]
     assert points == sorted(points) and points[0] > 0
     in_flight = latency["mean"] * REQUESTS / 1e6 / report["seconds"]
-    assert 0 < in_flight <= report["sessions"] * report["outstanding"] * 1.05, "more waiting than requests under way"
+    assert 0 < in_flight <= report["sessions"] * report["outstanding"] * 1.05, "more waits than requests"
 
 
 def run_each_op(address):
@@ -42,10 +42,11 @@ def test_both_sides_count_the_same(stub):
 
 
 def test_the_proxy_counts_the_same(stub):
-    """zkferryd's own admin session reads and writes now and then: its clients' share is what it counts itself."""
+    """zkferryd's own admin session reads and writes now and then; it counts what its clients do."""
     with Zkferry(stub.address) as proxy:
         run_each_op(proxy.address)
-        counted = {name: proxy.metrics().value("zkferry_requests_total", opcode=name) for name in OPS.values()}
+        metrics = proxy.metrics()
+    counted = {name: metrics.value("zkferry_requests_total", opcode=name) for name in OPS.values()}
     assert counted == dict.fromkeys(OPS.values(), REQUESTS)
     asked = stub.counts()["requests"]
     assert asked["exists"] == REQUESTS
@@ -53,7 +54,7 @@ def test_the_proxy_counts_the_same(stub):
 
 
 def test_open_loop_counts_from_due_times(stub):
-    """One session with one request at a time can't do 50,000/s through a pipe this long: the wait must show."""
+    """One request at a time can't reach this rate: the wait for a turn must show."""
     report = tools.load("run", stub.address, sessions=1, outstanding=1, rate=2_000_000, warmup=0, seconds=0.3,
                         bare=1)[0]
     assert report["backlog"] > report["requests"], "the rate was reached after all"
@@ -63,16 +64,17 @@ def test_open_loop_counts_from_due_times(stub):
 def test_a_lost_reply_is_noticed():
     """The control: a server that drops one reply out of thousands must fail the run, not flatter it."""
     with Stub("--drop", "777") as stub:
-        done = subprocess.run([str(PROGRAMS / "bench_load"), "run", stub.address, "--requests", str(REQUESTS),
-                               "--outstanding", "4", "--bare", "1"],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+        command = [PROGRAMS / "bench_load", "run", stub.address, "--requests", REQUESTS, "--outstanding", 4,
+                   "--bare", 1]
+        done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=60, check=False)
         assert (done.returncode, done.stdout) == (1, "")
         assert "a reply to another request than the oldest" in done.stderr
         assert stub.counts()["dropped"] == 1
 
 
 def test_holding_reports(stub):
-    """Sessions that are held have their watches, answer for what they saw, and are attached where they say."""
+    """Held sessions have their watches and say what they saw; re-attached ones are who they were."""
     with tools.Holding(stub.address, sessions=50, watches=5, probes=10, probe_ms=1, bare=1) as holding:
         holding.report()
         before = tools.load("reattach", stub.address, stub.address, sessions=40, rounds=2)
