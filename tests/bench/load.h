@@ -158,6 +158,11 @@ enum rc load_pace(struct load *load, int64_t *ret_wait_ns) RC_MUST_CHECK;
 /* Pairs a reply with the oldest flight; *ret_latency_ns counts from its due time. */
 enum rc load_land(struct load *load, struct load_session *session, const struct zkp_reply_header *header,
                   int64_t *ret_latency_ns) RC_MUST_CHECK;
+/* Sends closeSession. */
+enum rc load_say_bye(struct load *load, struct load_session *session) RC_MUST_CHECK;
+/* Waits for what is outstanding, closes every session (so that a server need not let them expire in the
+ * middle of the next measurement) and waits for the answers. */
+enum rc load_farewell(struct load *load) RC_MUST_CHECK;
 /* Marks `count` more requests, whatever they are, as sent now. */
 void load_take_off(struct load *load, struct load_session *session, uint32_t count);
 

@@ -4,8 +4,6 @@
 #include <stdio.h>
 
 #include "tests/bench/load.h"
-#include "zkproto/frame.h"
-#include "zkproto/opcode.h"
 
 struct visits {
     uint64_t begun;
@@ -21,15 +19,6 @@ static enum rc begin(struct load *load, struct load_session *session)
     session->id = 0;
     session->count = 0;
     return load_dial(load, session);
-}
-
-static enum rc on_attached(struct load *load, struct load_session *session)
-{
-    struct zkp_request_header header = {.xid = session->next_xid++, .type = ZKP_OP_CLOSE_SESSION};
-    uint8_t frame[ZKP_FRAME_PREFIX + ZKP_REQUEST_HEADER_LEN];
-    uint32_t length = zkp_request_header_frame(header, frame, sizeof frame);
-    load_take_off(load, session, 1);
-    return load_send(load, session, zkp_slice_of(frame, length));
 }
 
 static enum rc on_replied(struct load *load, struct load_session *session,
@@ -66,7 +55,7 @@ static void print_result(const struct load *load, uint64_t count, int64_t took_n
 
 enum rc load_connect(struct load *load)
 {
-    static const struct load_mode mode = {on_attached, on_replied, on_lost, NULL};
+    static const struct load_mode mode = {load_say_bye, on_replied, on_lost, NULL};
     struct visits visits = {0};
     enum rc rc = RC_OK;
     load->mode = &mode;

@@ -1,11 +1,9 @@
 /* Issuing requests and pairing replies: see load.h. ZooKeeper answers a session's requests in order, so the
  * oldest flight is the one that lands; its xid follows from the newest. */
-#include <stdlib.h>
-
 #include "tests/bench/load.h"
 #include "zkproto/cursor.h"
 #include "zkproto/frame.h"
-#include "zkproto/zkerr.h"
+#include "zkproto/opcode.h"
 
 #define BATCH_BYTES (64u * 1024u) /* requests that go into one send; larger ones go alone */
 
@@ -116,4 +114,59 @@ enum rc load_land(struct load *load, struct load_session *session, const struct 
     session->first = (session->first + 1u) % load->options.outstanding;
     session->count--;
     return RC_OK;
+}
+
+/* --- the end --- */
+
+static enum rc nobody_attaches(struct load *load, struct load_session *session)
+{
+    return load_fail(load, session, RC_INVALID, "attached at the end");
+}
+
+static enum rc bye_replied(struct load *load, struct load_session *session,
+                           const struct zkp_reply_header *header)
+{
+    int64_t latency_ns;
+    enum rc rc = load_land(load, session, header, &latency_ns);
+    if (rc == RC_OK)
+        load_close(load, session);
+    return rc;
+}
+
+static enum rc bye_lost(struct load *load, struct load_session *session)
+{
+    return load_fail(load, session, RC_CLOSED, "disconnected before closeSession was answered");
+}
+
+enum rc load_say_bye(struct load *load, struct load_session *session)
+{
+    struct zkp_request_header header = {.xid = session->next_xid++, .type = ZKP_OP_CLOSE_SESSION};
+    uint8_t frame[ZKP_FRAME_PREFIX + ZKP_REQUEST_HEADER_LEN];
+    uint32_t length = zkp_request_header_frame(header, frame, sizeof frame);
+    load_take_off(load, session, 1);
+    return load_send(load, session, zkp_slice_of(frame, length));
+}
+
+static enum rc quiesce(struct load *load)
+{
+    enum rc rc = RC_OK;
+    for (uint32_t i = 0; i < load->options.sessions; i++)
+        load->sessions[i].due = 0;
+    while (rc == RC_OK && load_is_awaiting(load))
+        rc = load_turn(load, BENCH_NS_PER_S);
+    return rc;
+}
+
+enum rc load_farewell(struct load *load)
+{
+    static const struct load_mode bye = {nobody_attaches, bye_replied, bye_lost, NULL};
+    enum rc rc = quiesce(load);
+    load->mode = &bye;
+    load->heard_ns = load->now_ns = bench_now_ns();
+    for (uint32_t i = 0; i < load->options.sessions && rc == RC_OK; i++)
+        if (load->sessions[i].state == LOAD_ATTACHED)
+            rc = load_say_bye(load, &load->sessions[i]);
+    while (rc == RC_OK && load->attached > 0)
+        rc = load_turn(load, BENCH_NS_PER_S);
+    return rc;
 }

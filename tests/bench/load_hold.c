@@ -164,5 +164,7 @@ enum rc load_hold(struct load *load)
         rc = load_make_paths(load);
     if (rc == RC_OK && load->options.watches > 0)
         rc = set_all_watches(load);
-    return rc == RC_OK ? hold_on(load, &hold) : rc;
+    if (rc == RC_OK)
+        rc = hold_on(load, &hold);
+    return rc == RC_OK ? load_farewell(load) : rc;
 }

@@ -77,5 +77,5 @@ enum rc load_reattach(struct load *load)
         if (rc == RC_OK)
             print_round(load, round, bench_now_ns() - began_ns);
     }
-    return rc;
+    return rc == RC_OK ? load_farewell(load) : rc;
 }

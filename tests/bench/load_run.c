@@ -127,20 +127,18 @@ static enum rc measure(struct load *load, struct window *window)
             rc = load_turn(load, wait_ns);
         step(load, window);
     }
-    while (rc == RC_OK && load_is_awaiting(load)) /* every request has its answer, or the run has failed */
-        rc = load_turn(load, BENCH_NS_PER_S);
     return rc;
 }
 
 static uint64_t backlog(const struct load *load)
 {
-    uint64_t sum = 0;
+    uint64_t sum = 0; /* due, and not issued when the window closed */
     for (uint32_t i = 0; i < load->options.sessions; i++)
         sum += load->sessions[i].due;
     return sum;
 }
 
-static void print_result(const struct load *load, const struct window *window)
+static void print_result(const struct load *load, const struct window *window, uint64_t left)
 {
     const struct load_options *o = &load->options;
     double seconds = (double)window->seconds_ns / (double)BENCH_NS_PER_S;
@@ -149,7 +147,7 @@ static void print_result(const struct load *load, const struct window *window)
            ", \"seconds\": %.6f, \"requests_per_second\": %.1f, \"backlog\": %" PRIu64
            ", \"events\": %" PRIu64 ", \"generator_cpu_ns\": %" PRId64 ", \"cpu_ns\": ",
            o->op_name, o->sessions, o->outstanding, o->rate, window->answered, seconds,
-           (double)window->answered / seconds, backlog(load), load->events, window->own_cpu_ns);
+           (double)window->answered / seconds, left, load->events, window->own_cpu_ns);
     if (o->cpu_of > 0)
         printf("%" PRId64 ", ", window->cpu_ns);
     else
@@ -171,7 +169,10 @@ enum rc load_run(struct load *load)
         rc = load_make_paths(load);
     if (rc == RC_OK)
         rc = measure(load, &window);
+    uint64_t left = backlog(load);
     if (rc == RC_OK)
-        print_result(load, &window);
+        rc = load_farewell(load); /* every request gets its answer, or the run has failed */
+    if (rc == RC_OK)
+        print_result(load, &window, left);
     return rc;
 }

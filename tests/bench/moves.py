@@ -13,7 +13,6 @@ from . import tools
 
 WATCHES, WATCH_PATHS = 5, 100
 PROBES, PROBE_MS = 32, 5
-RAW_TIMEOUT_MS = 4000  # sessions of the raw runs are to be gone before anything else is measured
 SWITCH_RATE = 100000   # no limit: the server's own pace is what is asked for
 MOVES_DEADLINE = 120
 RATE_ROW = "sessions taken to another server, per s"  # direct: nothing but attaching
@@ -39,11 +38,9 @@ def _undrain(proxy, sid):
 
 
 def _raw(ensemble, pair, plan):
-    """Re-attaches per second without any proxy, there and back; waits until its sessions have expired."""
-    reports = tools.load("reattach", *(ensemble[sid].address for sid in pair), sessions=plan.moved,
-                         rounds=2, timeout_ms=RAW_TIMEOUT_MS)
-    wait_for(lambda: not any(ensemble[sid].sessions() for sid in pair), 60, "the raw sessions have expired")
-    for report in reports:
+    """Re-attaches per second without any proxy, there and back."""
+    addresses = [ensemble[sid].address for sid in pair]
+    for report in tools.load("reattach", *addresses, sessions=plan.moved, rounds=2):
         yield RATE_ROW, "direct", report["reattaches_per_second"]
 
 
@@ -52,22 +49,40 @@ def _pauses(row, report):
         yield f"{row}, {point}, ms", "zkferryd", report["worst_us"][point] / 1e3
 
 
-def _move(proxy, holding, source, target):
-    """Everybody from source to target; what the probing sessions had to wait at most, each."""
+def _move(proxy, source, target):
+    """Everybody from source to target; how many that were and how long it took."""
     _undrain(proxy, target)
     moving = _sessions(proxy, source)
-    holding.report()
     began = time.monotonic()
     _drain(proxy, source)
     wait_for(lambda: _sessions(proxy, source) == 0, MOVES_DEADLINE, f"server {source} is empty")
-    seconds = time.monotonic() - began
-    report = holding.report()
+    return moving, time.monotonic() - began
+
+
+def _rate(proxy, _holding, source, target):
+    moving, seconds = _move(proxy, source, target)
     yield RATE_ROW, "zkferryd", moving / seconds
+
+
+def _waits(proxy, holding, source, target):
+    """What each probing session had to wait at most: while all move, and in as long a time without moves."""
+    holding.report()
+    _, seconds = _move(proxy, source, target)
+    report = holding.report()
     yield from _pauses("longest wait of a moved session", report)
-    time.sleep(seconds)  # as long again without moves: what of the waits is the machine's
-    yield from _pauses("longest wait of one that is not moved", holding.report())
     yield "sessions lost in moves", "zkferryd", report["lost"]
     yield "reads failed in moves", "zkferryd", report["failed"]
+    time.sleep(seconds)
+    yield from _pauses("longest wait of one that is not moved", holding.report())
+
+
+def _there_and_back(proxy, pair, plan, measure, **options):
+    with tools.Holding(proxy.clients, sessions=plan.moved, watches=WATCHES, paths=WATCH_PATHS,
+                       **options) as holding:
+        assert _sessions(proxy, pair[0]) == plan.moved
+        yield from measure(proxy, holding, *pair)
+        yield from measure(proxy, holding, *reversed(pair))
+    wait_for(lambda: not any(_sessions(proxy, sid) for sid in pair), 60, "the sessions are gone")
 
 
 def _results(proxy):
@@ -86,14 +101,6 @@ def moves(plan):
             _drain(proxy, pair[1])
             for _ in range(plan.move_rounds):
                 yield from _raw(ensemble, pair, plan)
-                yield from _there_and_back(proxy, pair, plan)
+                yield from _there_and_back(proxy, pair, plan, _rate)  # nobody reads, as in the raw run
+                yield from _there_and_back(proxy, pair, plan, _waits, probes=PROBES, probe_ms=PROBE_MS)
             yield from _results(proxy)
-
-
-def _there_and_back(proxy, pair, plan):
-    with tools.Holding(proxy.clients, sessions=plan.moved, watches=WATCHES, paths=WATCH_PATHS, probes=PROBES,
-                       probe_ms=PROBE_MS) as holding:
-        assert _sessions(proxy, pair[0]) == plan.moved
-        yield from _move(proxy, holding, *pair)
-        yield from _move(proxy, holding, *reversed(pair))
-    wait_for(lambda: not any(_sessions(proxy, sid) for sid in pair), 60, "the sessions are gone")

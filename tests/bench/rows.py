@@ -99,9 +99,10 @@ def system_calls(upstream, plan):
 
 
 def instructions(upstream, plan):
-    for shape in COUNTED_SHAPES:
-        for make in PROXIES:
-            once, twice = (tools.instructions(make, upstream, lambda peer, n=n: _requests(peer, shape, n))
-                           for n in (plan.instructed, 2 * plan.instructed))
-            row = f"user instructions per request, {shape_name(shape)}"
-            yield row, make.name, (twice - once) / plan.instructed
+    for make in PROXIES:
+        with tools.Instructions(make, upstream) as under:
+            for shape in COUNTED_SHAPES:
+                once, twice = (under.count(lambda n=n: _requests(under.peer, shape, n))
+                               for n in (plan.instructed, 2 * plan.instructed))
+                row = f"user instructions per request, {shape_name(shape)}"
+                yield row, make.name, (twice - once) / plan.instructed

@@ -1,8 +1,8 @@
 """Measuring tools around a process: the load generator, strace, callgrind, the kernel's memory accounting."""
 import json
-import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -42,8 +42,9 @@ class Holding:
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self._process.communicate(timeout=60)
+    def __exit__(self, kind, *_):
+        _, text = self._process.communicate(timeout=60)
+        assert kind is not None or self._process.returncode == 0, f"bench_load hold: {text.strip()}"
 
     def _read(self):
         line = self._process.stdout.readline()
@@ -84,19 +85,37 @@ def _all_traced(pid):
     return all(re.search(r"^TracerPid:\s+[1-9]", text, re.M) for text in statuses)
 
 
-def instructions(make, upstream, work):
-    """User-space instructions of a fresh peer from its start to its end, with work(peer) in between."""
-    handle, name = tempfile.mkstemp(prefix="zkferry-callgrind-")
-    os.close(handle)
-    counts = pathlib.Path(name)
-    try:
-        peer = make(upstream, prefix=["valgrind", "--tool=callgrind", f"--callgrind-out-file={counts}"])
+class Instructions:
+    """A peer under callgrind, as a context. count() says what work made it execute in user space."""
+
+    def __init__(self, make, upstream):
+        self._directory = pathlib.Path(tempfile.mkdtemp(prefix="zkferry-callgrind-"))
+        out = self._directory / "out"
         try:
-            work(peer)
-        finally:
-            peer.stop()
-        found = re.search(r"^(?:summary|totals): (\d+)", counts.read_text(), re.M)
-        assert found, f"callgrind left no sum for {peer.name}"
-        return int(found[1])
-    finally:
-        counts.unlink(missing_ok=True)
+            self.peer = make(upstream, prefix=["valgrind", "--tool=callgrind", "--separate-threads=yes",
+                                               f"--callgrind-out-file={out}"])
+        except BaseException:
+            shutil.rmtree(self._directory)
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.peer.stop()
+        shutil.rmtree(self._directory)
+
+    def _command(self, command):
+        subprocess.run(["vgdb", f"--pid={self.peer.pid}", command], check=True, capture_output=True,
+                       timeout=60)
+
+    def count(self, work):
+        """Of the busiest thread: the one that serves clients. What others do by the clock does not repeat."""
+        self._command("zero")
+        work()
+        before = set(self._directory.iterdir())
+        self._command("dump")
+        dumps = set(self._directory.iterdir()) - before  # one per thread
+        sums = [re.search(r"^(?:summary|totals): (\d+)", dump.read_text(), re.M) for dump in dumps]
+        assert sums and all(sums), f"callgrind left no sum for {self.peer.name}"
+        return max(int(found[1]) for found in sums)
