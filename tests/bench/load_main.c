@@ -1,6 +1,7 @@
 /* bench_load: the command line. See load.h. */
 #include <getopt.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,44 +23,38 @@ static const char usage_text[] =
     "--cpu-of PID   also measures that process's CPU time\n"
     "--bare 1       does not create the nodes first\n";
 
-enum option_id {
-    SESSIONS = 1,
-    OUTSTANDING,
-    IN_FLIGHT,
-    PATHS,
-    VALUE_SIZE,
-    TIMEOUT,
-    OP,
-    RATE,
-    WARMUP,
-    SECONDS,
-    REQUESTS,
-    WATCHES,
-    PROBES,
-    PROBE_MS,
-    CPU_OF,
-    BARE,
-    ROUNDS
+enum kind { COUNT, LARGE, NUMBER, REAL, SECONDS, FLAG, OP }; /* the fields' types: see store() */
+
+struct row {
+    const char *name;
+    enum kind kind;
+    size_t offset;
+    double min;
+    double max;
 };
 
-static const struct option long_options[] = {{"sessions", required_argument, NULL, SESSIONS},
-                                             {"outstanding", required_argument, NULL, OUTSTANDING},
-                                             {"in-flight", required_argument, NULL, IN_FLIGHT},
-                                             {"paths", required_argument, NULL, PATHS},
-                                             {"value-size", required_argument, NULL, VALUE_SIZE},
-                                             {"timeout-ms", required_argument, NULL, TIMEOUT},
-                                             {"op", required_argument, NULL, OP},
-                                             {"rate", required_argument, NULL, RATE},
-                                             {"warmup", required_argument, NULL, WARMUP},
-                                             {"seconds", required_argument, NULL, SECONDS},
-                                             {"requests", required_argument, NULL, REQUESTS},
-                                             {"watches", required_argument, NULL, WATCHES},
-                                             {"probes", required_argument, NULL, PROBES},
-                                             {"probe-ms", required_argument, NULL, PROBE_MS},
-                                             {"cpu-of", required_argument, NULL, CPU_OF},
-                                             {"bare", required_argument, NULL, BARE},
-                                             {"rounds", required_argument, NULL, ROUNDS},
-                                             {NULL, 0, NULL, 0}};
+#define AT(field) offsetof(struct load_options, field)
+
+static const struct row rows[] = {
+    {"sessions", COUNT, AT(sessions), 1, LOAD_SESSIONS_MAX},
+    {"outstanding", COUNT, AT(outstanding), 1, LOAD_OUTSTANDING_MAX},
+    {"in-flight", COUNT, AT(in_flight), 1, LOAD_SESSIONS_MAX},
+    {"paths", COUNT, AT(paths), 1, 1e6},
+    {"value-size", COUNT, AT(value_bytes), 0, LOAD_VALUE_MAX},
+    {"timeout-ms", NUMBER, AT(timeout_ms), 1000, 1e6},
+    {"op", OP, 0, 0, 0},
+    {"rate", REAL, AT(rate), 0, 1e8},
+    {"warmup", SECONDS, AT(warmup_ns), 0, 3600},
+    {"seconds", SECONDS, AT(measure_ns), 0.01, 3600},
+    {"requests", LARGE, AT(requests), 1, 1e12},
+    {"rounds", COUNT, AT(rounds), 1, 1000},
+    {"watches", COUNT, AT(watches), 0, LOAD_OUTSTANDING_MAX},
+    {"probes", COUNT, AT(probes), 0, LOAD_SESSIONS_MAX},
+    {"probe-ms", REAL, AT(probe_ms), 0.01, 1e6},
+    {"cpu-of", NUMBER, AT(cpu_of), 1, INT32_MAX},
+    {"bare", FLAG, AT(is_bare), 0, 1},
+};
+#define ROW_COUNT (sizeof rows / sizeof rows[0])
 
 static _Noreturn void usage(void)
 {
@@ -67,18 +62,13 @@ static _Noreturn void usage(void)
     exit(2);
 }
 
-static double number(const char *text, double min, double max)
+static double number(const struct row *row, const char *text)
 {
     char *end;
     double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= min && value <= max))
+    if (end == text || *end != '\0' || !(value >= row->min && value <= row->max))
         usage();
     return value;
-}
-
-static uint32_t count(const char *text, uint32_t min, uint32_t max)
-{
-    return (uint32_t)number(text, min, max);
 }
 
 static void set_op(struct load_options *o, const char *name)
@@ -100,57 +90,50 @@ static void set_op(struct load_options *o, const char *name)
     usage();
 }
 
-static void set_shape(struct load_options *o, int option, const char *text)
+static void store(void *field, enum kind kind, double value)
 {
-    if (option == SESSIONS)
-        o->sessions = count(text, 1, LOAD_SESSIONS_MAX);
-    else if (option == OUTSTANDING)
-        o->outstanding = count(text, 1, LOAD_OUTSTANDING_MAX);
-    else if (option == IN_FLIGHT)
-        o->in_flight = count(text, 1, LOAD_SESSIONS_MAX);
-    else if (option == PATHS)
-        o->paths = count(text, 1, 1000000);
-    else if (option == VALUE_SIZE)
-        o->value_bytes = count(text, 0, LOAD_VALUE_MAX);
-    else if (option == WATCHES)
-        o->watches = count(text, 0, LOAD_OUTSTANDING_MAX);
-    else if (option == PROBES)
-        o->probes = count(text, 0, LOAD_SESSIONS_MAX);
-    else if (option == ROUNDS)
-        o->rounds = count(text, 1, 1000);
-    else if (option == BARE)
-        o->is_bare = count(text, 0, 1) == 1;
+    switch (kind) {
+    case COUNT:
+        *(uint32_t *)field = (uint32_t)value;
+        return;
+    case LARGE:
+        *(uint64_t *)field = (uint64_t)value;
+        return;
+    case NUMBER:
+        *(int32_t *)field = (int32_t)value; /* pid_t, too */
+        return;
+    case REAL:
+        *(double *)field = value;
+        return;
+    case SECONDS:
+        *(int64_t *)field = (int64_t)(value * (double)BENCH_NS_PER_S);
+        return;
+    case FLAG:
+        *(bool *)field = value > 0.0;
+        return;
+    case OP:
+        return;
+    }
 }
 
-static void set_option(struct load_options *o, int option, const char *text)
+static void set_option(struct load_options *o, const struct row *row, const char *text)
 {
-    if (option == OP)
+    if (row->kind == OP)
         set_op(o, text);
-    else if (option == RATE)
-        o->rate = number(text, 0, 1e8);
-    else if (option == WARMUP)
-        o->warmup_ns = (int64_t)(number(text, 0, 3600) * (double)BENCH_NS_PER_S);
-    else if (option == SECONDS)
-        o->measure_ns = (int64_t)(number(text, 0.01, 3600) * (double)BENCH_NS_PER_S);
-    else if (option == REQUESTS)
-        o->requests = (uint64_t)number(text, 1, 1e12);
-    else if (option == TIMEOUT)
-        o->timeout_ms = (int32_t)number(text, 1000, 1e6);
-    else if (option == PROBE_MS)
-        o->probe_ms = number(text, 0.01, 1e6);
-    else if (option == CPU_OF)
-        o->cpu_of = (pid_t)number(text, 1, 1e9);
     else
-        set_shape(o, option, text);
+        store((char *)o + row->offset, row->kind, number(row, text));
 }
 
 static void parse(int argc, char **argv, struct load_options *o)
 {
-    int option;
-    while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+    struct option options[ROW_COUNT + 1] = {{0}};
+    int option, index;
+    for (size_t i = 0; i < ROW_COUNT; i++)
+        options[i] = (struct option){.name = rows[i].name, .has_arg = required_argument};
+    while ((option = getopt_long(argc, argv, "", options, &index)) != -1) {
         if (option == '?')
             usage();
-        set_option(o, option, optarg);
+        set_option(o, &rows[index], optarg);
     }
     if (argc - optind < 2 || argc - optind > 1 + (int)LOAD_ADDRESSES_MAX)
         usage();
