@@ -58,7 +58,11 @@ class Program:
         def ready():
             assert self._process.poll() is None, f"{self.name} exited: {self.log_path.read_text()[-2000:]}"
             return condition()
-        return wait_for(ready, READY_SECONDS, f"{self.name}: {what}")
+        try:
+            return wait_for(ready, READY_SECONDS, f"{self.name}: {what}")
+        except BaseException:  # nobody else will end what never began
+            self.stop()
+            raise
 
     def stop(self):
         """Ends it in its own way, so that tools around it can write their results; returns its stdout."""
@@ -109,8 +113,7 @@ class Announcing(Program):
     def __init__(self, command, prefix=()):
         super().__init__(prefix)
         self._run(command, stdout=subprocess.PIPE)
-        line = self._process.stdout.readline()
-        assert line, f"{self.name} said nothing: {self.log_path.read_text()}"
+        line = self._wait(self._process.stdout.readline, "says its address")
         self.address = json.loads(line)["address"]
 
 

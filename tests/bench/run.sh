@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what is missing (Debian packages), builds a release into build-bench/, measures, prints one table.
-#   tests/bench/run.sh                   everything: half an hour on two quiet cores
+#   tests/bench/run.sh                   everything: a quarter of an hour on two quiet cores
 #   tests/bench/run.sh --quick           one short round of everything
 #   tests/bench/run.sh --rows stub,moves some rows; run.py --help lists them
 set -eu
