@@ -401,3 +401,16 @@ def test_a_broken_file_changes_nothing(proxy):
     refused = proxy.reload()
     assert refused.status == 400 and "workers" in refused.text
     assert proxy.get("/readyz").status == 200
+
+
+# Standalone
+
+@pytest.mark.sanitizer
+def test_standalone_server(make_ensemble, make_proxy, connect):
+    """It has no members, no leader and no epoch: never migrated, but proxied."""
+    alone = make_ensemble(1).start()
+    assert alone[1].mode() == "standalone"
+    proxy = make_proxy(alone.lines([1]))
+    client = connect(proxy.clients).attach()
+    error, _ = client.call(EXISTS, ustring("/") + b"\0")
+    assert error == 0
