@@ -56,8 +56,9 @@ static void test_whole_plan(void **state)
     struct mig_history *h = history_from(sim, 0);
     assert_int_equal(h->outcome, MIG_OUTCOME_FINISHED);
     assert_true(mig_history_has_ended(h));
-    assert_steps(h, "preflight lock join add.4 add.5 add.6 catch_up switch compare remove.1 remove.2 remove.3 verify "
-                    "finish ");
+    assert_steps(
+        h, "preflight lock join add.4 add.5 add.6 catch_up switch compare remove.1 remove.2 remove.3 verify "
+           "finish ");
     assert_int_equal(h->reconfig_count, 6);
     int64_t version = h->plan.original.version;
     for (uint32_t i = 0; i < h->reconfig_count; i++) {
