@@ -69,6 +69,8 @@ void engine_confirm(struct run *r, const struct mig_command *command, struct mig
     struct mig_engine *e = r->e;
     enum mig_gate gate = mig_gate_named(command->gate);
     char accepted[MIG_TEXT_MAX];
+    if (e->switches.no_confirm_name && engine_waiting_gate(e) != MIG_GATE_NONE)
+        gate = engine_waiting_gate(e);
     if (gate == MIG_GATE_NONE)
         engine_refuse(answer, 400, "bad_phase", "switch, remove and finish can be confirmed",
                       "\"%s\" cannot be confirmed", command->gate != NULL ? command->gate : "");

@@ -53,6 +53,7 @@ struct mig_probes {
     X(no_straggler_gate) /* servers leave while somebody bypasses the proxy */                               \
     X(no_tolerance_gate) /* members change whoever is alive */                                               \
     X(no_foreign_gate)   /* somebody else's change is taken as it is */                                      \
+    X(no_confirm_name)   /* a confirmation opens whatever gate the plan waits at */                          \
     X(no_canary_limits)  /* the switch goes on whatever happens to those that go first */
 
 struct mig_switches {

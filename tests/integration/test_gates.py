@@ -181,3 +181,16 @@ def test_without_the_config_gate_a_foreign_change_is_taken(scene):
     assert confirm(here.proxy, "remove") == 0
     here.proxy.wait_phase("finished")
     assert_migrated(here.ensemble)
+
+
+@pytest.mark.full
+def test_without_its_name_a_repeated_confirmation_opens_the_next_gate(scene):
+    """Controls the repeated confirmation of test_each_gate_holds: here it lets the sources leave."""
+    here = scene(confirm=["switch", "remove"], switches=["no_confirm_name"])
+    here.proxy.start_migration()
+    wait_gate(here.proxy, "switch")
+    assert confirm(here.proxy, "switch") == 0
+    wait_gate(here.proxy, "remove")
+    assert confirm(here.proxy, "switch") == 0
+    here.proxy.wait_phase("finished")
+    assert_migrated(here.ensemble)

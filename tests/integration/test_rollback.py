@@ -77,6 +77,52 @@ def test_rollback(scene, make_workload, place):
     assert status["sessions"]["returned"] == status["sessions"]["failed"] == 0
 
 
+def in_joining(proxy, ensemble):
+    """One target is not there yet."""
+    start_joiners(ensemble, TARGETS[:2])
+    proxy.start_migration()
+    proxy.wait_phase("joining")
+
+
+def in_adding(proxy, ensemble):
+    """All targets were seen; the last one stands still before its turn comes."""
+    start_joiners(ensemble)
+    proxy.start_migration()
+    proxy.wait_stopped()
+    ensemble[TARGETS[2]].freeze()
+    proxy.go_on()
+    wait_for(lambda: f"target {TARGETS[2]}" in proxy.status()["waiting_for"], 40, "the plan waits for a target")
+    assert proxy.status()["phase"] == "adding"
+    assert ensemble.config(SOURCES[0]).ids == {*SOURCES, TARGETS[0]}
+
+
+def in_catching_up(proxy, ensemble):
+    """All are members, and one does not get on."""
+    in_adding(proxy, ensemble)
+    ensemble[TARGETS[0]].freeze()
+    ensemble[TARGETS[2]].thaw()
+    wait_for(lambda: "was late last" in proxy.status()["waiting_for"], 60, "the plan waits for a target")
+    assert proxy.status()["phase"] == "catching_up"
+
+
+@pytest.mark.full
+@pytest.mark.limit(180)
+@pytest.mark.parametrize("place", [in_joining, in_adding, in_catching_up])
+def test_rollback_of_a_plan_that_waits(ensemble, make_proxy, make_workload, place):
+    """What the plan waits for does not hinder the way back; what stands still, stands still on it."""
+    lines = plan_targets(ensemble)
+    failpoint = None if place is in_joining else "before.JOURNAL.intent.add.4:1:stop"
+    proxy = make_proxy(ensemble.lines(SOURCES), lines, confirm=GATES, failpoint=failpoint)
+    load = make_workload(proxy.clients, SESSIONS, writes_per_second=WRITES_PER_SECOND)
+    load.wait_progress(WRITES_PER_SECOND)
+    place(proxy, ensemble)
+    roll_back(proxy)
+    assert_as_before(ensemble, proxy)
+    load.wait_progress(WRITES_PER_SECOND)
+    report = assert_kept(load, ensemble, SOURCES[0])
+    assert report.disconnects == report.unknown == 0
+
+
 @pytest.mark.limit(180)
 def test_rollback_goes_on_after_a_crash(scene):
     """kill -9 once the first source is back; and the way is free for the next plan."""
