@@ -176,7 +176,8 @@ static bool take_accepted(struct mig_plan *plan, const struct mig_command *comma
         return false;
     plan->accept_count = command->accept_count;
     for (uint32_t i = 0; i < command->accept_count; i++) {
-        if (strlen(command->accept[i]) >= MIG_FINDING_ID_MAX)
+        bool fits = strlen(command->accept[i]) < MIG_FINDING_ID_MAX;
+        if (!fits || !mig_accept_is_known(command->accept[i]))
             return false;
         mig_text_set(plan->accept[i], MIG_FINDING_ID_MAX, "%s", command->accept[i]);
     }
@@ -187,7 +188,7 @@ static void do_start(struct run *r, const struct mig_command *command, struct mi
 {
     struct mig_engine *e = r->e;
     if (!take_accepted(&e->draft, command)) {
-        engine_refuse_accept(answer);
+        engine_refuse_accept(command, answer);
         return;
     }
     mig_plan_name(&e->draft, r->f->wall_ms, command->nonce);

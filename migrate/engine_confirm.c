@@ -17,14 +17,22 @@ enum rc accept_add(struct mig_plan *plan, const char *list)
     return RC_OK;
 }
 
-void engine_refuse_accept(struct mig_answer *answer)
+void engine_refuse_accept(const struct mig_command *command, struct mig_answer *answer)
 {
+    for (uint32_t i = 0; i < command->accept_count && i < MIG_ACCEPT_MAX; i++) {
+        if (mig_accept_is_known(command->accept[i]))
+            continue;
+        engine_refuse(answer, 400, "bad_accept", "name the findings as preflight or status print them",
+                      "there is nothing to accept by the name \"%.*s\"", (int)MIG_FINDING_ID_MAX,
+                      command->accept[i]);
+        return;
+    }
     engine_refuse(answer, 400, "bad_accept", "name the findings as preflight or status print them",
                   "at most %u accepted findings of %u characters", MIG_ACCEPT_MAX, MIG_FINDING_ID_MAX - 1);
 }
 
-/* Names that are accepted with it and were not before, comma-separated. False: one is too long, or one has a
- * comma, or there are too many. */
+/* Names that are accepted with it and were not before, comma-separated. False: one is not known, or there are
+ * too many. */
 static bool list_new(const struct mig_engine *e, const struct mig_command *command, char *buf,
                      uint32_t capacity)
 {
@@ -32,6 +40,8 @@ static bool list_new(const struct mig_engine *e, const struct mig_command *comma
     buf[0] = '\0';
     for (uint32_t i = 0; i < command->accept_count; i++) {
         const char *name = command->accept[i];
+        if (!mig_accept_is_known(name))
+            return false;
         if (mig_plan_accepts(&plan, name, name))
             continue;
         bool fits = strlen(buf) + strlen(name) + 2 <= capacity && strchr(name, ',') == NULL;
@@ -75,7 +85,7 @@ void engine_confirm(struct run *r, const struct mig_command *command, struct mig
         engine_refuse(answer, 400, "bad_phase", "switch, remove and finish can be confirmed",
                       "\"%s\" cannot be confirmed", command->gate != NULL ? command->gate : "");
     else if (!list_new(e, command, accepted, sizeof(accepted)))
-        engine_refuse_accept(answer);
+        engine_refuse_accept(command, answer);
     else if (is_due(e, gate, accepted))
         take(r, gate, accepted);
     else if (!e->confirmed[gate] || accepted[0] != '\0')

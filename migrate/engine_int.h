@@ -353,7 +353,7 @@ void engine_refuse(struct mig_answer *answer, int http_status, const char *code,
 
 /* engine_confirm.c */
 void engine_confirm(struct run *r, const struct mig_command *command, struct mig_answer *answer);
-void engine_refuse_accept(struct mig_answer *answer);
+void engine_refuse_accept(const struct mig_command *command, struct mig_answer *answer);
 /* Names accepted at a gate, comma-separated as the journal has them. RC_FULL: too many, or one is too long.
  */
 enum rc accept_add(struct mig_plan *plan, const char *list) RC_MUST_CHECK;

@@ -47,6 +47,30 @@ bool mig_pitfalls_name(const char *pitfalls, const char *pitfall)
     return false;
 }
 
+/* "server-down-2" -> the length of "server-down"; without an id all of it. */
+static size_t length_without_id(const char *name)
+{
+    size_t length = strlen(name);
+    size_t digits = strspn(strrchr(name, '-') != NULL ? strrchr(name, '-') + 1 : "", "0123456789");
+    bool has_id = digits > 0 && digits < length && name[length - digits - 1] == '-';
+    return has_id ? length - digits - 1 : length;
+}
+
+bool mig_accept_is_known(const char *name)
+{
+    static const char *const of_gates[] = {"stragglers", "data-not-compared"};
+    size_t length = length_without_id(name);
+    for (uint32_t i = 0; i < sizeof(of_gates) / sizeof(of_gates[0]); i++)
+        if (strlen(of_gates[i]) == length && strncmp(of_gates[i], name, length) == 0)
+            return true;
+    for (uint32_t i = 0; i < MIG_RULE_COUNT; i++) {
+        bool is_rule = strlen(rows[i].name) == length && strncmp(rows[i].name, name, length) == 0;
+        if (is_rule || (strchr(name, ' ') == NULL && mig_pitfalls_name(rows[i].pitfalls, name)))
+            return true;
+    }
+    return false;
+}
+
 bool mig_rule_is_about(const char *rule_name, const char *pitfall)
 {
     for (uint32_t i = 0; i < MIG_RULE_COUNT; i++)

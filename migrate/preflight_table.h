@@ -220,6 +220,11 @@ bool mig_pitfalls_name(const char *pitfalls, const char *pitfall);
 /* The rule with this name is about this pitfall; false when there is no such rule. */
 bool mig_rule_is_about(const char *rule_name, const char *pitfall);
 
+/* Is there anything that could be accepted, or refused, by this name: a rule, a rule with a server's id, a
+ * pitfall; or what a gate of a plan waits for ("stragglers-2")? A misspelt name would be found out only when
+ * the plan stops. */
+bool mig_accept_is_known(const char *name);
+
 /* Pitfalls for which preflight has no rule, because nothing shows them beforehand or because the way zkferry
  * is built leaves no room for them. Ends with a NULL pitfall. */
 struct mig_pitfall_elsewhere {

@@ -64,6 +64,8 @@ static void write_out(const char *first, size_t first_len, const char *second, s
         for (int i = 0; i < 2; i++) {
             size_t take = (size_t)written < parts[i].iov_len ? (size_t)written : parts[i].iov_len;
 
+            if (take == 0) /* an empty part may be NULL */
+                continue;
             parts[i].iov_base = (char *)parts[i].iov_base + take;
             parts[i].iov_len -= take;
             written -= (ssize_t)take;

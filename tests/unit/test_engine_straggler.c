@@ -114,7 +114,9 @@ static void test_not_before_its_time(void **state)
     assert_string_equal(sim_confirm(sim, "remove", "stragglers-2").code, "not_waiting");
     waits(sim);
     assert_string_equal(sim_confirm(sim, "finish", "stragglers-2").code, "not_waiting");
-    assert_string_equal(sim_confirm(sim, "remove", "a,b").code, "bad_accept");
+    assert_string_equal(sim_confirm(sim, "remove", "stragglers-2,stragglers-3").code, "bad_accept");
+    struct mig_answer misspelt = sim_confirm(sim, "remove", "straglers-2");
+    assert_string_equal(misspelt.message, "there is nothing to accept by the name \"straglers-2\"");
     sim_free(sim);
 }
 

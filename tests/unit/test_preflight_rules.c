@@ -815,6 +815,23 @@ static void estimates(void **state)
     assert_int_equal(mig_estimate_leader_change_ms(facts), 250 + 8000 + 2250);
 }
 
+static void a_misspelt_name_accepts_nothing(void **state)
+{
+    (void)state;
+    assert_true(mig_accept_is_known("server-down"));
+    assert_true(mig_accept_is_known("server-down-2"));
+    assert_true(mig_accept_is_known("P28"));
+    assert_true(mig_accept_is_known("stragglers-12"));
+    assert_true(mig_accept_is_known("data-not-compared"));
+    assert_false(mig_accept_is_known("server-down-"));
+    assert_false(mig_accept_is_known("server-dow"));
+    assert_false(mig_accept_is_known("server-down-2a"));
+    assert_false(mig_accept_is_known("P2 P28"));
+    assert_false(mig_accept_is_known("P99"));
+    assert_false(mig_accept_is_known("2"));
+    assert_false(mig_accept_is_known(""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -822,6 +839,7 @@ int main(void)
         cmocka_unit_test(its_neighbour_does_not),
         cmocka_unit_test(every_rule_has_a_row),
         cmocka_unit_test(every_pitfall_is_answered),
+        cmocka_unit_test(a_misspelt_name_accepts_nothing),
         cmocka_unit_test_setup_teardown(faults_of_versions, setup, teardown),
         cmocka_unit_test_setup_teardown(estimates, setup, teardown),
     };
