@@ -284,6 +284,8 @@ static void test_nobody_chosen_is_no_proof(void **state)
 
 static void test_without_limits_it_goes_on(void **state)
 {
+    if (!PX_TEST_SWITCHES)
+        skip();
     (void)state;
     struct sim *sim = prepared();
     sim->switches.no_canary_limits = true;
