@@ -445,9 +445,19 @@ static bool apply_request(struct sim *sim, const struct mig_effect *effect)
     return true;
 }
 
+/* What the leader has taken and could not commit yet comes before everything later. */
+static void apply_late(struct sim *sim)
+{
+    if (!sim->has_late)
+        return;
+    sim->has_late = false;
+    assert_true(apply_request(sim, &sim->late));
+}
+
 static void do_reconfig(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
 {
     check_reconfig(sim, effect);
+    apply_late(sim);
     int32_t about =
         effect->joining[0] != '\0' ? atoi(effect->joining + strlen("server.")) : atoi(effect->leaving);
     enum sim_fault fault = SIM_NO_FAULT;
@@ -466,6 +476,9 @@ static void do_reconfig(struct sim *sim, const struct mig_effect *effect, struct
         event->rc = RC_IO;
     } else if (fault == SIM_LOST_DROPPED) {
         return;
+    } else if (fault == SIM_LOST_LATE) {
+        sim->late = *effect;
+        sim->has_late = true;
     } else if (!apply_request(sim, effect)) {
         event->rc = RC_REFUSED;
         event->zk_err = ZKP_ERR_BAD_VERSION;
@@ -530,6 +543,7 @@ static void take_hold(struct sim *sim, const struct mig_effect *effect)
 
 static void do_barrier(struct sim *sim)
 {
+    apply_late(sim);
     commit(sim);
     if (sim->detached_at_commit >= 0)
         return;
@@ -617,7 +631,7 @@ static bool carry_out(struct sim *sim, const struct mig_effect *effect, struct m
     case MIG_EFFECT_READ_CONFIG:
         event->kind = effect->kind == MIG_EFFECT_BARRIER ? MIG_EVENT_BARRIER_RESULT : MIG_EVENT_CONFIG_RESULT;
         event->rc = effect->via == sim->leader && !sim->is_deaf ? RC_OK : RC_IO;
-        if (event->rc == RC_OK)
+        if (event->rc == RC_OK && !(sim->reads_early && effect->kind == MIG_EFFECT_READ_CONFIG))
             do_barrier(sim);
         event->config = effect->kind == MIG_EFFECT_READ_CONFIG && event->rc == RC_OK ? &sim->config : NULL;
         return true;

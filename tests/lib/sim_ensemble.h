@@ -18,6 +18,7 @@ enum sim_fault {
     SIM_NO_FAULT,
     SIM_LOST_APPLIED, /* applied, the reply is lost */
     SIM_LOST_DROPPED, /* not applied, the reply is lost */
+    SIM_LOST_LATE,    /* the reply is lost, and it is applied only with what commits next (design.md §5) */
     SIM_REFUSED,      /* refused with fault_err */
     SIM_NEVER_SENT,
 };
@@ -85,8 +86,11 @@ struct sim {
     struct mig_ids compared; /* by the last one */
     bool is_compared_full;
     bool journal_fails;
-    bool is_deaf;  /* barriers and reads of the config get no answer */
-    bool confirms; /* confirm every gate at once */
+    bool has_late; /* SIM_LOST_LATE: this one is under way */
+    struct mig_effect late;
+    bool reads_early; /* reads of the config forget their barrier: the control run */
+    bool is_deaf;     /* barriers and reads of the config get no answer */
+    bool confirms;    /* confirm every gate at once */
     void (*on_record)(const struct sim *sim, void *context); /* before it is written; NULL = nobody asks */
     void *record_context;
     uint32_t record_count;

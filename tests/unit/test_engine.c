@@ -97,6 +97,45 @@ static void test_lost_replies(void **state)
         }
 }
 
+static uint32_t concluded_not_applied(const struct sim *sim)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < sim->record_count; i++)
+        count += sim->records[i].kind == MIG_RECORD_OUTCOME && !sim->records[i].is_done;
+    return count;
+}
+
+/* The leader still shows the old config, although the change commits later: only what is read behind a later
+ * commit decides. */
+static void test_a_late_change_is_not_taken_for_none(void **state)
+{
+    (void)state;
+    for (int32_t server = 1; server <= 6; server++) {
+        struct sim *sim = started(NULL);
+        sim->fault = SIM_LOST_LATE;
+        sim->fault_at = server;
+        finishes(sim);
+        assert_false(sim->has_late);
+        assert_int_equal(concluded_not_applied(sim), 0);
+        assert_order(sim, (const int32_t[]){4, 5, 6, -1, -2, -3});
+        sim_free(sim);
+    }
+}
+
+/* Controls the test above: without the barrier before the read the conclusion is wrong. */
+static void test_without_the_barrier_it_is(void **state)
+{
+    (void)state;
+    struct sim *sim = started(NULL);
+    sim->fault = SIM_LOST_LATE;
+    sim->fault_at = 5;
+    sim->reads_early = true;
+    (void)sim_run_for(sim, MINUTE_MS);
+    assert_int_equal(concluded_not_applied(sim), 1);
+    assert_false(sim->has_late); /* it was applied all the same */
+    sim_free(sim);
+}
+
 static void test_refused_for_a_while(void **state)
 {
     (void)state;
@@ -453,6 +492,8 @@ int main(void)
         cmocka_unit_test(test_phases_in_order),
         cmocka_unit_test(test_leader_leaves_last),
         cmocka_unit_test(test_lost_replies),
+        cmocka_unit_test(test_a_late_change_is_not_taken_for_none),
+        cmocka_unit_test(test_without_the_barrier_it_is),
         cmocka_unit_test(test_refused_for_a_while),
         cmocka_unit_test(test_refused_for_good_then_retry),
         cmocka_unit_test(test_deadline),
