@@ -7,7 +7,10 @@
 #include "migrate/text.h"
 
 #define STAGE_TIMEOUT_MS 6000 /* longer than a probe may take */
-#define ROUNDS_MAX       5u   /* counts may leave the bracket and come back between two looks */
+/* Counts may leave the bracket and come back between two looks, and a server may be behind for a while: the
+ * pauses between the looks double, to 2.5 s in all. */
+#define ROUNDS_MAX     8u
+#define FIRST_PAUSE_MS 20
 
 void mig_counts_start(struct mig_counts *c, int32_t reference, const int32_t *ids, uint32_t count)
 {
@@ -102,20 +105,30 @@ static void compare(struct mig_counts *c, struct mig_counts_server *server)
 #undef COMPARE
 }
 
-static void judge(struct mig_counts *c)
+static void look_again(struct mig_counts *c, int64_t now_ms)
+{
+    c->next_look_ms = now_ms + (FIRST_PAUSE_MS << (c->rounds - 1));
+    enter(c, MIG_COUNTS_SERVERS);
+}
+
+static void judge(struct mig_counts *c, const struct mig_facts *facts)
 {
     bool is_different = false;
     for (uint32_t i = 0; i < c->count; i++) {
         compare(c, &c->servers[i]);
         is_different = is_different || c->servers[i].verdict == MIG_COUNTS_DIFFERENT;
     }
-    bool is_again = is_different && ++c->rounds < ROUNDS_MAX;
     c->before = c->after;
-    enter(c, is_again ? MIG_COUNTS_SERVERS : MIG_COUNTS_DONE);
+    if (is_different && ++c->rounds < ROUNDS_MAX)
+        look_again(c, facts->now_ms);
+    else
+        enter(c, MIG_COUNTS_DONE);
 }
 
 bool mig_counts_step(struct mig_counts *c, const struct mig_facts *facts)
 {
+    if (facts->now_ms < c->next_look_ms)
+        return false;
     if (c->stage != MIG_COUNTS_DONE && !c->has_asked) {
         c->has_asked = true;
         c->asked_ms = facts->now_ms;
@@ -131,7 +144,7 @@ bool mig_counts_step(struct mig_counts *c, const struct mig_facts *facts)
         break;
     case MIG_COUNTS_AFTER:
         if (take_reference(c, facts, &c->after))
-            judge(c);
+            judge(c, facts);
         break;
     case MIG_COUNTS_DONE:
         break;

@@ -36,6 +36,7 @@ struct mig_counts {
     int64_t asked_ms; /* by the present stage */
     bool has_asked;
     uint32_t rounds;
+    int64_t next_look_ms; /* after a difference: not before */
     struct mig_mntr before;
     struct mig_mntr after;
     uint32_t count;
@@ -44,8 +45,8 @@ struct mig_counts {
 
 /* ids: count <= MIG_SERVERS_MAX servers to compare with the reference. */
 void mig_counts_start(struct mig_counts *counts, int32_t reference, const int32_t *ids, uint32_t count);
-/* Call it whenever there are new facts, until stage is MIG_COUNTS_DONE. True: mntr is to be asked anew, of
- * every server. */
+/* Call it whenever there are new facts, and at least every second, until stage is MIG_COUNTS_DONE. True: mntr
+ * is to be asked anew, of every server. */
 bool mig_counts_step(struct mig_counts *counts, const struct mig_facts *facts);
 
 #endif
