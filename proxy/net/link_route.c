@@ -55,11 +55,15 @@ static enum px_route link_pick(struct px_link *link, uint32_t *ret_slot)
 {
     struct px_worker *worker = link->worker;
     struct px_route_ask ask = {.zxid = worker->ignores_zxid ? 0 : px_session_last_zxid(link->core),
-                               .tried = link->attempt->tried,
+                               .tried = link->attempt->tried | px_worker_bad_slots(worker),
                                .home = PX_SLOT_NONE,
                                .is_canary = link->is_canary};
     enum px_route route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
 
+    if (route == PX_ROUTE_FOUND || route == PX_ROUTE_BUSY)
+        return route;
+    ask.tried = link->attempt->tried; /* a bad one is better than none */
+    route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
     if (route != PX_ROUTE_BEHIND)
         return route;
     px_worker_kick_probe(worker, PX_KICK_MS);
@@ -118,17 +122,38 @@ static struct px_route_ask seek_ask(const struct px_link *link)
     return ask;
 }
 
-/* Who is cut off also tries, now and then, what does not look good. */
-static enum px_route pick_next(const struct px_link *link, uint32_t *ret_slot)
+static enum px_route pick_good(const struct px_link *link, uint32_t *ret_slot)
 {
-    const struct px_worker *worker = link->worker;
     struct px_route_ask ask = seek_ask(link);
-    enum px_route route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
+
+    return px_route_pick(link->worker->directive, link->worker->shared, &ask, ret_slot);
+}
+
+static void allow_home(struct px_link *link)
+{
+    link->attempt->may_go_home = true;
+    link->attempt->tried &= ~(1ull << link->slot);
+}
+
+/* Who is cut off goes back to where it was when nobody else is good and that server still serves others: one
+ * that hangs would take the session later, behind its back. Now and then it also tries what does not look
+ * good. */
+static enum px_route pick_next(struct px_link *link, uint32_t *ret_slot)
+{
+    enum px_route route = pick_good(link, ret_slot);
+    struct px_route_ask ask;
 
     if (route == PX_ROUTE_FOUND || route == PX_ROUTE_BUSY || !px_session_is_detached(link->core))
         return route;
-    ask.serving = px_worker_scout_slots(worker);
-    return px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
+    if (!link->attempt->may_go_home) {
+        allow_home(link);
+        route = pick_good(link, ret_slot);
+        if (route == PX_ROUTE_FOUND || route == PX_ROUTE_BUSY)
+            return route;
+    }
+    ask = seek_ask(link);
+    ask.serving = px_worker_scout_slots(link->worker);
+    return px_route_pick(link->worker->directive, link->worker->shared, &ask, ret_slot);
 }
 
 bool px_link_has_taker(const struct px_link *link)

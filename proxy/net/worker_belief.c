@@ -46,6 +46,16 @@ static bool is_good(const struct px_worker *worker, uint32_t slot)
     return worker->directive->servers[slot].is_serving && !is_being_tried(worker, slot);
 }
 
+uint64_t px_worker_bad_slots(const struct px_worker *worker)
+{
+    uint64_t mask = 0;
+
+    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
+        if (worker->now_ms < worker->slot_bad_ms[slot])
+            mask |= 1ull << slot;
+    return mask;
+}
+
 uint64_t px_worker_good_slots(const struct px_worker *worker)
 {
     uint64_t mask = 0;

@@ -93,6 +93,7 @@ void px_worker_route_waiting(struct px_worker *worker, bool all);
 /* worker_belief.c: which servers take sessions, by this worker's own experience. Bit per slot. */
 void px_worker_note_dial(struct px_worker *worker, uint32_t slot, enum px_dial_result result);
 void px_worker_doubt(struct px_worker *worker, uint32_t slot); /* it does not answer its sessions */
+uint64_t px_worker_bad_slots(const struct px_worker *worker);  /* refused, closed or hung lately */
 uint64_t px_worker_good_slots(const struct px_worker *worker);
 uint64_t px_worker_scout_slots(const struct px_worker *worker); /* not good, but not asked lately either */
 /* worker_hold.c */
