@@ -313,7 +313,7 @@ class Workload:
         def missing():
             return [worker for worker, value in pairs if worker.watch_is_missing(value)]
         try:
-            wait_for(lambda: not missing(), 5, "every changed node's watch fires")
+            wait_for(lambda: not missing(), 20, "every changed node's watch fires")
         except AssertionError:
             report.lost_events += [f"watch of {worker.neighbour} set at {worker.armed}"
                                    for worker in missing()]

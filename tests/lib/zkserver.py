@@ -113,7 +113,7 @@ class Server:
         """A server that dies between creating a log and writing its header can't start again (ZooKeeper 3.8)."""
         if self.running:
             logs = self.directory / "data" / "version-2"
-            wait_for(lambda: all(log.stat().st_size for log in logs.glob("log.*")), 5, "no empty log")
+            wait_for(lambda: all(log.stat().st_size for log in logs.glob("log.*")), 20, "no empty log")
             self._process.kill()
             self._process.wait()
             self._process, self.exit_code = None, -signal.SIGKILL
