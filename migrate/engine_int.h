@@ -233,19 +233,21 @@ typedef enum mig_phase engine_handler(struct run *r);
 #define engine_has_plan(e) ((e)->plan.id[0] != '\0')
 struct run run_begin(struct mig_engine *e, const struct mig_facts *f, struct mig_effects *out);
 void engine_run(struct run *r);
-void engine_goto(struct run *r, enum mig_phase next);
 bool engine_gate_is_open(const struct mig_engine *e, enum mig_gate gate);
 enum mig_phase engine_phase(const struct mig_engine *e); /* of a failed plan: the one that failed */
 bool engine_goes_back(const struct mig_engine *e);       /* rolls back, has or could not */
 enum mig_gate engine_waiting_gate(const struct mig_engine *e);
 int64_t engine_limit_ms(const struct mig_engine *e, const struct mig_facts *f);
 int64_t engine_deadline_ms(const struct mig_engine *e, const struct mig_facts *f); /* of what it waits for */
-enum mig_phase engine_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const struct zkp_config *engine_newest_config(const struct mig_engine *e, const struct mig_facts *f);
 bool engine_can(const struct mig_engine *e, const struct mig_facts *f, enum mig_command_kind kind);
 void engine_take_plan(struct mig_engine *e, const struct mig_plan *plan); /* START and its replay */
 void engine_reset_for_retry(struct mig_engine *e);                        /* RETRY and its replay */
+
+/* engine_phase.c */
+void engine_goto(struct run *r, enum mig_phase next);
+enum mig_phase engine_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* engine_effects.c: everything that writes to r->out */
 struct mig_record *run_journal(struct run *r, enum mig_record_kind kind); /* fill it before the next one */
