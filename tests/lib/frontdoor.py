@@ -26,7 +26,7 @@ class Mode(enum.Enum):
     PASS = "pass"
     DROP = "drop"                    # the end instead of the server: it never hears of the session
     DROP_REPLY = "drop_reply"        # the server takes the session, and the end comes in place of its reply
-    CLOSE_AFTER = "close_after"      # the reply arrives, and the end right after it
+    CLOSE_AFTER = "close_after"      # the reply arrives, and the end with it
     HANG = "hang"                    # nothing, for as long as the other end waits
     LATE = "late"                    # the same, but when the other end has given up, the server is asked
     SLOW = "slow"                    # the reply takes its time
@@ -157,7 +157,9 @@ class Frontdoor(_Door):
         reply = _read_frame(far)
         if mode is Mode.SLOW:
             self._closing.wait(self._slow_seconds)  # the fault itself, nothing is waited for
-        if mode in (Mode.SLOW, Mode.CLOSE_AFTER):
+        if mode is Mode.CLOSE_AFTER:
+            _send_with_end(near, reply)
+        if mode is Mode.SLOW:
             near.sendall(reply)
         return mode is Mode.SLOW
 
@@ -188,6 +190,14 @@ class LaggingDoor(_Door):
                 waiting.append((time.monotonic() + self._lag_seconds, part))
             while waiting and waiting[0][0] <= time.monotonic():
                 near.sendall(waiting.popleft()[1])
+
+
+def _send_with_end(end, reply):
+    """In one segment: on a busy machine the end alone may come so late that a write is already on its way,
+    and nobody could know what became of it."""
+    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+    end.sendall(reply)
+    end.shutdown(socket.SHUT_RDWR)
 
 
 def behind(server, leader, door):
