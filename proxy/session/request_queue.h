@@ -1,12 +1,12 @@
-/* Requests that wait for their reply, oldest first: 16 bytes each, in a ring. A few fit into the queue
- * itself, so that a client with one request at a time never allocates; a ring grows on demand and is given
- * back when the queue has been empty for a while (px_request_queue_trim). Pure. */
+/* Requests that wait for their reply, oldest first: 16 bytes each, in a ring, which is a block of the
+ * worker's cache at first, and given back when the queue is empty (px_request_queue_trim). Pure. */
 #ifndef PROXY_SESSION_REQUEST_QUEUE_H
 #define PROXY_SESSION_REQUEST_QUEUE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proxy/session/block_cache.h"
 #include "zkproto/err.h"
 
 /* What becomes of the reply. */
@@ -36,30 +36,36 @@ struct px_request {
     uint8_t is_kept; /* a read whose bytes are in kept.h */
 };
 
-#define PX_REQUESTS_INLINE 2u /* one request and one ping: most clients */
 /* More than any client has outstanding; the shell stops reading a client long before (worker_int.h). */
 #define PX_REQUESTS_MAX 65536u
 
-/* Embedded in a session. count <= capacity; capacity is PX_REQUESTS_INLINE while ring is NULL and a power
- * of two always. */
+/* Embedded in a session; all zero = empty. count <= capacity; capacity is a power of two, or 0 while ring is
+ * NULL. */
 struct px_request_queue {
     struct px_request *ring;
     uint32_t head;
     uint32_t count;
     uint32_t capacity;
-    struct px_request own[PX_REQUESTS_INLINE];
 };
 
-void px_request_queue_init(struct px_request_queue *queue);
-void px_request_queue_done(struct px_request_queue *queue);
+/* Drops what is left. */
+void px_request_queue_done(struct px_request_queue *queue, struct px_block_cache *blocks);
 /* RC_FULL over PX_REQUESTS_MAX, RC_NOMEM. */
-enum rc px_request_queue_push(struct px_request_queue *queue, struct px_request request) RC_MUST_CHECK;
+enum rc px_request_queue_push(struct px_request_queue *queue, struct px_block_cache *blocks,
+                              struct px_request request) RC_MUST_CHECK;
 /* The oldest one, NULL when empty; valid until the next push or pop. */
-const struct px_request *px_request_queue_head(const struct px_request_queue *queue);
+static inline const struct px_request *px_request_queue_head(const struct px_request_queue *queue)
+{
+    return queue->count == 0 ? NULL : &queue->ring[queue->head];
+}
 void px_request_queue_pop(struct px_request_queue *queue); /* must not be empty */
 /* The n-th oldest; n < count. */
 const struct px_request *px_request_queue_at(const struct px_request_queue *queue, uint32_t n);
-/* Frees the ring of an empty queue. */
-void px_request_queue_trim(struct px_request_queue *queue);
+/* Gives the ring of an empty queue back. */
+static inline void px_request_queue_trim(struct px_request_queue *queue, struct px_block_cache *blocks)
+{
+    if (queue->count == 0 && queue->ring != NULL)
+        px_request_queue_done(queue, blocks);
+}
 
 #endif

@@ -186,8 +186,6 @@ struct px_session *session_new_in(enum px_session_state state, struct px_watch_s
     if (session == NULL)
         return NULL;
     session->state = state;
-    px_request_queue_init(&session->data.pipeline);
-    px_request_queue_init(&session->data.out_of_band);
     px_watch_set_init(&session->data.watches, space);
     return session;
 }
@@ -215,16 +213,19 @@ struct px_session *px_session_new(bool hides_config, int64_t deadline_ms, struct
 
 void px_session_free(struct px_session *session)
 {
+    struct px_watch_space *space;
+
     if (session == NULL)
         return;
-    px_request_queue_done(&session->data.pipeline);
-    px_request_queue_done(&session->data.out_of_band);
+    space = session->data.watches.space;
+    px_request_queue_done(&session->data.pipeline, &space->blocks);
+    px_request_queue_done(&session->data.out_of_band, &space->blocks);
     px_buffer_done(&session->data.kept);
     if (session->data.auths.bytes != NULL)
         explicit_bzero(session->data.auths.bytes, session->data.auths.capacity);
     px_buffer_done(&session->data.auths);
     session_transfer_free(&session->data);
-    px_watch_queue_done(&session->data.wishes, session->data.watches.space->paths);
+    px_watch_queue_done(&session->data.wishes, space->paths, &space->blocks);
     px_watch_set_done(&session->data.watches);
     explicit_bzero(session->data.password, sizeof(session->data.password));
     free(session);

@@ -1,5 +1,5 @@
 /* What is kept in order to be sent again on another connection: unanswered reads, auth packets, watches.
- * Pure. Allocates when a buffer grows; buffers of reads are given back when the session has been idle. */
+ * Pure. Allocates when a buffer grows; the one of reads is given back as soon as none is unanswered. */
 #include <string.h>
 
 #include "proxy/session/session_int.h"
@@ -47,13 +47,34 @@ static bool can_keep(const struct session_data *data, const struct px_event *eve
            data->kept.length + ZKP_FRAME_PREFIX + event->length <= SESSION_KEPT_MAX;
 }
 
+/* The first array is a block of the worker's cache; one that has grown is an array like any other. */
+static enum rc append_kept(struct session_data *data, struct zkp_slice body)
+{
+    if (data->kept.bytes == NULL) {
+        data->kept.bytes = px_block_take(&data->watches.space->blocks);
+        data->kept.capacity = data->kept.bytes == NULL ? 0 : PX_BLOCK_BYTES;
+    }
+    return append_frame(&data->kept, body);
+}
+
+static void return_kept(struct session_data *data)
+{
+    ASSERT(data->kept.length == 0);
+    if (data->kept.capacity != PX_BLOCK_BYTES) {
+        px_buffer_done(&data->kept);
+        return;
+    }
+    px_block_give(&data->watches.space->blocks, data->kept.bytes);
+    data->kept = (struct px_buffer){0};
+}
+
 void session_keep(struct session_data *data, const struct px_event *event, struct px_request *request)
 {
     uint32_t before = data->kept.length;
 
     if (request->op == ZKP_OPX_PING)
         return;
-    request->is_kept = can_keep(data, event, request) && append_frame(&data->kept, event->body) == RC_OK;
+    request->is_kept = can_keep(data, event, request) && append_kept(data, event->body) == RC_OK;
     if (request->is_kept)
         return;
     data->kept.length = before; /* a prefix without its frame */
@@ -70,6 +91,19 @@ void session_unkeep(struct session_data *data, const struct px_request *request)
     }
     ASSERT(data->unkept_count > 0);
     data->unkept_count--;
+}
+
+void session_rest(struct session_data *data)
+{
+    struct px_watch_space *space = data->watches.space;
+
+    px_request_queue_trim(&data->out_of_band, &space->blocks);
+    if (data->pipeline.count > 0)
+        return;
+    px_request_queue_trim(&data->pipeline, &space->blocks);
+    px_watch_queue_trim(&data->wishes, space->paths, &space->blocks);
+    if (data->kept.bytes != NULL)
+        return_kept(data);
 }
 
 static enum rc again_pipeline(const struct session_data *data, struct px_buffer *out)

@@ -122,9 +122,10 @@ static void forget_own(struct session_data *data)
     for (uint32_t left = data->pipeline.count; left > 0; left--) {
         struct px_request request = *px_request_queue_head(&data->pipeline);
         px_request_queue_pop(&data->pipeline);
-        if (request.kind != PX_REQUEST_OURS)
-            ASSERT(px_request_queue_push(&data->pipeline, request) == RC_OK); /* into the place just freed */
+        if (request.kind != PX_REQUEST_OURS) /* into the place just freed */
+            ASSERT(px_request_queue_push(&data->pipeline, &data->watches.space->blocks, request) == RC_OK);
     }
+    session_rest(data);
 }
 
 enum px_session_state session_lose_server(struct session_data *data, const struct px_event *event,

@@ -103,7 +103,8 @@ static enum rc take_request(struct zkp_rd *r, bool is_out_of_band, struct px_req
     return RC_OK;
 }
 
-static enum rc take_requests(struct zkp_rd *r, bool is_out_of_band, struct px_request_queue *queue)
+static enum rc take_requests(struct zkp_rd *r, bool is_out_of_band, struct px_block_cache *blocks,
+                             struct px_request_queue *queue)
 {
     uint32_t count = zkp_rd_count(r, EXPORT_REQUEST_LEN);
     enum rc rc = count <= PX_REQUESTS_MAX ? RC_OK : RC_MALFORMED;
@@ -112,7 +113,7 @@ static enum rc take_requests(struct zkp_rd *r, bool is_out_of_band, struct px_re
         struct px_request request;
         rc = take_request(r, is_out_of_band, &request);
         if (rc == RC_OK)
-            rc = px_request_queue_push(queue, request);
+            rc = px_request_queue_push(queue, blocks, request);
     }
     return rc;
 }
@@ -177,7 +178,7 @@ static enum rc take_frames(struct zkp_rd *r, struct session_data *data)
 
 static enum rc take_wishes(struct zkp_rd *r, struct session_data *data)
 {
-    struct px_path_pool *pool = data->watches.space->paths;
+    struct px_watch_space *space = data->watches.space;
     enum rc rc = RC_OK;
 
     for (uint32_t left = zkp_rd_count(r, 8); left > 0 && rc == RC_OK; left--) {
@@ -186,9 +187,9 @@ static enum rc take_wishes(struct zkp_rd *r, struct session_data *data)
         wish.value = zkp_rd_i32(r);
         if (path.ptr == NULL || zkp_rd_state(r) != RC_OK)
             return RC_MALFORMED;
-        rc = px_path_pool_take(pool, path, &wish.path);
+        rc = px_path_pool_take(space->paths, path, &wish.path);
         if (rc == RC_OK)
-            rc = px_watch_queue_push(&data->wishes, pool, wish);
+            rc = px_watch_queue_push(&data->wishes, space->paths, &space->blocks, wish);
     }
     return rc;
 }
@@ -251,12 +252,13 @@ static enum rc compare(struct session_data *data, bool is_held)
 
 static enum rc take_data(struct zkp_rd *r, struct session_data *data, bool is_held)
 {
+    struct px_block_cache *blocks = &data->watches.space->blocks;
     enum rc rc = take_facts(r, data);
 
     if (rc == RC_OK)
-        rc = take_requests(r, false, &data->pipeline);
+        rc = take_requests(r, false, blocks, &data->pipeline);
     if (rc == RC_OK)
-        rc = take_requests(r, true, &data->out_of_band);
+        rc = take_requests(r, true, blocks, &data->out_of_band);
     if (rc == RC_OK)
         rc = take_frames(r, data);
     if (rc == RC_OK)

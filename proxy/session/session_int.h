@@ -199,6 +199,8 @@ enum rc session_deliver(struct session_data *data, bool is_old, struct zkp_slice
 /* session_again.c: what is kept in order to be sent again. */
 void session_keep(struct session_data *data, const struct px_event *event, struct px_request *request);
 void session_unkeep(struct session_data *data, const struct px_request *request);
+/* Gives back what only unanswered requests need, once there are none. */
+void session_rest(struct session_data *data);
 void session_auth_sent(struct session_data *data, const struct px_event *event, uint8_t op);
 void session_auth_answered(struct session_data *data, uint8_t op, int32_t err);
 uint32_t session_auth_count(const struct session_data *data); /* answered with success */
@@ -215,7 +217,8 @@ bool session_ask_server(struct session_data *data, const struct px_event *event,
                         enum zkp_op_index op);
 /* session_reply.c */
 uint32_t session_reply_need(const struct session_data *data, uint32_t length, struct zkp_slice body);
-/* Answers the local requests at the pipeline's head; sets has_more when the bytes are full. */
+/* After a request was answered: answers the local ones that are at the pipeline's head now; sets has_more
+ * when the bytes are full. */
 void session_answer_local(struct session_data *data, struct px_actions *actions);
 /* session_watch.c. Only for requests that may set or remove a watch; marks them. */
 void session_watch_request(struct session_data *data, const struct px_event *event,

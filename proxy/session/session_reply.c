@@ -76,6 +76,7 @@ void session_answer_local(struct session_data *data, struct px_actions *actions)
         px_request_queue_pop(&data->pipeline);
         data->sent_count++;
     }
+    session_rest(data);
 }
 
 /* Sends {header, body[0..length)} instead of the server's frame. */

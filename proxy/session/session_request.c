@@ -143,7 +143,8 @@ static enum rc enqueue(struct session_data *data, const struct px_event *event, 
         data->write_count++;
     else if (request->kind != PX_REQUEST_LOCAL)
         session_keep(data, event, request);
-    rc = px_request_queue_push(is_out_of_band ? &data->out_of_band : &data->pipeline, *request);
+    rc = px_request_queue_push(is_out_of_band ? &data->out_of_band : &data->pipeline,
+                               &data->watches.space->blocks, *request);
     return rc;
 }
 

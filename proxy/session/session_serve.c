@@ -63,7 +63,7 @@ bool session_ask_server(struct session_data *data, const struct px_event *event,
                                  .op = (uint8_t)op,
                                  .kind = PX_REQUEST_OURS};
 
-    if (px_request_queue_push(&data->pipeline, request) != RC_OK)
+    if (px_request_queue_push(&data->pipeline, &data->watches.space->blocks, request) != RC_OK)
         return false;
     session_send_own(actions, PX_ACTION_SEND_SERVER, request.xid, zkp_op_row(op)->number);
     return true;
@@ -92,10 +92,6 @@ static bool needs_ping(const struct session_data *data, const struct px_event *e
 enum px_session_state on_active_tick(struct session_data *data, const struct px_event *event,
                                      struct px_actions *actions, enum px_session_state here)
 {
-    px_request_queue_trim(&data->pipeline);
-    px_request_queue_trim(&data->out_of_band);
-    px_watch_queue_trim(&data->wishes);
-    px_buffer_trim(&data->kept);
     if (event->now_ms - data->heard_ms >= data->timeout_ms)
         return session_close(actions, PX_CLOSE_SILENT);
     return needs_ping(data, event) ? on_active_ping(data, event, actions, here) : here;

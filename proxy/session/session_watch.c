@@ -25,11 +25,11 @@ static bool has_room(const struct session_data *data, struct zkp_slice path)
 /* Keeps the path until the reply. */
 static void wish(struct session_data *data, struct px_request *request, struct zkp_slice path, int32_t value)
 {
-    struct px_path_pool *pool = data->watches.space->paths;
+    struct px_watch_space *space = data->watches.space;
     struct px_watch_wish wish = {.value = value};
 
-    if (!has_room(data, path) || px_path_pool_take(pool, path, &wish.path) != RC_OK ||
-        px_watch_queue_push(&data->wishes, pool, wish) != RC_OK)
+    if (!has_room(data, path) || px_path_pool_take(space->paths, path, &wish.path) != RC_OK ||
+        px_watch_queue_push(&data->wishes, space->paths, &space->blocks, wish) != RC_OK)
         px_watch_set_give_up(&data->watches);
     else
         request->watch = PX_REQUEST_WATCH_WISHED;

@@ -1,9 +1,11 @@
 /* Requests that set or remove a watch and wait for their reply: the path and what is wanted of it, oldest
  * first, in the order of the pipeline's marked requests. Other requests have no entry here, so that they
- * cost nothing. Owned by the session; pure; allocates when it grows, nowhere else. */
+ * cost nothing. In a ring, which is a block of the worker's cache at first, and given back when the queue is
+ * empty (px_watch_queue_trim). Owned by the session; pure; allocates when it grows, nowhere else. */
 #ifndef PROXY_SESSION_WATCH_QUEUE_H
 #define PROXY_SESSION_WATCH_QUEUE_H
 
+#include "proxy/session/block_cache.h"
 #include "proxy/session/path_pool.h"
 #include "zkproto/err.h"
 
@@ -22,13 +24,19 @@ struct px_watch_queue {
 };
 
 /* Drops what is left. */
-void px_watch_queue_done(struct px_watch_queue *queue, struct px_path_pool *pool);
+void px_watch_queue_done(struct px_watch_queue *queue, struct px_path_pool *pool,
+                         struct px_block_cache *blocks);
 /* Takes over the reference, also when it fails (RC_NOMEM). */
 enum rc px_watch_queue_push(struct px_watch_queue *queue, struct px_path_pool *pool,
-                            struct px_watch_wish take_wish) RC_MUST_CHECK;
+                            struct px_block_cache *blocks, struct px_watch_wish take_wish) RC_MUST_CHECK;
 /* The oldest one, which goes with its reference to the caller; must not be empty. */
 struct px_watch_wish px_watch_queue_pop(struct px_watch_queue *queue);
-/* Frees the ring of an empty queue. */
-void px_watch_queue_trim(struct px_watch_queue *queue);
+/* Gives the ring of an empty queue back. */
+static inline void px_watch_queue_trim(struct px_watch_queue *queue, struct px_path_pool *pool,
+                                       struct px_block_cache *blocks)
+{
+    if (queue->count == 0 && queue->ring != NULL)
+        px_watch_queue_done(queue, pool, blocks);
+}
 
 #endif

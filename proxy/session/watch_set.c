@@ -35,6 +35,7 @@ enum rc px_watch_space_init(struct px_watch_space *space, uint64_t seed)
 void px_watch_space_done(struct px_watch_space *space)
 {
     px_path_pool_free(space->paths);
+    px_block_cache_done(&space->blocks);
     space->paths = NULL;
 }
 

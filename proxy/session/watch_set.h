@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "proxy/session/block_cache.h"
 #include "proxy/session/path_pool.h"
 #include "proxy/session/path_table.h"
 #include "zkproto/request.h"
@@ -26,9 +27,10 @@
  * stand side by side (ZOOKEEPER-4466). */
 enum px_watch_rule { PX_WATCH_ONE_MODE, PX_WATCH_ALL_MODES };
 
-/* What all sets of one worker share. Owned by the worker. */
+/* What all sets, and the sessions around them, of one worker share. Owned by the worker. */
 struct px_watch_space {
     struct px_path_pool *paths;
+    struct px_block_cache blocks;    /* the sessions' */
     uint32_t watches_max;            /* paths per session */
     uint32_t totals[ZKP_LIST_COUNT]; /* over all sets */
     uint64_t overflow_count;         /* sets that became unknown */
