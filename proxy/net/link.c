@@ -44,7 +44,7 @@ void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
         return;
     }
     link->worker = worker;
-    link->token = ++worker->last_token;
+    link->claim.token = ++worker->last_token;
     link->peer_length = take_adopt->peer.length;
     if (link->peer_length > sizeof(link->peer))
         link->peer_length = 0; /* no address of a client we know how to print */
@@ -57,7 +57,6 @@ void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
     px_conn_init(&link->server, link, PX_CONN_SERVER);
     px_conn_open(&link->client, take_adopt->fd);
     px_link_judge_canary(link, 0);
-    HASH_ADD(hh, worker->by_token, token, sizeof(link->token), link);
     link_enlist(link, PX_SESSION_GREETING);
     px_metric_add(worker->metrics, PX_METRIC_CLIENTS_ACCEPTED, 1);
     px_metric_add(worker->metrics, PX_METRIC_CLIENTS, 1);

@@ -34,7 +34,7 @@ void px_worker_judge_canaries(struct px_worker *worker)
     for (enum px_session_state state = 0; state < PX_SESSION_DEAD; state++) {
         struct px_link *link;
         TAILQ_FOREACH(link, &worker->links[state], entry)
-        px_link_judge_canary(link, link->claimed_id);
+        px_link_judge_canary(link, link->claim.session_id);
     }
     atomic_store_explicit(&worker->shared->workers[worker->options.index].canary_round,
                           worker->directive->canary.round, memory_order_release);

@@ -75,5 +75,4 @@ void px_link_die(struct px_link *link, enum px_close_reason reason)
     px_link_unclaim(link);
     if (link->is_established)
         px_link_count_session(link, link->slot, false);
-    HASH_DELETE(hh, link->worker->by_token, link);
 }

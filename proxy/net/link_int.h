@@ -12,7 +12,6 @@
 
 #include "proxy/net/conn.h"
 #include "proxy/net/directive.h"
-#include "proxy/net/hash.h"
 #include "proxy/net/msg.h"
 #include "proxy/net/owner_map.h"
 #include "proxy/net/shared.h"
@@ -45,13 +44,11 @@ struct px_attempt {
 /* Owned by worker->links[its state]; freed by the sweep at the end of the loop turn in which it died. */
 struct px_link {
     TAILQ_ENTRY(px_link) entry;
-    UT_hash_handle hh; /* worker->by_token */
     struct px_worker *worker;
     struct px_session *core;
     struct px_walk *walk; /* the frames being walked, NULL outside */
     struct px_attempt *attempt;
-    uint64_t token;     /* its number on this worker, never used twice */
-    int64_t claimed_id; /* held in the owner map; 0 = none */
+    struct px_claim claim; /* in the owner map */
     struct sockaddr_in6
         peer; /* or a sockaddr_in in it: a sockaddr_storage per session would cost 100 bytes */
     socklen_t peer_length;

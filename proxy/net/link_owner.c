@@ -1,24 +1,14 @@
 /* One session id, one client connection: claiming it in the owner map, and asking an older holder, on
  * whichever worker, to let go first (design.md §4). Worker thread. */
+#include <stddef.h>
 #include <string.h>
 
 #include "proxy/net/link_int.h"
 #include "proxy/net/worker_int.h"
 
-static struct px_owner owner_of(const struct px_link *link)
-{
-    return (struct px_owner){.worker = link->worker->options.index, .token = link->token};
-}
+_Static_assert(PX_WORKERS_MAX <= 1u << (64 - PX_TOKEN_WORKER_SHIFT), "a token names its worker");
 
-static struct px_link *link_find(struct px_worker *worker, uint64_t token)
-{
-    struct px_link *link;
-
-    HASH_FIND(hh, worker->by_token, &token, sizeof(token), link);
-    return link;
-}
-
-static void ask_release(struct px_link *link, int64_t session_id, struct px_owner holder)
+static void ask_release(struct px_link *link, int64_t session_id, uint64_t holder)
 {
     struct zkp_slice password = px_session_password(link->core);
     struct px_msg *msg = px_msg_new(PX_MSG_RELEASE);
@@ -30,19 +20,17 @@ static void ask_release(struct px_link *link, int64_t session_id, struct px_owne
     msg->release.has_password = password.len == ZKP_PASSWORD_LEN;
     if (msg->release.has_password)
         memcpy(msg->release.password, password.ptr, ZKP_PASSWORD_LEN);
-    msg->release.holder_token = holder.token;
-    msg->release.newcomer_token = link->token;
-    px_mailbox_push(link->worker->shared->mailboxes[holder.worker], msg);
+    msg->release.holder_token = holder;
+    msg->release.newcomer_token = link->claim.token;
+    px_mailbox_push(link->worker->shared->mailboxes[px_token_worker(holder)], msg);
 }
 
 void px_link_claim(struct px_link *link, int64_t session_id)
 {
-    struct px_owner holder;
-
-    enum rc rc = px_owner_claim(link->worker->shared->owners, session_id, owner_of(link), &holder);
+    uint64_t holder;
+    enum rc rc = px_owner_claim(link->worker->shared->owners, &link->claim, session_id, &holder);
 
     if (rc == RC_OK) {
-        link->claimed_id = session_id;
         px_link_judge_canary(link, session_id);
         link->deferred = PX_EVENT_ADMITTED;
     } else if (rc == RC_EXISTS) {
@@ -52,21 +40,17 @@ void px_link_claim(struct px_link *link, int64_t session_id)
 
 void px_link_unclaim(struct px_link *link)
 {
-    if (link->claimed_id != 0)
-        px_owner_release(link->worker->shared->owners, link->claimed_id, owner_of(link));
-    link->claimed_id = 0;
+    px_owner_release(link->worker->shared->owners, &link->claim);
 }
 
 void px_link_claim_established(struct px_link *link, int64_t session_id)
 {
-    struct px_owner holder;
+    uint64_t holder;
 
-    if (link->claimed_id == session_id)
+    if (link->claim.session_id == session_id)
         return;
     px_link_unclaim(link); /* the server gave another id than the one asked for */
-    if (px_owner_claim(link->worker->shared->owners, session_id, owner_of(link), &holder) == RC_OK)
-        link->claimed_id = session_id;
-    else
+    if (px_owner_claim(link->worker->shared->owners, &link->claim, session_id, &holder) != RC_OK)
         link->deferred = PX_EVENT_CONFLICT;
 }
 
@@ -83,15 +67,25 @@ static void answer_release(struct px_worker *worker, const struct px_msg *reques
     px_mailbox_push(worker->shared->mailboxes[request->worker], msg);
 }
 
+/* Whom the newcomer has met, NULL when that one is gone or holds another id by now. */
+static struct px_link *find_holder(struct px_worker *worker, const struct px_msg *request)
+{
+    struct px_claim *claim =
+        px_owner_find(worker->shared->owners, request->release.session_id, worker->options.index);
+
+    if (claim == NULL || claim->token != request->release.holder_token)
+        return NULL;
+    return (struct px_link *)((char *)claim - offsetof(struct px_link, claim));
+}
+
 void px_owner_on_release(struct px_worker *worker, const struct px_msg *msg)
 {
-    struct px_link *holder = link_find(worker, msg->release.holder_token);
+    struct px_link *holder = find_holder(worker, msg);
     struct zkp_slice password = {0};
 
     if (msg->release.has_password)
         password = zkp_slice_of(msg->release.password, ZKP_PASSWORD_LEN);
-    /* Gone, or holds another id by now: the newcomer may claim. */
-    if (holder != NULL && holder->claimed_id == msg->release.session_id) {
+    if (holder != NULL) {
         if (!px_session_password_fits(holder->core, password)) {
             answer_release(worker, msg, true);
             return;
@@ -102,11 +96,22 @@ void px_owner_on_release(struct px_worker *worker, const struct px_msg *msg)
     answer_release(worker, msg, false);
 }
 
+/* Oldest first, and so are the answers: it is among the first. */
+static struct px_link *find_newcomer(struct px_worker *worker, uint64_t token)
+{
+    struct px_link *link;
+
+    TAILQ_FOREACH(link, &worker->links[PX_SESSION_CLAIMING], entry)
+    if (link->claim.token == token)
+        break;
+    return link;
+}
+
 void px_owner_on_released(struct px_worker *worker, const struct px_msg *msg)
 {
-    struct px_link *newcomer = link_find(worker, msg->released.newcomer_token);
+    struct px_link *newcomer = find_newcomer(worker, msg->released.newcomer_token);
 
-    if (newcomer == NULL || px_session_state(newcomer->core) != PX_SESSION_CLAIMING)
+    if (newcomer == NULL)
         return;
     if (msg->released.is_denied) {
         px_link_step_kind(newcomer, PX_EVENT_DENIED);

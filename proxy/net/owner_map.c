@@ -1,35 +1,46 @@
-/* A sharded hash map from session id to its holder. Locks are held for a few instructions. */
+/* A sharded hash map from session id to its holder, chained through the claims themselves: a session costs no
+ * allocation here. Locks are held for a few instructions. */
 #include "proxy/net/owner_map.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "proxy/net/hash.h"
+#include "zkproto/assert.h"
 
-/* Enough that two workers rarely meet; a shard costs 64 bytes. */
-#define OWNER_SHARDS 64u
+/* Enough that two workers rarely meet; an empty shard costs 64 bytes. */
+#define OWNER_SHARDS   64u
+#define BUCKETS_MIN    16u
+#define BUCKET_FILLING 2u /* claims per bucket; more make the shard grow */
 
-struct owner_entry {
-    int64_t session_id;
-    struct px_owner owner;
-    UT_hash_handle hh;
-};
+SLIST_HEAD(bucket, px_claim);
 
 struct owner_shard {
     pthread_mutex_t lock;
-    struct owner_entry *entries;
+    struct bucket *buckets;
+    uint32_t bucket_count; /* a power of two, or 0 while buckets is NULL */
+    uint32_t count;
 };
 
 struct px_owner_map {
     struct owner_shard shards[OWNER_SHARDS];
 };
 
+/* Ids of one server count up: a multiplication spreads them (Fibonacci hashing). */
+static uint64_t mix(int64_t session_id)
+{
+    uint64_t id = (uint64_t)session_id;
+
+    return (id ^ id >> 32) * 0x9e3779b97f4a7c15u;
+}
+
 static struct owner_shard *shard_of(struct px_owner_map *map, int64_t session_id)
 {
-    /* Ids of one server count up: a multiplication spreads them (Fibonacci hashing). */
-    uint64_t mixed = (uint64_t)session_id * 0x9e3779b97f4a7c15u;
+    return &map->shards[mix(session_id) >> 58];
+}
 
-    return &map->shards[mixed >> 58];
+static struct bucket *bucket_of(struct bucket *buckets, uint32_t count, int64_t session_id)
+{
+    return &buckets[(uint32_t)(mix(session_id) >> 26) & (count - 1)];
 }
 
 struct px_owner_map *px_owner_map_new(void)
@@ -43,78 +54,106 @@ struct px_owner_map *px_owner_map_new(void)
     return map;
 }
 
-static void shard_done(struct owner_shard *shard)
-{
-    struct owner_entry *entry;
-    struct owner_entry *next;
-
-    HASH_ITER(hh, shard->entries, entry, next)
-    {
-        HASH_DEL(shard->entries, entry);
-        free(entry);
-    }
-    pthread_mutex_destroy(&shard->lock);
-}
-
 void px_owner_map_free(struct px_owner_map *map)
 {
     if (map == NULL)
         return;
-    for (uint32_t i = 0; i < OWNER_SHARDS; i++)
-        shard_done(&map->shards[i]);
+    for (uint32_t i = 0; i < OWNER_SHARDS; i++) {
+        free(map->shards[i].buckets);
+        pthread_mutex_destroy(&map->shards[i].lock);
+    }
     free(map);
 }
 
-static bool same_owner(struct px_owner a, struct px_owner b)
+static struct px_claim *find_locked(const struct owner_shard *shard, int64_t session_id)
 {
-    return a.worker == b.worker && a.token == b.token;
+    struct px_claim *claim;
+
+    if (shard->bucket_count == 0)
+        return NULL;
+    SLIST_FOREACH(claim, bucket_of(shard->buckets, shard->bucket_count, session_id), entry)
+    if (claim->session_id == session_id)
+        return claim;
+    return NULL;
 }
 
-static enum rc claim_locked(struct owner_shard *shard, int64_t session_id, struct px_owner owner,
-                            struct px_owner *ret_holder)
+/* Without memory the chains become longer: no harm, unless there is no bucket at all. */
+static enum rc grow_locked(struct owner_shard *shard)
 {
-    struct owner_entry *entry;
+    uint32_t count = shard->bucket_count == 0 ? BUCKETS_MIN : shard->bucket_count * 2;
+    struct bucket *buckets = calloc(count, sizeof(*buckets));
 
-    HASH_FIND(hh, shard->entries, &session_id, sizeof(session_id), entry);
-    if (entry != NULL) {
-        if (same_owner(entry->owner, owner))
-            return RC_OK;
-        *ret_holder = entry->owner;
-        return RC_EXISTS;
+    if (buckets == NULL)
+        return shard->bucket_count == 0 ? RC_NOMEM : RC_OK;
+    for (uint32_t i = 0; i < shard->bucket_count; i++) {
+        struct px_claim *claim;
+        while ((claim = SLIST_FIRST(&shard->buckets[i])) != NULL) {
+            SLIST_REMOVE_HEAD(&shard->buckets[i], entry);
+            SLIST_INSERT_HEAD(bucket_of(buckets, count, claim->session_id), claim, entry);
+        }
     }
-    entry = calloc(1, sizeof(*entry));
-    if (entry == NULL)
-        return RC_NOMEM;
-    entry->session_id = session_id;
-    entry->owner = owner;
-    HASH_ADD(hh, shard->entries, session_id, sizeof(entry->session_id), entry);
+    free(shard->buckets);
+    shard->buckets = buckets;
+    shard->bucket_count = count;
     return RC_OK;
 }
 
-enum rc px_owner_claim(struct px_owner_map *map, int64_t session_id, struct px_owner owner,
-                       struct px_owner *ret_holder)
+static enum rc claim_locked(struct owner_shard *shard, struct px_claim *claim, int64_t session_id,
+                            uint64_t *ret_holder)
+{
+    const struct px_claim *holder = find_locked(shard, session_id);
+
+    if (holder != NULL && holder != claim) {
+        *ret_holder = holder->token;
+        return RC_EXISTS;
+    }
+    if (holder == claim)
+        return RC_OK;
+    if (shard->count >= shard->bucket_count * BUCKET_FILLING && grow_locked(shard) != RC_OK)
+        return RC_NOMEM;
+    claim->session_id = session_id;
+    SLIST_INSERT_HEAD(bucket_of(shard->buckets, shard->bucket_count, session_id), claim, entry);
+    shard->count++;
+    return RC_OK;
+}
+
+enum rc px_owner_claim(struct px_owner_map *map, struct px_claim *claim, int64_t session_id,
+                       uint64_t *ret_holder)
 {
     struct owner_shard *shard = shard_of(map, session_id);
     enum rc rc;
 
+    ASSERT(session_id != 0 && (claim->session_id == 0 || claim->session_id == session_id));
     pthread_mutex_lock(&shard->lock);
-    rc = claim_locked(shard, session_id, owner, ret_holder);
+    rc = claim_locked(shard, claim, session_id, ret_holder);
     pthread_mutex_unlock(&shard->lock);
     return rc;
 }
 
-void px_owner_release(struct px_owner_map *map, int64_t session_id, struct px_owner owner)
+void px_owner_release(struct px_owner_map *map, struct px_claim *claim)
+{
+    struct owner_shard *shard = shard_of(map, claim->session_id);
+
+    if (claim->session_id == 0)
+        return;
+    pthread_mutex_lock(&shard->lock);
+    SLIST_REMOVE(bucket_of(shard->buckets, shard->bucket_count, claim->session_id), claim, px_claim, entry);
+    claim->session_id = 0;
+    shard->count--;
+    pthread_mutex_unlock(&shard->lock);
+}
+
+struct px_claim *px_owner_find(struct px_owner_map *map, int64_t session_id, uint32_t worker)
 {
     struct owner_shard *shard = shard_of(map, session_id);
-    struct owner_entry *entry;
+    struct px_claim *claim;
 
     pthread_mutex_lock(&shard->lock);
-    HASH_FIND(hh, shard->entries, &session_id, sizeof(session_id), entry);
-    if (entry != NULL && same_owner(entry->owner, owner)) {
-        HASH_DEL(shard->entries, entry);
-        free(entry);
-    }
+    claim = find_locked(shard, session_id);
+    if (claim != NULL && px_token_worker(claim->token) != worker)
+        claim = NULL;
     pthread_mutex_unlock(&shard->lock);
+    return claim;
 }
 
 uint64_t px_owner_count(struct px_owner_map *map)
@@ -123,7 +162,7 @@ uint64_t px_owner_count(struct px_owner_map *map)
 
     for (uint32_t i = 0; i < OWNER_SHARDS; i++) {
         pthread_mutex_lock(&map->shards[i].lock);
-        count += HASH_COUNT(map->shards[i].entries);
+        count += map->shards[i].count;
         pthread_mutex_unlock(&map->shards[i].lock);
     }
     return count;

@@ -222,6 +222,7 @@ static enum rc worker_init(struct px_worker *worker, struct err *err)
     for (uint32_t state = 0; state < PX_SESSION_STATE_COUNT; state++)
         TAILQ_INIT(&worker->links[state]);
     TAILQ_INIT(&worker->lingers);
+    worker->last_token = (uint64_t)worker->options.index << PX_TOKEN_WORKER_SHIFT;
     worker->is_clock_stale = true;
     px_worker_clock(worker);
     worker->slow_us =

@@ -44,7 +44,6 @@ struct px_worker {
     struct px_link_list links[PX_SESSION_STATE_COUNT];
     uint32_t link_counts[PX_SESSION_STATE_COUNT];
     struct px_watch_space watch_space;
-    struct px_link *by_token;
     uint64_t last_token;
     struct px_linger_list lingers;
     /* routing; times are CLOCK_MONOTONIC, 0 = never */
