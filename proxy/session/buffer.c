@@ -38,19 +38,28 @@ enum rc px_buffer_reserve(struct px_buffer *buffer, uint32_t more)
     return RC_OK;
 }
 
+uint8_t *px_buffer_extend(struct px_buffer *buffer, uint32_t length)
+{
+    uint8_t *end;
+
+    if (buffer->capacity - buffer->start - buffer->length < length &&
+        px_buffer_reserve(buffer, length) != RC_OK)
+        return NULL;
+    end = buffer->bytes + buffer->start + buffer->length;
+    buffer->length += length;
+    return end;
+}
+
 enum rc px_buffer_append(struct px_buffer *buffer, const void *bytes, uint32_t length)
 {
-    enum rc rc;
+    uint8_t *end;
 
     if (length == 0)
         return RC_OK;
-    if (buffer->capacity - buffer->start - buffer->length < length) {
-        rc = px_buffer_reserve(buffer, length);
-        if (rc != RC_OK)
-            return rc;
-    }
-    memcpy(buffer->bytes + buffer->start + buffer->length, bytes, length);
-    buffer->length += length;
+    end = px_buffer_extend(buffer, length);
+    if (end == NULL)
+        return RC_NOMEM;
+    memcpy(end, bytes, length);
     return RC_OK;
 }
 

@@ -19,6 +19,8 @@ struct px_buffer {
 void px_buffer_done(struct px_buffer *buffer);
 /* Makes room for `more` bytes behind the content. RC_NOMEM. */
 enum rc px_buffer_reserve(struct px_buffer *buffer, uint32_t more) RC_MUST_CHECK;
+/* Appends `length` bytes of garbage, to be written by the caller now; NULL when out of memory. */
+uint8_t *px_buffer_extend(struct px_buffer *buffer, uint32_t length);
 enum rc px_buffer_append(struct px_buffer *buffer, const void *bytes, uint32_t length) RC_MUST_CHECK;
 /* Drops from the front; frees the array when nothing is left. */
 void px_buffer_consume(struct px_buffer *buffer, uint32_t length);

@@ -21,9 +21,13 @@ static enum rc append_i32(struct px_buffer *buffer, int32_t value)
 
 static enum rc append_frame(struct px_buffer *buffer, struct zkp_slice body)
 {
-    enum rc rc = append_i32(buffer, (int32_t)body.len);
+    uint8_t *frame = px_buffer_extend(buffer, ZKP_FRAME_PREFIX + body.len);
 
-    return rc == RC_OK ? px_buffer_append(buffer, body.ptr, body.len) : rc;
+    if (frame == NULL)
+        return RC_NOMEM;
+    zkp_store_i32(frame, (int32_t)body.len);
+    memcpy(frame + ZKP_FRAME_PREFIX, body.ptr, body.len);
+    return RC_OK;
 }
 
 /* The frame at `offset`, prefix included. */
@@ -70,15 +74,11 @@ static void return_kept(struct session_data *data)
 
 void session_keep(struct session_data *data, const struct px_event *event, struct px_request *request)
 {
-    uint32_t before = data->kept.length;
-
     if (request->op == ZKP_OPX_PING)
         return;
     request->is_kept = can_keep(data, event, request) && append_kept(data, event->body) == RC_OK;
-    if (request->is_kept)
-        return;
-    data->kept.length = before; /* a prefix without its frame */
-    data->unkept_count++;
+    if (!request->is_kept)
+        data->unkept_count++;
 }
 
 void session_unkeep(struct session_data *data, const struct px_request *request)
@@ -141,17 +141,14 @@ enum rc session_collect_again(struct session_data *data, struct px_buffer *out)
 
 void session_auth_sent(struct session_data *data, const struct px_event *event, uint8_t op)
 {
-    uint32_t before = data->auths.length;
-
     if (op == ZKP_OPX_SASL)
         data->has_sasl = true;
     if (op == ZKP_OPX_SASL || data->has_lost_auth)
         return;
-    if (event->body.len < event->length || before + ZKP_FRAME_PREFIX + event->length > SESSION_AUTH_MAX ||
-        append_frame(&data->auths, event->body) != RC_OK) {
-        data->auths.length = before;
+    if (event->body.len < event->length ||
+        data->auths.length + ZKP_FRAME_PREFIX + event->length > SESSION_AUTH_MAX ||
+        append_frame(&data->auths, event->body) != RC_OK)
         data->has_lost_auth = true;
-    }
 }
 
 /* One that failed is not repeated; the server is about to close the connection for it. */
