@@ -29,7 +29,7 @@ struct px_conn {
     int fd;
     short armed;    /* what the event waits for now */
     uint8_t pauses; /* set of enum px_pause */
-    enum px_conn_role role;
+    enum px_conn_role role : 8;
     bool is_ended;        /* client: its FIN came behind requests that still wait */
     bool is_connecting;   /* until TCP is up */
     bool is_broken;       /* a send failed: nothing more is written, reading shows the end */
