@@ -6,7 +6,7 @@
 #include "proxy/session/alloc_int.h"
 #include "zkproto/assert.h"
 
-#define CAPACITY_MIN 8u
+#define CAPACITY_MIN 4u /* most sessions watch a node or two */
 #define CAPACITY_MAX (1u << 30)
 
 _Static_assert(sizeof(struct px_path_slot) == 16, "a watch on a known path costs at most 16 / (3/8) bytes");
