@@ -64,9 +64,9 @@ def loads(upstream, plan, server):
 def _held_bytes(make, upstream, sessions, watches):
     """Memory of a fresh process before and with the sessions."""
     with make(upstream) as peer:
-        before = tools.anonymous_bytes(peer.pid)
+        before = tools.resting_bytes(peer.pid)
         with tools.Holding(peer.address, sessions=sessions, watches=watches, paths=WATCH_PATHS, bare=1):
-            return tools.anonymous_bytes(peer.pid) - before
+            return tools.resting_bytes(peer.pid) - before
 
 
 def memory(upstream, plan):

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 from lib.waiting import wait_for
 
@@ -13,6 +14,7 @@ from .peers import PROGRAMS
 
 LOAD_DEADLINE = 600
 IDLE_TIMEOUT_MS = 40000
+REST_SECONDS = 2  # zkferryd gives back what a burst needed within two of its ticks, a second
 
 
 def _options(options):
@@ -61,6 +63,20 @@ def anonymous_bytes(pid):
     """User-space memory of its own: heap, stacks; not program text, not the kernel's socket buffers."""
     text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     return int(re.search(r"^Anonymous:\s+(\d+) kB", text, re.M)[1]) * 1024
+
+
+def resting_bytes(pid):
+    """The same of a process at rest: when nothing was given back for a while after what it had to do."""
+    lowest, since = anonymous_bytes(pid), time.monotonic()
+
+    def is_at_rest():
+        nonlocal lowest, since
+        now = anonymous_bytes(pid)
+        if now < lowest:
+            lowest, since = now, time.monotonic()
+        return time.monotonic() - since >= REST_SECONDS
+    wait_for(is_at_rest, 60, f"memory of {pid} at rest")
+    return anonymous_bytes(pid)
 
 
 def system_calls(peer, work):
