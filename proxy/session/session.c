@@ -220,7 +220,7 @@ void px_session_free(struct px_session *session)
     space = session->data.watches.space;
     px_request_queue_done(&session->data.pipeline, &space->blocks);
     px_request_queue_done(&session->data.out_of_band, &space->blocks);
-    px_buffer_done(&session->data.kept);
+    session_kept_done(&session->data);
     if (session->data.auths.bytes != NULL)
         explicit_bzero(session->data.auths.bytes, session->data.auths.capacity);
     px_buffer_done(&session->data.auths);

@@ -51,25 +51,44 @@ static bool can_keep(const struct session_data *data, const struct px_event *eve
            data->kept.length + ZKP_FRAME_PREFIX + event->length <= SESSION_KEPT_MAX;
 }
 
-/* The first array is a block of the worker's cache; one that has grown is an array like any other. */
+/* More than a block holds: goes on in an array of its own. */
+static enum rc leave_block(struct session_data *data)
+{
+    struct px_buffer grown = {0};
+    struct zkp_slice frames = px_buffer_slice(&data->kept);
+
+    if (px_buffer_append(&grown, frames.ptr, frames.len) != RC_OK)
+        return RC_NOMEM;
+    session_kept_done(data);
+    data->kept = grown;
+    return RC_OK;
+}
+
 static enum rc append_kept(struct session_data *data, struct zkp_slice body)
 {
-    if (data->kept.bytes == NULL) {
+    uint32_t length = ZKP_FRAME_PREFIX + body.len;
+
+    if (data->kept.bytes == NULL && length <= PX_BLOCK_BYTES) {
         data->kept.bytes = px_block_take(&data->watches.space->blocks);
-        data->kept.capacity = data->kept.bytes == NULL ? 0 : PX_BLOCK_BYTES;
+        if (data->kept.bytes == NULL)
+            return RC_NOMEM;
+        data->kept.capacity = PX_BLOCK_BYTES;
+        data->keeps_in_block = true;
     }
+    if (data->keeps_in_block && length > PX_BLOCK_BYTES - data->kept.length && leave_block(data) != RC_OK)
+        return RC_NOMEM;
     return append_frame(&data->kept, body);
 }
 
-static void return_kept(struct session_data *data)
+void session_kept_done(struct session_data *data)
 {
-    ASSERT(data->kept.length == 0);
-    if (data->kept.capacity != PX_BLOCK_BYTES) {
+    if (!data->keeps_in_block) {
         px_buffer_done(&data->kept);
         return;
     }
     px_block_give(&data->watches.space->blocks, data->kept.bytes);
     data->kept = (struct px_buffer){0};
+    data->keeps_in_block = false;
 }
 
 void session_keep(struct session_data *data, const struct px_event *event, struct px_request *request)
@@ -102,8 +121,9 @@ void session_rest(struct session_data *data)
         return;
     px_request_queue_trim(&data->pipeline, &space->blocks);
     px_watch_queue_trim(&data->wishes, space->paths, &space->blocks);
+    ASSERT(data->kept.length == 0);
     if (data->kept.bytes != NULL)
-        return_kept(data);
+        session_kept_done(data);
 }
 
 static enum rc again_pipeline(const struct session_data *data, struct px_buffer *out)

@@ -109,6 +109,7 @@ struct session_data {
     bool is_local;
     bool ends_with_server;               /* its server closes it for a reason: the client must see that */
     bool filters_events;                 /* it was attached anew: servers may know watches that have fired */
+    bool keeps_in_block;                 /* `kept` is a block, not an array of its own */
     struct px_request_queue pipeline;    /* answered in order, pings included (protocol.md §4.1) */
     struct px_request_queue out_of_band; /* auth, sasl: answered in order, but past the pipeline */
     struct px_buffer kept;               /* frames of unanswered reads, oldest first */
@@ -199,6 +200,8 @@ enum rc session_deliver(struct session_data *data, bool is_old, struct zkp_slice
 /* session_again.c: what is kept in order to be sent again. */
 void session_keep(struct session_data *data, const struct px_event *event, struct px_request *request);
 void session_unkeep(struct session_data *data, const struct px_request *request);
+/* Whatever is in it. */
+void session_kept_done(struct session_data *data);
 /* Gives back what only unanswered requests need, once there are none. */
 void session_rest(struct session_data *data);
 void session_auth_sent(struct session_data *data, const struct px_event *event, uint8_t op);

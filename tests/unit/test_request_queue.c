@@ -52,9 +52,9 @@ static void a_few_live_in_a_block(void **state)
         px_request_queue_pop(&queue);
     px_request_queue_trim(&queue, &blocks);
     assert_null(queue.ring);
-    assert_int_equal(blocks.count, 1);
+    assert_int_equal(blocks.spare_count, 1);
     assert_int_equal(px_request_queue_push(&queue, &blocks, request(1)), RC_OK);
-    assert_int_equal(blocks.count, 0);
+    assert_int_equal(blocks.spare_count, 0);
     px_request_queue_done(&queue, &blocks);
     px_block_cache_done(&blocks);
 }
@@ -68,12 +68,12 @@ static void many_need_an_array(void **state)
     (void)state;
     for (int32_t i = 0; i < 33; i++)
         assert_int_equal(px_request_queue_push(&queue, &blocks, request(i)), RC_OK);
-    assert_int_equal(blocks.count, 1);
+    assert_int_equal(blocks.spare_count, 1);
     while (queue.count > 0)
         px_request_queue_pop(&queue);
     px_request_queue_trim(&queue, &blocks);
     assert_null(queue.ring);
-    assert_int_equal(blocks.count, 1);
+    assert_int_equal(blocks.spare_count, 1);
     px_block_cache_done(&blocks);
 }
 
