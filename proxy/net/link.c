@@ -8,6 +8,8 @@
 #include "proxy/net/link_int.h"
 #include "proxy/net/worker_int.h"
 
+_Static_assert(sizeof(struct px_link) <= PX_LINK_BYTES_MAX,
+               "an idle session costs more than 1 KB, see link_int.h");
 _Static_assert(PX_METRIC_STATE_DEAD - PX_METRIC_STATE_GREETING == PX_SESSION_DEAD - PX_SESSION_GREETING,
                "the rows of zkferry_sessions follow the states");
 
