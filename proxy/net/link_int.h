@@ -138,8 +138,8 @@ void px_walk_flush(struct px_link *link);
 void px_link_want_server(struct px_link *link);
 /* Chooses a server and dials, until a dial is under way or nothing can be done now. */
 void px_link_route(struct px_link *link);
-/* Would another server take it now? */
-bool px_link_has_taker(const struct px_link *link);
+/* The server that would take it now, PX_SLOT_NONE = none would. */
+uint32_t px_link_taker(const struct px_link *link);
 
 /* link_canary.c */
 /* session_id 0: not known yet. */

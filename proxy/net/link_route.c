@@ -156,12 +156,13 @@ static enum px_route pick_next(struct px_link *link, uint32_t *ret_slot)
     return px_route_pick(link->worker->directive, link->worker->shared, &ask, ret_slot);
 }
 
-bool px_link_has_taker(const struct px_link *link)
+uint32_t px_link_taker(const struct px_link *link)
 {
     struct px_route_ask ask = seek_ask(link);
-    uint32_t slot;
+    uint32_t slot = PX_SLOT_NONE;
 
-    return px_route_pick(link->worker->directive, link->worker->shared, &ask, &slot) == PX_ROUTE_FOUND;
+    (void)px_route_pick(link->worker->directive, link->worker->shared, &ask, &slot);
+    return slot;
 }
 
 /* Nobody listens anywhere, the server it came from included: a client of its own would know at once, too. */

@@ -25,7 +25,7 @@ void px_worker_doubt(struct px_worker *worker, uint32_t slot)
     worker->slot_ok_ms[slot] = 0;
 }
 
-static bool is_proven(const struct px_worker *worker, uint32_t slot)
+bool px_worker_is_proven(const struct px_worker *worker, uint32_t slot)
 {
     int64_t since_ms = worker->now_ms - PROVEN_MS;
 
@@ -41,7 +41,7 @@ static bool is_good(const struct px_worker *worker, uint32_t slot)
 {
     if (worker->now_ms < worker->slot_bad_ms[slot])
         return false;
-    if (is_proven(worker, slot))
+    if (px_worker_is_proven(worker, slot))
         return worker->directive->servers[slot].is_serving || worker->slot_ok_ms[slot] > 0;
     return worker->directive->servers[slot].is_serving && !is_being_tried(worker, slot);
 }

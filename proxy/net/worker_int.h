@@ -68,6 +68,7 @@ struct px_worker {
     int64_t leave_credit_us; /* token bucket: each move or return costs a second divided by the rate */
     int64_t leave_filled_ms;
     int64_t leave_since_ms; /* a server empties since then; 0 = none does */
+    int64_t leave_begun_ms; /* a move or return began last */
     bool skips_drain;       /* test switches */
     bool ignores_zxid;
     bool skips_move_drain;
@@ -91,8 +92,9 @@ void px_worker_step_state(struct px_worker *worker, enum px_session_state state,
 void px_worker_route_waiting(struct px_worker *worker, bool all);
 /* worker_belief.c: which servers take sessions, by this worker's own experience. Bit per slot. */
 void px_worker_note_dial(struct px_worker *worker, uint32_t slot, enum px_dial_result result);
-void px_worker_doubt(struct px_worker *worker, uint32_t slot); /* it does not answer its sessions */
-uint64_t px_worker_bad_slots(const struct px_worker *worker);  /* refused, closed or hung lately */
+void px_worker_doubt(struct px_worker *worker, uint32_t slot);           /* it does not answer its sessions */
+uint64_t px_worker_bad_slots(const struct px_worker *worker);            /* refused, closed or hung lately */
+bool px_worker_is_proven(const struct px_worker *worker, uint32_t slot); /* it has answered us lately */
 uint64_t px_worker_good_slots(const struct px_worker *worker);
 uint64_t px_worker_scout_slots(const struct px_worker *worker); /* not good, but not asked lately either */
 /* worker_hold.c */

@@ -6,6 +6,7 @@
 #define LEAVE_SCAN_MAX 256u
 #define SECOND_US      1000000
 #define PROBE_MS       30 /* a round takes some milliseconds */
+#define SCOUT_PAUSE_MS 5  /* in which a session without requests gets its marker */
 
 static int64_t quiesce_deadline(const struct px_worker *worker)
 {
@@ -70,12 +71,29 @@ static bool has_room(const struct px_worker *worker)
     return worker->skips_pacing || moves_under_way(worker) < (share > 4 ? share : 4);
 }
 
+/* A server that has not been proven lately is tried by one session; whoever looked for it meanwhile would not
+ * find it, and have waited for nothing. One that is still waiting for its client's requests tries nobody. */
+static bool may_scout(const struct px_worker *worker)
+{
+    const uint32_t *counts = worker->link_counts;
+
+    return counts[PX_SESSION_SEEKING] + counts[PX_SESSION_JOINING] + counts[PX_SESSION_RESTORING] == 0 &&
+           worker->now_ms - worker->leave_begun_ms >= SCOUT_PAUSE_MS;
+}
+
 /* Somebody must be able to take it, or the client would only wait. */
+static bool has_taker(const struct px_link *link)
+{
+    uint32_t slot = px_link_taker(link);
+
+    return slot != PX_SLOT_NONE && (px_worker_is_proven(link->worker, slot) || may_scout(link->worker));
+}
+
 static bool is_due(const struct px_link *link)
 {
     return px_server_empties(&link->worker->directive->servers[link->slot], link->is_canary) &&
            link->worker->now_ms >= link->leave_after_ms &&
-           px_session_may_leave(link->core, link->worker->now_ms) && px_link_has_taker(link);
+           px_session_may_leave(link->core, link->worker->now_ms) && has_taker(link);
 }
 
 static void fill_credit(struct px_worker *worker)
@@ -135,6 +153,7 @@ void px_worker_tick_leave(struct px_worker *worker)
         struct px_link *link = TAILQ_FIRST(active);
         if (is_due(link)) {
             worker->leave_credit_us -= cost_us;
+            worker->leave_begun_ms = worker->now_ms;
             link_leave(link);
         } else {
             TAILQ_REMOVE(active, link, entry); /* looked at: behind the others */

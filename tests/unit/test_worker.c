@@ -327,6 +327,53 @@ static void a_move_keeps_the_clients_socket(void **state)
     close_pair(pair);
 }
 
+/* A first reply, so that no marker is needed later. */
+static void serve_one(struct bench_pair pair)
+{
+    uint8_t frame[64];
+
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));
+    bench_get(pair.server, frame, 12);
+    bench_put(pair.server, frame, bench_reply_frame(1, 10, 0, frame));
+    bench_get(pair.client, frame, 20);
+}
+
+/* As bench_accept, and answers: whichever of the sessions it is. */
+static int accept_any(struct bench *b)
+{
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+    int fd;
+
+    assert_true(bench_readable(b->listener, BENCH_DEADLINE_MS));
+    fd = accept4(b->listener, NULL, NULL, SOCK_CLOEXEC);
+    bench_get(fd, frame, 49);
+    bench_put(fd, frame, bench_answer_frame(zkp_load_i64(frame + 20), frame));
+    return fd;
+}
+
+/* The others begin when it has answered; none of them looks for it meanwhile, finds it taken, and stays. */
+static void a_server_not_proven_is_tried_by_one(void **state)
+{
+    enum { SESSIONS = 3 };
+    struct bench *b = *state;
+    struct bench_pair pairs[SESSIONS];
+    int next[SESSIONS];
+
+    for (int i = 0; i < SESSIONS; i++) {
+        pairs[i] = bench_open(b, 0, SID + i);
+        serve_one(pairs[i]);
+    }
+    empty_the_first(b);
+    for (int i = 0; i < SESSIONS; i++)
+        next[i] = accept_any(b);
+    BENCH_WAIT(metric(b, PX_METRIC_MOVE_DONE) == SESSIONS);
+    assert_int_equal(metric(b, PX_METRIC_MOVE_STAYED), 0);
+    for (int i = 0; i < SESSIONS; i++) {
+        close(next[i]);
+        close_pair(pairs[i]);
+    }
+}
+
 /* The target closes: nobody else takes it, the session goes back to its server, which is asked again. */
 static void a_refused_move_takes_the_session_back(void **state)
 {
@@ -617,6 +664,7 @@ int main(void)
         CASE(a_wrong_password_takes_nothing),
         CASE(a_return_waits_for_the_reply),
         CASE(a_move_keeps_the_clients_socket),
+        CASE(a_server_not_proven_is_tried_by_one),
         CASE(a_refused_move_takes_the_session_back),
         CASE(pings_are_answered_in_a_hold),
         CASE(the_last_request_survives_the_fin),
