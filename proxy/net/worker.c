@@ -194,6 +194,7 @@ static void *worker_main(void *arg)
         worker->is_clock_stale = true;
         event_base_loop(worker->base, EVLOOP_ONCE);
         px_worker_clock(worker);
+        px_worker_turn_leave(worker);
         px_worker_route_waiting(worker, false);
         worker_sweep(worker);
         publish_counts(worker);

@@ -69,6 +69,7 @@ struct px_worker {
     int64_t leave_filled_ms;
     int64_t leave_since_ms; /* a server empties since then; 0 = none does */
     int64_t leave_begun_ms; /* a move or return began last */
+    uint32_t moves_before;  /* under way at the end of the last loop turn */
     bool skips_drain;       /* test switches */
     bool ignores_zxid;
     bool skips_move_drain;
@@ -105,6 +106,7 @@ void px_worker_publish_hold(struct px_worker *worker);
 /* worker_leave.c: sessions leave servers that empty. */
 bool px_worker_wants_leave(const struct px_worker *worker);
 void px_worker_tick_leave(struct px_worker *worker);
+void px_worker_turn_leave(struct px_worker *worker); /* the places of moves that ended in it are taken */
 void px_worker_tick_stop(struct px_worker *worker);
 /* link_canary.c: every session is looked at anew. */
 void px_worker_judge_canaries(struct px_worker *worker);

@@ -162,6 +162,13 @@ void px_worker_tick_leave(struct px_worker *worker)
     }
 }
 
+void px_worker_turn_leave(struct px_worker *worker)
+{
+    if (moves_under_way(worker) < worker->moves_before)
+        px_worker_tick_leave(worker);
+    worker->moves_before = moves_under_way(worker);
+}
+
 /* The proxy ends: every session is returned, without pace, because all must be gone in time. */
 void px_worker_tick_stop(struct px_worker *worker)
 {
