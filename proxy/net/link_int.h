@@ -148,7 +148,8 @@ void px_link_judge_canary(struct px_link *link, int64_t session_id);
 /* link_dial.c */
 /* Begins a dial, and steps the core. True when a connect is under way, or no place is free. */
 bool px_link_dial(struct px_link *link, uint32_t slot);
-void px_link_dial_ready(struct px_link *link); /* the socket is writable or failed */
+/* The socket is writable or failed; false: it failed, the core knows, another server may be tried. */
+bool px_link_dial_ready(struct px_link *link);
 /* The ConnectResponse came: the place goes to another one, whatever is still to do. */
 void px_link_dial_answered(struct px_link *link);
 /* Ends a dial: counts, gives its place back and, unless it is OK, closes the next connection; the core is not

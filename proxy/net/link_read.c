@@ -175,7 +175,7 @@ void px_link_on_event(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     px_worker_clock(link->worker);
     if ((what & EV_WRITE) != 0 && conn->is_connecting)
-        px_link_dial_ready(link);
+        (void)px_link_dial_ready(link);
     else if ((what & EV_WRITE) != 0)
         px_conn_flush(conn);
     if ((what & EV_READ) != 0)
