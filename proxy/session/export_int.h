@@ -15,7 +15,8 @@
     X(is_attached_read_only)                                                                                 \
     X(is_local)                                                                                              \
     X(ends_with_server)                                                                                      \
-    X(filters_events)
+    X(filters_events)                                                                                        \
+    X(is_marker_last)
 
 enum export_flag {
 #define EXPORT_FLAG_ENUM(name) EXPORT_FLAG_##name,

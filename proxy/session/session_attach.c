@@ -49,6 +49,7 @@ enum px_session_state session_seek(struct session_data *data, const struct px_ev
     transfer->has_old = is_move;
     transfer->stage_ms = event->now_ms;
     transfer->old_zxid = data->marker;
+    transfer->has_shown = is_move && !data->is_marker_last;
     data->transfer = transfer;
     session_act(actions, PX_ACTION_ROUTE);
     return PX_SESSION_SEEKING;

@@ -110,8 +110,10 @@ static void settle(struct session_data *data, const struct px_event *event)
     int64_t marker =
         transfer->new_zxid > transfer->settled_zxid ? transfer->new_zxid : transfer->settled_zxid;
 
-    if (marker > data->marker)
+    if (marker >= data->marker) {
         data->marker = marker;
+        data->is_marker_last = !transfer->has_shown && transfer->events.length == transfer->events_cut;
+    }
     data->heard_ms = event->now_ms; /* it was not read: its silence proves nothing */
     data->filters_events = true;
     if (data->kept.length > 0)

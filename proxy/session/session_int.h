@@ -102,8 +102,9 @@ struct session_data {
     bool has_read_only;
     bool read_only;
     bool hides_config;
-    bool is_marked; /* becoming quiet: our marker is out, or answered */
-    bool has_sasl;  /* obstacles to a move: enum px_obstacle */
+    bool is_marked;      /* becoming quiet: our marker is out, or answered */
+    bool is_marker_last; /* no event has come behind the reply that `marker` is from */
+    bool has_sasl;       /* obstacles to a move: enum px_obstacle */
     bool has_lost_auth;
     bool is_attached_read_only;
     bool is_local;

@@ -91,10 +91,19 @@ enum px_session_state on_holding_settle(struct session_data *data, const struct 
     return is_settled(data, event, actions) ? PX_SESSION_HELD : here;
 }
 
+/* The last reply is as good a marker as the answer to a ping while no event has come behind it: if anything
+ * was written since, the next server's marker is beyond it, and the old one is asked then (session_drain.c).
+ * Not the leader: of a session that has moved it can't be asked any more. And an exact cut, which lasting
+ * watches need, is the easier to find the newer the first marker is. */
+static bool has_marker(const struct session_data *data, const struct px_event *event)
+{
+    return data->is_marker_last && !event->old_leads && !session_has_lasting_watches(data);
+}
+
 enum px_session_state on_leaving_settle(struct session_data *data, const struct px_event *event,
                                         struct px_actions *actions, enum px_session_state here)
 {
-    if (!is_settled(data, event, actions))
+    if (!is_quiet(data, event) || !(has_marker(data, event) || is_settled(data, event, actions)))
         return here;
     return session_seek(data, event, actions, true, PX_SESSION_ACTIVE);
 }

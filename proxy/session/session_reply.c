@@ -139,6 +139,14 @@ static void note_proof(struct session_data *data, const struct px_event *event,
     session_note_proof(data, event->now_ms - (uint32_t)(event->now_us - request->sent_us) / 1000);
 }
 
+static void note_marker(struct session_data *data, int64_t zxid)
+{
+    if (zxid <= 0) /* out of the pipeline, or a refusal */
+        return;
+    data->marker = zxid;
+    data->is_marker_last = true;
+}
+
 /* What an answered request was, taken off all books. */
 static void settle_request(struct session_data *data, const struct px_event *event,
                            const struct px_request *request, const struct zkp_reply_header *header)
@@ -151,8 +159,7 @@ static void settle_request(struct session_data *data, const struct px_event *eve
     }
     note_proof(data, event, request);
     data->sent_again = 0;
-    if (header->zxid > 0)
-        data->marker = header->zxid;
+    note_marker(data, header->zxid);
     if (request->watch != PX_REQUEST_WATCH_NONE)
         session_watch_reply(data, event, request, header->err);
     if (class == ZKP_CLASS_READ || class == ZKP_CLASS_ORDERED) {
@@ -179,8 +186,7 @@ static enum px_session_state answer_ours(struct session_data *data, const struct
     session_act(actions, PX_ACTION_DROP);
     px_request_queue_pop(&data->pipeline);
     note_proof(data, event, &request);
-    if (header->zxid > 0)
-        data->marker = header->zxid;
+    note_marker(data, header->zxid);
     session_answer_local(data, actions);
     return here;
 }
@@ -219,6 +225,7 @@ static enum px_session_state pass_event(struct session_data *data, const struct 
 {
     bool is_awaited = session_watch_event(data, event->body);
 
+    data->is_marker_last = false;
     if (!is_awaited && data->filters_events) {
         session_act(actions, PX_ACTION_DROP);
         actions->dropped_events++;

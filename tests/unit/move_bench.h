@@ -69,13 +69,6 @@ static inline void bench_auth(struct bench *b, const char *id, bool is_answered)
         bench_reply(b, ZKP_XID_AUTH, 0, 0);
 }
 
-/* Quiet, with its marker at M: SEEKING. */
-static inline void bench_leave(struct bench *b)
-{
-    bench_mark(b, PX_EVENT_MOVE);
-    bench_kind(b, PX_EVENT_SETTLE);
-}
-
 static inline void bench_dial(struct bench *b, int64_t known_zxid)
 {
     bench_step(b, (struct px_event){.kind = PX_EVENT_ROUTED, .known_zxid = known_zxid});
@@ -111,6 +104,15 @@ static inline void bench_led_reply(struct bench *b, enum px_event_kind kind, int
     zkp_store_i64(body + 4, zxid);
     bench_led(
         b, (struct px_event){.kind = kind, .length = sizeof(body), .body = zkp_slice_of(body, sizeof(body))});
+}
+
+/* Quiet, with its marker at M: SEEKING. Who leaves the leader is asked for a marker whatever came last. */
+static inline void bench_leave(struct bench *b)
+{
+    bench_kind(b, PX_EVENT_MOVE);
+    bench_led(b, (struct px_event){.kind = PX_EVENT_SETTLE});
+    bench_reply(b, ZKP_XID_PING, M, 0);
+    bench_kind(b, PX_EVENT_SETTLE);
 }
 
 /* --- what is seen --- */

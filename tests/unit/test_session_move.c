@@ -23,13 +23,104 @@ static void what_is_outstanding_is_answered_first(void **state)
     assert_no_frame(b, PX_ACTION_SEND_SERVER, 0);
     bench_reply(b, 7, M - 1, 0);
     bench_kind(b, PX_EVENT_SETTLE);
-    assert_request(b, PX_ACTION_SEND_SERVER, 0, ZKP_XID_PING, ZKP_OP_PING); /* the marker */
+    assert_no_frame(b, PX_ACTION_SEND_SERVER, 0); /* this reply is the marker */
+    assert_non_null(bench_find(b, PX_ACTION_ROUTE));
+    assert_state(b, SEEKING);
+}
+
+static void assert_marker_is_asked_for(struct bench *b)
+{
+    assert_request(b, PX_ACTION_SEND_SERVER, 0, ZKP_XID_PING, ZKP_OP_PING);
     assert_state(b, LEAVING);
     bench_reply(b, ZKP_XID_PING, M, 0);
     assert_non_null(bench_find(b, PX_ACTION_DROP));
     bench_kind(b, PX_EVENT_SETTLE);
     assert_non_null(bench_find(b, PX_ACTION_ROUTE));
     assert_state(b, SEEKING);
+}
+
+/* The client has seen a state that no zxid is known of. */
+static void an_event_behind_the_last_reply_needs_a_marker(void **state)
+{
+    struct bench *b = *state;
+
+    bench_watch(b, ZKP_OP_GET_DATA, "/p", 0);
+    bench_fire(b, ZKP_EVENT_DATA_CHANGED, "/p");
+    bench_kind(b, PX_EVENT_MOVE);
+    bench_kind(b, PX_EVENT_SETTLE);
+    assert_marker_is_asked_for(b);
+}
+
+/* Later it can't be asked any more. */
+static void the_leader_is_asked_for_a_marker(void **state)
+{
+    struct bench *b = *state;
+
+    bench_watch(b, ZKP_OP_GET_DATA, "/p", 0);
+    bench_kind(b, PX_EVENT_MOVE);
+    bench_led(b, (struct px_event){.kind = PX_EVENT_SETTLE});
+    assert_marker_is_asked_for(b);
+}
+
+static void lasting_watches_need_a_new_marker(void **state)
+{
+    struct bench *b = *state;
+
+    bench_add_watch(b, "/p", 0);
+    bench_kind(b, PX_EVENT_MOVE);
+    bench_kind(b, PX_EVENT_SETTLE);
+    assert_marker_is_asked_for(b);
+}
+
+/* What was written since the last reply: the next server's answer is beyond it, so the old one is drained. */
+static void an_old_marker_is_made_up_for(void **state)
+{
+    struct bench *b = *state;
+
+    bench_watch(b, ZKP_OP_GET_DATA, "/p", 0);
+    bench_kind(b, PX_EVENT_MOVE);
+    bench_kind(b, PX_EVENT_SETTLE);
+    bench_join(b, M);
+    bench_next_fire(b, ZKP_EVENT_DATA_CHANGED, "/p"); /* caught up with from the old marker on */
+    bench_next_reply(b, OURS, M + 2, 0);
+    assert_request(b, PX_ACTION_SEND_SERVER, 0, ZKP_XID_PING, ZKP_OP_PING);
+    bench_fire(b, ZKP_EVENT_DELETED, "/p");
+    bench_reply(b, ZKP_XID_PING, M + 2, 0);
+    assert_true(bench_gave_event(b, 0, ZKP_EVENT_DELETED, "/p"));
+    assert_no_frame(b, PX_ACTION_PUT_CLIENT, 1);
+    assert_state(b, ACTIVE);
+}
+
+/* The next server's last answer is the marker of the next move, if no event came behind it. */
+static void a_move_leaves_a_marker(void **state)
+{
+    struct bench *b = *state;
+
+    bench_watch(b, ZKP_OP_GET_DATA, "/p", 0);
+    bench_leave(b);
+    bench_join(b, M);
+    bench_next_reply(b, OURS, M, 0);
+    bench_kind(b, PX_EVENT_MOVE);
+    bench_kind(b, PX_EVENT_SETTLE);
+    assert_no_frame(b, PX_ACTION_SEND_SERVER, 0);
+    assert_state(b, SEEKING);
+}
+
+static void an_event_at_the_end_of_a_move_needs_a_marker(void **state)
+{
+    struct bench *b = *state;
+
+    bench_watch(b, ZKP_OP_GET_DATA, "/p", 0);
+    bench_leave(b);
+    bench_join(b, M);
+    bench_next_reply(b, OURS, M + 2, 0);
+    bench_next_fire(b, ZKP_EVENT_DATA_CHANGED, "/p"); /* behind its answer */
+    bench_reply(b, ZKP_XID_PING, M + 2, 0);
+    assert_true(bench_gave_event(b, 0, ZKP_EVENT_DATA_CHANGED, "/p"));
+    assert_state(b, ACTIVE);
+    bench_kind(b, PX_EVENT_MOVE);
+    bench_kind(b, PX_EVENT_SETTLE);
+    assert_marker_is_asked_for(b);
 }
 
 static void a_busy_client_is_left_alone(void **state)
@@ -713,6 +804,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(what_is_outstanding_is_answered_first),
+        TEST(an_event_behind_the_last_reply_needs_a_marker),
+        TEST(the_leader_is_asked_for_a_marker),
+        TEST(lasting_watches_need_a_new_marker),
+        TEST(an_old_marker_is_made_up_for),
+        TEST(a_move_leaves_a_marker),
+        TEST(an_event_at_the_end_of_a_move_needs_a_marker),
         TEST(a_busy_client_is_left_alone),
         TEST(it_presents_what_the_client_was_granted),
         TEST(a_server_that_may_be_behind_is_let_catch_up),

@@ -311,8 +311,7 @@ static void a_move_keeps_the_clients_socket(void **state)
     BENCH_WAIT(atomic_load(&b->shared->workers[0].moving_count) == 1);
     bench_put(pair.client, frame, bench_request_frame(2, ZKP_OP_CREATE, frame)); /* has to wait */
     bench_put(pair.server, frame, bench_reply_frame(1, 10, 0, frame));
-    bench_get(pair.client, frame, 20);
-    answer_ping(pair.server, 11);
+    bench_get(pair.client, frame, 20); /* this reply is the marker */
     next = bench_accept(b);
     bench_put(next, frame, bench_answer_frame(SID, frame));
     bench_expect_end(pair.server);

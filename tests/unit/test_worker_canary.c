@@ -83,16 +83,22 @@ static uint32_t canaries_on(const struct bench *b, uint32_t slot)
     return atomic_load(&b->shared->slots[slot].canary_count);
 }
 
-/* The server's side of a move: a marker on the old connection, then the same session on a new one. */
-static void serve_move(struct bench *b, struct bench_pair *pair)
+/* The old server's side of a move of a session that has had no reply yet: a marker. */
+static void serve_marker(struct bench_pair *pair)
 {
     uint8_t frame[ZKP_CONNECT_FRAME_MAX];
-    int next;
 
     bench_get(pair->server, frame, 12);
     assert_int_equal(zkp_load_i32(frame + 8), ZKP_OP_PING);
     bench_put(pair->server, frame, bench_reply_frame(-2, 11, 0, frame));
-    next = bench_accept(b);
+}
+
+/* The same session on a new connection. */
+static void serve_move(struct bench *b, struct bench_pair *pair)
+{
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+    int next = bench_accept(b);
+
     bench_put(next, frame, bench_answer_frame(pair->session_id, frame));
     bench_expect_end(pair->server);
     close(pair->server);
@@ -170,6 +176,7 @@ static void canaries_alone_move(void **state)
     struct bench_pair other = bench_open(b, 1, id_from(SID, false));
 
     publish_canary(b, by_share);
+    serve_marker(&first);
     serve_move(b, &first);
     ask(&first);
     ask(&other);
@@ -196,6 +203,7 @@ static void a_new_session_of_the_share_goes_over(void **state)
 
     publish_canary(b, by_share);
     pair = bench_open(b, 0, id_from(SID, true));
+    serve_marker(&pair);
     serve_move(b, &pair);
     BENCH_WAIT(sessions_on(b, 1) == 1);
     assert_int_equal(canaries_on(b, 1), 1);
@@ -254,6 +262,7 @@ static void clients_are_known_by_their_address(void **state)
     struct bench_pair other;
 
     publish_canary(b, by_address("10.1.0.0/16"));
+    serve_marker(&early);
     serve_move(b, &early);
     late = open_from(b, "10.1.200.9", SID + 2); /* goes there at once */
     other = open_from(b, "10.2.0.1", SID + 3);
@@ -274,6 +283,7 @@ static void troubles_are_counted_by_group(void **state)
     uint8_t frame[64];
 
     publish_canary(b, by_share);
+    serve_marker(&first);
     serve_move(b, &first);
     bench_put(first.client, frame, bench_request_frame(2, ZKP_OP_CREATE, frame));
     bench_get(first.server, frame, 12);
