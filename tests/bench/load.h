@@ -11,12 +11,13 @@
 #include "zkproto/connect.h"
 #include "zkproto/header.h"
 
-#define LOAD_ADDRESSES_MAX   2u
-#define LOAD_SESSIONS_MAX    100000u
-#define LOAD_OUTSTANDING_MAX 1024u
-#define LOAD_PATH_MAX        32u
-#define LOAD_VALUE_MAX       (48u * 1024u)         /* a setData fits into one batch of load_flight.c */
-#define LOAD_STALL_NS        (10 * BENCH_NS_PER_S) /* no answer for so long: something was lost */
+#define LOAD_ADDRESSES_MAX     2u
+#define LOAD_SESSIONS_MAX      100000u
+#define LOAD_OUTSTANDING_MAX   1024u
+#define LOAD_PATH_MAX          32u
+#define LOAD_WATCHES_AGAIN_MAX 16u                   /* reattach: one frame on the stack */
+#define LOAD_VALUE_MAX         (48u * 1024u)         /* a setData fits into one batch of load_flight.c */
+#define LOAD_STALL_NS          (10 * BENCH_NS_PER_S) /* no answer for so long: something was lost */
 
 enum load_op { LOAD_GET, LOAD_SET, LOAD_EXISTS, LOAD_OP_COUNT };
 

@@ -18,7 +18,7 @@ static const char usage_text[] =
     "--op get|set|exists|mixed   mixed: 90 of 100 are get, the others set\n"
     "--rate R       requests/s of all sessions, latency counts from when each was due; 0 = closed loop\n"
     "--warmup S --seconds S, or --requests N without a warm-up\n"
-    "--watches N    per session, over the --paths (hold)\n"
+    "--watches N    per session, over the --paths (hold; reattach: set again each time)\n"
     "--probes N --probe-ms MS   sessions that read, and how often (hold)\n"
     "--cpu-of PID   also measures that process's CPU time\n"
     "--bare 1       does not create the nodes first\n";
