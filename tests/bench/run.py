@@ -15,7 +15,7 @@ import time
 from lib.ensemble import Ensemble
 from lib.proxy import BUILD
 
-from . import moves, rows
+from . import migration, moves, rows
 from .peers import Stub
 from .table import Results
 
@@ -33,10 +33,11 @@ class Plan:
     instructed: int = 4000
     moved: int = 4000
     move_rounds: int = 3
+    migrated: int = 9000  # two descriptors each, of the 20,000 that a process may have
 
 
 QUICK = Plan(rounds=1, warmup=0.2, seconds=0.5, connects=500, held=1000, memory_rounds=1, counted=2000,
-             instructed=1000, moved=500, move_rounds=1)
+             instructed=1000, moved=500, move_rounds=1, migrated=500)
 
 
 def with_stub(measure):
@@ -59,6 +60,7 @@ ROWS = {
     "syscalls": with_stub(rows.system_calls),
     "instructions": with_stub(rows.instructions),
     "moves": moves.moves,
+    "migration": migration.migration,
 }
 
 
