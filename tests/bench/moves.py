@@ -16,6 +16,9 @@ PROBES, PROBE_MS = 32, 5
 SWITCH_RATE = 100000   # no limit: the server's own pace is what is asked for
 MOVES_DEADLINE = 120
 RATE_ROW = "sessions taken to another server, per s"  # direct: nothing but attaching
+RATE_ROWS = {RATE_ROW: 0, f"{RATE_ROW}, their watches set there": WATCHES}  # direct: with so many watches
+LOOK_SECONDS = 0.05  # short of a drain, long beside what a look costs
+LONG_PAUSE_MS = 10
 
 
 def _row(proxy, sid):
@@ -40,8 +43,10 @@ def _undrain(proxy, sid):
 def _raw(ensemble, pair, plan):
     """Re-attaches per second without any proxy, there and back."""
     addresses = [ensemble[sid].address for sid in pair]
-    for report in tools.load("reattach", *addresses, sessions=plan.moved, rounds=2):
-        yield RATE_ROW, "direct", report["reattaches_per_second"]
+    for row, watches in RATE_ROWS.items():
+        for report in tools.load("reattach", *addresses, sessions=plan.moved, rounds=2, watches=watches,
+                                 paths=WATCH_PATHS):
+            yield row, "direct", report["reattaches_per_second"]
 
 
 def _pauses(row, report):
@@ -50,29 +55,53 @@ def _pauses(row, report):
 
 
 def _move(proxy, source, target):
-    """Everybody from source to target; how many that were and how long it took."""
+    """Everybody from source to target: [(when, how many are left)], from before the first to after the last."""
     _undrain(proxy, target)
-    moving = _sessions(proxy, source)
-    began = time.monotonic()
+    looks = [(time.monotonic(), _sessions(proxy, source))]
     _drain(proxy, source)
-    wait_for(lambda: _sessions(proxy, source) == 0, MOVES_DEADLINE, f"server {source} is empty")
-    return moving, time.monotonic() - began
+    while looks[-1][1] > 0:
+        assert looks[-1][0] - looks[0][0] < MOVES_DEADLINE, f"server {source} does not empty: {looks[-1]}"
+        time.sleep(LOOK_SECONDS)
+        left = _sessions(proxy, source)
+        looks.append((time.monotonic(), left))
+    return looks
+
+
+def _rate_under_way(looks):
+    """Between the first and the last look at which some had left and some had not."""
+    moving = [look for look in looks if 0 < look[1] < looks[0][1]]
+    if len(moving) < 2:
+        return []
+    (began, before), (ended, after) = moving[0], moving[-1]
+    return [(before - after) / (ended - began)]
+
+
+def _pauses_by_length(proxy):
+    """{upper bound in seconds: how many moved sessions were paused for at most so long}."""
+    return proxy.metrics().by_label("zkferry_pause_seconds_bucket", "le", why="moved")
 
 
 def _rate(proxy, _holding, source, target):
-    moving, seconds = _move(proxy, source, target)
-    yield RATE_ROW, "zkferryd", moving / seconds
+    before = _pauses_by_length(proxy)
+    looks = _move(proxy, source, target)
+    counts = {le: count - before.get(le, 0) for le, count in _pauses_by_length(proxy).items()}
+    for row in RATE_ROWS:
+        for rate in _rate_under_way(looks):
+            yield row, "zkferryd", rate
+    yield "sessions per s of a whole drain", "zkferryd", looks[0][1] / (looks[-1][0] - looks[0][0])
+    yield (f"moved sessions that paused longer than {LONG_PAUSE_MS} ms, %", "zkferryd",
+           100 * (1 - counts[str(LONG_PAUSE_MS / 1000)] / counts["+Inf"]))
 
 
 def _waits(proxy, holding, source, target):
     """What each probing session had to wait at most: while all move, and in as long a time without moves."""
     holding.report()
-    _, seconds = _move(proxy, source, target)
+    looks = _move(proxy, source, target)
     report = holding.report()
     yield from _pauses("longest wait of a moved session", report)
     yield "sessions lost in moves", "zkferryd", report["lost"]
     yield "reads failed in moves", "zkferryd", report["failed"]
-    time.sleep(seconds)
+    time.sleep(looks[-1][0] - looks[0][0])
     yield from _pauses("longest wait of one that is not moved", holding.report())
 
 

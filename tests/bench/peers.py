@@ -161,14 +161,14 @@ class Zkferry(Program):
 
     name = "zkferryd"
 
-    def __init__(self, upstream, prefix=()):
+    def __init__(self, upstream, prefix=(), workers=1):
         super().__init__(prefix)
         self._take_address()
         self._admin = f"127.0.0.1:{self._ports.take()}"
         config = self.directory / "zkferry.yaml"
         config.write_text("\n".join([
             f'listen: {{clients: ["{self.address}"], admin: "{self._admin}"}}',
-            "workers: 1",
+            f"workers: {workers}",
             f"state_dir: {self.directory}",
             "source: |",
             f"  server.1=127.0.0.1:1:2:participant;{upstream}", ""]))

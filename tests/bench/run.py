@@ -15,7 +15,7 @@ import time
 from lib.ensemble import Ensemble
 from lib.proxy import BUILD
 
-from . import migration, moves, rows
+from . import migration, moves, rows, workers
 from .peers import Stub
 from .table import Results
 
@@ -59,6 +59,7 @@ ROWS = {
     "memory": with_stub(rows.memory),
     "syscalls": with_stub(rows.system_calls),
     "instructions": with_stub(rows.instructions),
+    "workers": with_stub(workers.workers),
     "moves": moves.moves,
     "migration": migration.migration,
 }

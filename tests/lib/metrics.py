@@ -22,10 +22,10 @@ class Metrics:
         return sum(value for sample, have, value in self.samples
                    if sample == name and labels.items() <= have.items())
 
-    def by_label(self, name, label):
-        """{label value: sum}."""
+    def by_label(self, name, label, **labels):
+        """{label value: sum} over all samples whose labels include these."""
         sums = {}
         for sample, have, value in self.samples:
-            if sample == name and label in have:
+            if sample == name and label in have and labels.items() <= have.items():
                 sums[have[label]] = sums.get(have[label], 0) + value
         return sums
