@@ -2,6 +2,7 @@
 #ifndef ZKPROTO_FRAME_H
 #define ZKPROTO_FRAME_H
 
+#include "zkproto/cursor.h"
 #include "zkproto/err.h"
 #include "zkproto/slice.h"
 
@@ -17,8 +18,25 @@ struct zkp_frame {
     struct zkp_slice body; /* the part of the N bytes that is in the input: body.len <= length */
 };
 
-/* Looks at the first frame of `in`. RC_OK: prefix is there (body may be partial: compare body.len with
- * length); RC_AGAIN: fewer than 4 bytes; RC_MALFORMED: length <= 0; RC_TOO_BIG: length > max. */
-enum rc zkp_frame_peek(struct zkp_slice in, uint32_t length_max, struct zkp_frame *ret_frame);
+/* Looks at the first frame of `in`; never waits for a whole one, as a body may be forwarded before its end
+ * has arrived. RC_OK: prefix is there (body may be partial: compare body.len with length); RC_AGAIN: fewer
+ * than 4 bytes; RC_MALFORMED: length <= 0; RC_TOO_BIG: length > max. */
+static inline enum rc zkp_frame_peek(struct zkp_slice in, uint32_t length_max, struct zkp_frame *ret_frame)
+{
+    if (!in.ptr || in.len < ZKP_FRAME_PREFIX)
+        return RC_AGAIN;
+    int32_t length = zkp_load_i32(in.ptr);
+    /* Length 0 cannot hold a header; the server closes on it too (protocol.md §1.1, measured). */
+    if (length <= 0)
+        return RC_MALFORMED;
+    if ((uint32_t)length > length_max)
+        return RC_TOO_BIG;
+    uint32_t there = in.len - ZKP_FRAME_PREFIX;
+    if (there > (uint32_t)length)
+        there = (uint32_t)length;
+    ret_frame->length = (uint32_t)length;
+    ret_frame->body = zkp_slice_of(in.ptr + ZKP_FRAME_PREFIX, there);
+    return RC_OK;
+}
 
 #endif

@@ -235,13 +235,13 @@ enum px_session_state on_old_frame(struct session_data *data, const struct px_ev
                                    struct px_actions *actions, enum px_session_state here)
 {
     struct zkp_reply_header header;
-
+    bool has_header = zkp_reply_header_decode(event->body, &header) == RC_OK;
     struct session_transfer *transfer = data->transfer;
 
-    if (zkp_reply_header_decode(event->body, &header) == RC_OK && header.xid == ZKP_XID_EVENT)
+    if (has_header && header.xid == ZKP_XID_EVENT)
         return session_pass_old_event(data, event, actions, here);
     session_act(actions, PX_ACTION_DROP);
-    if (event->body.len < ZKP_REPLY_HEADER_LEN || !transfer->awaits_old)
+    if (!has_header || !transfer->awaits_old)
         return on_old_gone(data, event, actions, here);
     transfer->awaits_old = false;
     session_old_marker(transfer, header.zxid);
