@@ -41,6 +41,7 @@ struct px_worker {
     uint32_t now_us;
     uint32_t slow_us;
     struct px_directive *directive; /* NULL before the first */
+    bool any_empties;               /* one of its servers does, be it of canaries only */
     struct px_link_list links[PX_SESSION_STATE_COUNT];
     uint32_t link_counts[PX_SESSION_STATE_COUNT];
     struct px_watch_space watch_space;

@@ -116,13 +116,8 @@ static int64_t leave_cost_us(const struct px_worker *worker)
 
 bool px_worker_wants_leave(const struct px_worker *worker)
 {
-    if (worker->directive == NULL || worker->directive->stop || worker->hold.id != 0 ||
-        worker->directive->moves_per_second == 0)
-        return false;
-    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
-        if (worker->directive->servers[slot].empties || worker->directive->servers[slot].canaries_empty)
-            return true;
-    return false;
+    return worker->any_empties && !worker->directive->stop && worker->hold.id == 0 &&
+           worker->directive->moves_per_second > 0;
 }
 
 /* Which server takes them is decided by zxids: what is known of one without sessions is as old as the last

@@ -54,6 +54,15 @@ static void step_applied(struct px_worker *worker)
     }
 }
 
+/* Once per directive: the loop asks in every turn, and the table is 74 KiB. */
+static bool any_empties(const struct px_directive *directive)
+{
+    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
+        if (directive->servers[slot].empties || directive->servers[slot].canaries_empty)
+            return true;
+    return false;
+}
+
 void px_worker_apply(struct px_worker *worker, struct px_directive *take_directive)
 {
     /* Messages of one sender arrive in order, so an older version can only be a mistake of ours. */
@@ -66,6 +75,7 @@ void px_worker_apply(struct px_worker *worker, struct px_directive *take_directi
         memcmp(&worker->directive->canary, &take_directive->canary, sizeof(take_directive->canary)) != 0;
     px_directive_unref(worker->directive);
     worker->directive = take_directive;
+    worker->any_empties = any_empties(take_directive);
     if (has_other_canaries)
         px_worker_judge_canaries(worker);
     px_worker_apply_hold(worker, &take_directive->hold);
