@@ -14,7 +14,7 @@
 
 void px_conn_init(struct px_conn *conn, struct px_link *link, enum px_conn_role role)
 {
-    *conn = (struct px_conn){.link = link, .fd = -1, .role = role};
+    *conn = (struct px_conn){.link = link, .fd = -1, .role = role, .polled.fn = px_link_on_event};
 }
 
 void px_conn_open(struct px_conn *conn, int take_fd)
@@ -31,9 +31,7 @@ int px_conn_detach(struct px_conn *conn)
 {
     int fd = conn->fd;
 
-    if (conn->armed != 0)
-        event_del(&conn->event);
-    conn->armed = 0;
+    px_poller_remove(&conn->link->worker->poller, &conn->polled, fd);
     conn->fd = -1;
     conn->is_connecting = false;
     return fd;
@@ -124,36 +122,34 @@ bool px_conn_keeps(const struct px_conn *conn)
            !watches_for_end(conn);
 }
 
-static short conn_needs(const struct px_conn *conn)
+/* Edge-triggered: the kernel looks once at a socket that is ready, not once more to see that it no longer is.
+ * The price: who stops reading before the socket is dry has to be armed anew (has_more). */
+static uint32_t conn_needs(const struct px_conn *conn)
 {
-    short needs = 0;
+    uint32_t needs = 0;
 
     if (conn->fd < 0)
         return 0;
     if (px_conn_may_read(conn))
-        needs |= EV_READ;
+        needs |= EPOLLIN | EPOLLRDHUP;
     else if (watches_for_end(conn))
-        needs |= EV_CLOSED;
+        needs |= EPOLLRDHUP;
     if (conn->is_connecting || conn->out.length > 0)
-        needs |= EV_WRITE;
-    return needs == 0 ? needs : (short)(needs | EV_PERSIST);
+        needs |= EPOLLOUT;
+    return needs == 0 ? needs : needs | EPOLLET;
 }
 
 void px_conn_arm(struct px_conn *conn)
 {
-    short needs = conn_needs(conn);
+    struct px_poller *poller = &conn->link->worker->poller;
+    uint32_t needs = conn_needs(conn);
 
-    if (needs == conn->armed)
+    if (needs == conn->polled.armed && !(conn->has_more && (needs & EPOLLIN) != 0))
         return;
-    if (conn->armed != 0)
-        event_del(&conn->event);
-    conn->armed = 0;
+    conn->has_more = false;
     if (needs == 0)
-        return;
-    event_assign(&conn->event, conn->link->worker->base, conn->fd, needs, px_link_on_event, conn);
-    if (event_add(&conn->event, NULL) == 0)
-        conn->armed = needs;
-    else
+        px_poller_remove(poller, &conn->polled, conn->fd);
+    else if (px_poller_set(poller, &conn->polled, conn->fd, needs) != RC_OK)
         conn->is_broken = true; /* out of kernel memory: this connection can't go on */
 }
 

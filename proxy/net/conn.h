@@ -1,14 +1,13 @@
 /* One socket of a link: its event, the bytes that wait, the frame that is passing through, and the reasons
- * why it is not read. Raw libevent events, so that back-pressure and lifetimes are explicit (design.md §4).
+ * why it is not read. Back-pressure and lifetimes are explicit (design.md §4).
  * Worker thread. Not here: frames and what they mean (link_frames.c). */
 #ifndef PROXY_NET_CONN_H
 #define PROXY_NET_CONN_H
 
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proxy/net/poller.h"
 #include "proxy/session/buffer.h"
 
 struct px_link;
@@ -27,7 +26,6 @@ enum px_conn_role { PX_CONN_CLIENT, PX_CONN_SERVER, PX_CONN_NEXT };
 struct px_conn {
     struct px_link *link;
     int fd;
-    short armed;    /* what the event waits for now */
     uint8_t pauses; /* set of enum px_pause */
     enum px_conn_role role : 8;
     bool is_ended;        /* client: its FIN came behind requests that still wait */
@@ -35,11 +33,12 @@ struct px_conn {
     bool is_broken;       /* a send failed: nothing more is written, reading shows the end */
     bool drops_stream;    /* stream_left is swallowed instead of forwarded */
     bool wants_walk;      /* resumed: what is in `in` has to be looked at */
+    bool has_more;        /* reading stopped before the socket was dry */
     uint32_t stream_left; /* bytes of the present frame that have not come yet */
     uint32_t scanned;     /* client: bytes of `in` already searched for pings while requests wait */
     struct px_buffer in;  /* a frame's beginning that is not enough yet, or frames not to be looked at yet */
     struct px_buffer out; /* what the kernel did not take */
-    struct event event;
+    struct px_polled polled;
 };
 
 void px_conn_init(struct px_conn *conn, struct px_link *link, enum px_conn_role role);

@@ -2,8 +2,7 @@
 #include "proxy/net/linger.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,13 +20,13 @@ struct px_linger {
     bool has_sent_fin;
     int64_t deadline_ms;
     struct px_buffer out;
-    struct event event;
+    struct px_polled polled;
 };
 
 static void linger_free(struct px_linger *linger)
 {
     TAILQ_REMOVE(&linger->worker->lingers, linger, entry);
-    event_del(&linger->event);
+    px_poller_remove(&linger->worker->poller, &linger->polled, linger->fd);
     close(linger->fd);
     px_buffer_done(&linger->out);
     free(linger);
@@ -57,32 +56,24 @@ static bool linger_discard(struct px_linger *linger)
     return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-static void linger_on_event(evutil_socket_t fd, short what, void *arg);
-
 static bool linger_arm(struct px_linger *linger)
 {
-    short needs = EV_READ | EV_PERSIST;
+    uint32_t needs = linger->out.length > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN;
 
-    if (linger->out.length > 0)
-        needs |= EV_WRITE;
-    event_assign(&linger->event, linger->worker->base, linger->fd, needs, linger_on_event, linger);
-    return event_add(&linger->event, NULL) == 0;
+    return px_poller_set(&linger->worker->poller, &linger->polled, linger->fd, needs) == RC_OK;
 }
 
-static void linger_on_event(evutil_socket_t fd, short what, void *arg)
+static void linger_on_event(struct px_polled *polled, uint32_t what)
 {
-    struct px_linger *linger = arg;
+    struct px_linger *linger = (struct px_linger *)((char *)polled - offsetof(struct px_linger, polled));
     bool goes_on = true;
 
-    (void)fd;
-    if ((what & EV_READ) != 0)
+    if ((what & EPOLLIN) != 0)
         goes_on = linger_discard(linger);
     if (goes_on && !linger->has_sent_fin) {
         goes_on = linger_flush(linger);
-        if (goes_on && linger->has_sent_fin) {
-            event_del(&linger->event);
+        if (goes_on && linger->has_sent_fin)
             goes_on = linger_arm(linger);
-        }
     }
     if (!goes_on)
         linger_free(linger);
@@ -98,6 +89,7 @@ void px_linger_start(struct px_worker *worker, int take_fd, struct px_buffer *ta
         return;
     }
     linger->worker = worker;
+    linger->polled.fn = linger_on_event;
     linger->fd = take_fd;
     linger->deadline_ms = worker->now_ms + LINGER_MS;
     linger->out = *take_out;

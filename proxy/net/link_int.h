@@ -104,7 +104,7 @@ void px_link_count_outcome(struct px_link *link, enum px_outcome outcome);
 void px_link_count_session(const struct px_link *link, uint32_t slot, bool is_more);
 
 /* link_read.c */
-void px_link_on_event(evutil_socket_t fd, short what, void *conn);
+px_polled_fn px_link_on_event;
 
 /* link_frames.c */
 /* On the stack of px_link_walk. Frames that go on unchanged and follow each other are one run. */

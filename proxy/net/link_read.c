@@ -1,6 +1,7 @@
 /* Reading: one recv into the worker's scratch, or behind what was kept, and a walk over it; what a client
  * sends while its requests wait is kept and searched for pings. Worker thread. */
 #include <errno.h>
+#include <stddef.h>
 #include <sys/socket.h>
 
 #include "proxy/net/link_int.h"
@@ -142,10 +143,12 @@ static bool has_moved_in(const struct px_conn *conn)
     return conn->role == PX_CONN_NEXT && conn->link->attempt->is_adopted;
 }
 
-static void pump(struct px_conn *conn)
+/* is_at_end: its FIN is behind what there is to read, and comes once that has been settled. */
+static void pump(struct px_conn *conn, bool is_at_end)
 {
     struct px_link *link = conn->link;
 
+    conn->has_more = true;
     for (int turn = 0; turn < TURNS_MAX && px_conn_may_read(conn) && !px_link_is_dead(link); turn++) {
         uint32_t got = 0;
         enum rc filled = fill(conn, &got);
@@ -160,27 +163,28 @@ static void pump(struct px_conn *conn)
         }
         if (filled == RC_NOMEM)
             px_link_step_bad(conn, PX_CLOSE_NO_MEMORY);
-        if (filled != RC_OK)
+        if (filled == RC_AGAIN) {
+            conn->has_more = is_at_end && got > 0;
             break;
+        }
     }
     if (conn->role == PX_CONN_SERVER)
         note_server(link);
 }
 
-void px_link_on_event(evutil_socket_t fd, short what, void *arg)
+void px_link_on_event(struct px_polled *polled, uint32_t what)
 {
-    struct px_conn *conn = arg;
+    struct px_conn *conn = (struct px_conn *)((char *)polled - offsetof(struct px_conn, polled));
     struct px_link *link = conn->link;
 
-    (void)fd;
     px_worker_clock(link->worker);
-    if ((what & EV_WRITE) != 0 && conn->is_connecting)
+    if ((what & EPOLLOUT) != 0 && conn->is_connecting)
         (void)px_link_dial_ready(link);
-    else if ((what & EV_WRITE) != 0)
+    else if ((what & EPOLLOUT) != 0)
         px_conn_flush(conn);
-    if ((what & EV_READ) != 0)
-        pump(conn);
-    else if ((what & EV_CLOSED) != 0 && conn->fd >= 0)
+    if ((what & EPOLLIN) != 0)
+        pump(conn, (what & EPOLLRDHUP) != 0);
+    else if ((what & EPOLLRDHUP) != 0 && conn->fd >= 0)
         step_gone(conn);
     px_link_settle(link);
 }

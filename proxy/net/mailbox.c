@@ -34,22 +34,34 @@ static struct px_msg *mailbox_take_all(struct px_mailbox *box)
     return all;
 }
 
-static void mailbox_on_wake(evutil_socket_t fd, short what, void *arg)
+int px_mailbox_fd(const struct px_mailbox *box)
 {
-    struct px_mailbox *box = arg;
+    return box->wake_fd;
+}
+
+void px_mailbox_deliver(struct px_mailbox *box, px_mailbox_fn *fn, void *context)
+{
     uint64_t count;
     struct px_msg *msg;
 
-    (void)what;
-    if (read((int)fd, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
+    if (read(box->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN && errno != EINTR)
         return;
     msg = mailbox_take_all(box);
     while (msg != NULL) {
         struct px_msg *next = msg->next;
         msg->next = NULL;
-        box->fn(box->context, msg);
+        fn(context, msg);
         msg = next;
     }
+}
+
+static void mailbox_on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    struct px_mailbox *box = arg;
+
+    (void)fd;
+    (void)what;
+    px_mailbox_deliver(box, box->fn, box->context);
 }
 
 enum rc px_mailbox_new(struct px_mailbox **ret_box, struct err *err)

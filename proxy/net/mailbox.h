@@ -18,6 +18,9 @@ enum rc px_mailbox_new(struct px_mailbox **ret_box, struct err *err) RC_MUST_CHE
 /* Delivers into base from now on. The receiver's thread; base is borrowed. */
 enum rc px_mailbox_attach(struct px_mailbox *box, struct event_base *base, px_mailbox_fn *fn,
                           void *context) RC_MUST_CHECK;
+/* For a receiver without libevent: readable when there is something; and that is handed to fn. */
+int px_mailbox_fd(const struct px_mailbox *box);
+void px_mailbox_deliver(struct px_mailbox *box, px_mailbox_fn *fn, void *context);
 /* Stops delivery; before event_base_free. The receiver's thread. */
 void px_mailbox_detach(struct px_mailbox *box);
 /* Any thread. Takes msg, which needs no answer to be freed. Never blocks for longer than the list's lock. */

@@ -2,6 +2,8 @@
  * Not here: what directives and time do to sessions (worker_orders.c). */
 #include "proxy/net/worker.h"
 
+#include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -166,22 +168,34 @@ static void publish_counts(struct px_worker *worker)
 static void set_tick(struct px_worker *worker)
 {
     int32_t wanted_ms = px_worker_is_busy(worker) ? PX_TICK_MS : PX_SLOW_TICK_MS;
-    struct timeval interval = {.tv_sec = wanted_ms / 1000, .tv_usec = wanted_ms % 1000 * 1000};
 
     if (wanted_ms == worker->tick_ms)
         return;
     worker->tick_ms = wanted_ms;
-    event_add(worker->tick, &interval);
+    worker->tick_at_ms = worker->now_ms + wanted_ms;
 }
 
-static void worker_on_tick(evutil_socket_t fd, short what, void *arg)
+static void tick_if_due(struct px_worker *worker)
 {
-    struct px_worker *worker = arg;
-
-    (void)fd;
-    (void)what;
-    px_worker_clock(worker);
+    if (worker->now_ms < worker->tick_at_ms)
+        return;
+    worker->tick_at_ms = worker->now_ms + worker->tick_ms;
     px_worker_tick(worker);
+}
+
+static int tick_left_ms(const struct px_worker *worker)
+{
+    int64_t left_ms = worker->tick_at_ms - worker->now_ms;
+
+    return left_ms > 0 ? (int)left_ms : 0;
+}
+
+static void worker_on_wake(struct px_polled *polled, uint32_t what)
+{
+    struct px_worker *worker = (struct px_worker *)((char *)polled - offsetof(struct px_worker, wake));
+
+    (void)what;
+    px_mailbox_deliver(worker->box, worker_on_msg, worker);
 }
 
 static void *worker_main(void *arg)
@@ -192,8 +206,9 @@ static void *worker_main(void *arg)
     (void)!px_log_ring_attach();
     while (!worker->is_stopping) {
         worker->is_clock_stale = true;
-        event_base_loop(worker->base, EVLOOP_ONCE);
+        px_poller_turn(&worker->poller, tick_left_ms(worker));
         px_worker_clock(worker);
+        tick_if_due(worker);
         px_worker_turn_leave(worker);
         px_worker_route_waiting(worker, false);
         worker_sweep(worker);
@@ -201,7 +216,6 @@ static void *worker_main(void *arg)
         publish_watches(worker);
         set_tick(worker);
     }
-    px_mailbox_detach(worker->box);
     px_log_ring_detach();
     return NULL;
 }
@@ -235,19 +249,17 @@ static enum rc worker_init(struct px_worker *worker, struct err *err)
     worker->skips_pacing = px_switch("no_pacing");
     worker->scratch = malloc(PX_SCRATCH_SIZE);
     worker->metrics = aligned_alloc(alignof(struct px_metrics), sizeof(*worker->metrics));
-    worker->base = event_base_new();
-    if (worker->scratch == NULL || worker->metrics == NULL || worker->base == NULL ||
+    if (worker->scratch == NULL || worker->metrics == NULL ||
         px_watch_space_init(&worker->watch_space, random_seed()) != RC_OK)
         return err_set(err, RC_NOMEM, "worker: out of memory");
     memset(worker->metrics, 0, sizeof(*worker->metrics));
-    worker->tick = event_new(worker->base, -1, EV_PERSIST, worker_on_tick, worker);
-    if (worker->tick == NULL)
-        return err_set(err, RC_NOMEM, "worker: out of memory");
     set_tick(worker);
     if (px_mailbox_new(&worker->box, err) != RC_OK)
         return RC_IO;
-    if (px_mailbox_attach(worker->box, worker->base, worker_on_msg, worker) != RC_OK)
-        return err_set(err, RC_NOMEM, "worker: out of memory");
+    worker->wake.fn = worker_on_wake;
+    if (px_poller_init(&worker->poller) != RC_OK ||
+        px_poller_set(&worker->poller, &worker->wake, px_mailbox_fd(worker->box), EPOLLIN) != RC_OK)
+        return err_set(err, RC_IO, "worker: epoll: %s", strerror(errno));
     return RC_OK;
 }
 
@@ -260,6 +272,7 @@ enum rc px_worker_start(const struct px_worker_options *options, struct px_worke
     ASSERT(options->index < options->shared->worker_count);
     if (worker == NULL)
         return err_set(err, RC_NOMEM, "worker: out of memory");
+    worker->poller.epoll_fd = -1;
     worker->options = *options;
     worker->shared = options->shared;
     rc = worker_init(worker, err);
@@ -327,10 +340,7 @@ void px_worker_free(struct px_worker *worker)
     if (worker == NULL)
         return;
     px_mailbox_free(worker->box);
-    if (worker->tick != NULL)
-        event_free(worker->tick);
-    if (worker->base != NULL)
-        event_base_free(worker->base);
+    px_poller_done(&worker->poller);
     px_directive_unref(worker->directive);
     px_watch_space_done(&worker->watch_space);
     free(worker->metrics);

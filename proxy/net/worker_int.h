@@ -30,10 +30,11 @@ struct px_worker {
     struct px_mailbox *box;     /* any thread pushes */
     struct px_metrics *metrics; /* any thread reads */
     struct px_shared *shared;
-    struct event_base *base;
-    struct event *tick;
-    int32_t tick_ms;      /* what the timer is set to */
-    int64_t slow_tick_ms; /* when the slow part ran last */
+    struct px_poller poller;
+    struct px_polled wake; /* the mailbox's */
+    int32_t tick_ms;       /* from one tick to the next */
+    int64_t tick_at_ms;    /* the next one */
+    int64_t slow_tick_ms;  /* when the slow part ran last */
     uint8_t *scratch;
     bool is_stopping;
     bool is_clock_stale; /* the clock is read once per loop turn, when somebody asks */
