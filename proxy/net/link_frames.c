@@ -166,16 +166,18 @@ static uint32_t frame_max(const struct px_conn *conn)
                                                                       : PX_CONNECT_FRAME_MAX;
 }
 
-/* What a frame's event says beyond the hot path's needs. */
-static void fill_transfer(const struct px_link *link, struct px_event *event)
+/* With what an event says beyond the hot path's needs. */
+static void step_transfer(struct px_link *link, const struct px_event *event)
 {
     struct px_event full = px_link_event(link, event->kind);
+    struct px_event more = *event;
 
-    event->nobody_expires_ms = full.nobody_expires_ms;
-    event->own_zxid = full.own_zxid;
-    event->old_leads = full.old_leads;
-    event->skips_drain = link->worker->skips_move_drain;
-    event->skips_auth = link->worker->skips_auth;
+    more.nobody_expires_ms = full.nobody_expires_ms;
+    more.own_zxid = full.own_zxid;
+    more.old_leads = full.old_leads;
+    more.skips_drain = link->worker->skips_move_drain;
+    more.skips_auth = link->worker->skips_auth;
+    px_link_step(link, &more);
 }
 
 static void fill_server(const struct px_link *link, uint32_t slot, struct px_event *event)
@@ -192,19 +194,17 @@ static void fill_server(const struct px_link *link, uint32_t slot, struct px_eve
 static void step_frame(struct px_conn *conn, const struct zkp_frame *frame)
 {
     struct px_link *link = conn->link;
-    struct px_event event = {
-        .kind = px_link_kind_of(conn, PX_EVENT_CLIENT_FRAME, PX_EVENT_SERVER_FRAME, PX_EVENT_NEXT_FRAME),
-        .now_ms = link->worker->now_ms,
-        .now_us = link->worker->now_us,
-        .length = frame->length,
-        .body = frame->body};
+    struct px_walk *walk = link->walk;
 
-    fill_server(link, conn->role == PX_CONN_NEXT ? link->attempt->slot : link->slot, &event);
+    walk->event.length = frame->length;
+    walk->event.body = frame->body;
+    fill_server(link, conn->role == PX_CONN_NEXT ? link->attempt->slot : link->slot, &walk->event);
+    walk->frame_left = frame->length - frame->body.len;
+    walk->frame = zkp_slice_of(frame->body.ptr - ZKP_FRAME_PREFIX, ZKP_FRAME_PREFIX + frame->body.len);
     if (link->attempt != NULL)
-        fill_transfer(link, &event);
-    link->walk->frame_left = frame->length - frame->body.len;
-    link->walk->frame = zkp_slice_of(frame->body.ptr - ZKP_FRAME_PREFIX, ZKP_FRAME_PREFIX + frame->body.len);
-    px_link_step(link, &event);
+        step_transfer(link, &walk->event);
+    else
+        px_link_step(link, &walk->event);
 }
 
 /* The frame at the front of `in`: *ret_used bytes are dealt with. RC_AGAIN: more is needed first. */
@@ -260,7 +260,11 @@ uint32_t px_link_walk(struct px_conn *conn, struct zkp_slice in)
 {
     struct px_link *link = conn->link;
     struct px_walk walk = {.from = conn,
-                           .to = conn->role == PX_CONN_CLIENT ? px_link_server(link) : &link->client};
+                           .to = conn->role == PX_CONN_CLIENT ? px_link_server(link) : &link->client,
+                           .event = {.kind = px_link_kind_of(conn, PX_EVENT_CLIENT_FRAME,
+                                                             PX_EVENT_SERVER_FRAME, PX_EVENT_NEXT_FRAME),
+                                     .now_ms = link->worker->now_ms,
+                                     .now_us = link->worker->now_us}};
     uint32_t done = 0;
 
     ASSERT(link->walk == NULL);

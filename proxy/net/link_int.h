@@ -116,6 +116,7 @@ struct px_walk {
     struct zkp_slice frame; /* the present one, prefix included, as far as it is there */
     uint32_t frame_left;    /* what of it is still to come */
     bool was_dropped;       /* it, or a ping that was looked at out of turn */
+    struct px_event event;  /* the present frame's; what frames have in common is set once */
 };
 /* How many bytes were dealt with; the rest has to be kept. */
 uint32_t px_link_walk(struct px_conn *conn, struct zkp_slice in);
