@@ -42,13 +42,12 @@ struct px_attempt {
 };
 
 /* An idle session's bytes, malloc's own included (the goal is 1 KB; tests/bench/run.sh --rows memory):
- *   560  this: 256 libevent's two events, 96 four empty buffers
+ *   336  this: 96 of them four empty buffers
  *   336  its core: 96 two empty queues and two empty buffers, 80 watches and wishes
- *    80  libevent's tables by descriptor, twice 32 and 8
  *     8  at most: its share of the owner map's buckets
  * It owns nothing else: buffers, blocks (block_cache.h), attempts and transfers go as soon as they are empty.
  * A watch costs 16 bytes in a table that is filled to 3/8 at least. */
-#define PX_LINK_BYTES_MAX 584u /* sizeof; beyond it the sum passes 1 KB */
+#define PX_LINK_BYTES_MAX 344u /* sizeof; what goes beyond it belongs into the sum above */
 
 /* Owned by worker->links[its state]; freed by the sweep at the end of the loop turn in which it died. */
 struct px_link {
