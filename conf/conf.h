@@ -75,8 +75,8 @@ struct conf_binds {
     char hosts[CONF_BINDS_MAX][ZKP_HOST_MAX]; /* numeric addresses */
 };
 
-/* Who goes first in a switch, and what may happen to them before the plan pauses (migrate/canary.h says how
- * each figure is measured). Shares are in hundredths of a percent. */
+/* Who goes first in a switch, and what may happen to them before the plan pauses (migrate/engine/canary.h
+ * says how each figure is measured). Shares are in hundredths of a percent. */
 struct conf_canary {
     int32_t share;                /* of the sessions; 0 = none by share */
     struct conf_networks clients; /* and all of these */

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "migrate/canary.h"
-#include "migrate/survey.h"
-#include "migrate/tally.h"
+#include "migrate/engine/canary.h"
+#include "migrate/engine/tally.h"
+#include "migrate/preflight/survey.h"
 #include "zkproto/server.h"
 #include "zkproto/word.h"
 

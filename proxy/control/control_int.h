@@ -4,11 +4,11 @@
 
 #include <event2/event.h>
 
-#include "migrate/engine.h"
+#include "migrate/engine/engine.h"
+#include "migrate/engine/history.h"
+#include "migrate/engine/routing.h"
 #include "migrate/helper.h"
-#include "migrate/history.h"
-#include "migrate/journal.h"
-#include "migrate/routing.h"
+#include "migrate/journal/journal.h"
 #include "proxy/admin/admin.h"
 #include "proxy/control/crew.h"
 #include "proxy/control/director.h"

@@ -4,7 +4,7 @@
 #define PROXY_CONTROL_CREW_H
 
 #include "conf/conf.h"
-#include "migrate/canary.h"
+#include "migrate/engine/canary.h"
 #include "proxy/net/worker.h"
 
 struct px_crew; /* owned by struct px_control */

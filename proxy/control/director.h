@@ -1,11 +1,11 @@
 /* Makes the workers' directive out of routes, servers, hold and stop, and publishes it when it differs from
- * the last one. Control thread. Not here: the rules of routing (migrate/routing.h). */
+ * the last one. Control thread. Not here: the rules of routing (migrate/engine/routing.h). */
 #ifndef PROXY_CONTROL_DIRECTOR_H
 #define PROXY_CONTROL_DIRECTOR_H
 
 #include "conf/conf.h"
-#include "migrate/engine.h"
-#include "migrate/routing.h"
+#include "migrate/engine/engine.h"
+#include "migrate/engine/routing.h"
 #include "proxy/control/crew.h"
 #include "proxy/control/fleet.h"
 

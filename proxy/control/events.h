@@ -4,7 +4,7 @@
 #ifndef PROXY_CONTROL_EVENTS_H
 #define PROXY_CONTROL_EVENTS_H
 
-#include "migrate/plan.h"
+#include "migrate/plan/plan.h"
 
 #define PX_EVENTS_MAX     500u /* a migration of six servers has about 100 */
 #define PX_EVENT_NAME_MAX 48u

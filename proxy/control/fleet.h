@@ -6,7 +6,7 @@
 
 #include "conf/conf.h"
 #include "migrate/facts.h"
-#include "migrate/probe.h"
+#include "migrate/probe/probe.h"
 #include "proxy/net/shared.h"
 
 struct event_base;

@@ -3,8 +3,8 @@
 #ifndef PROXY_CONTROL_GAUGES_H
 #define PROXY_CONTROL_GAUGES_H
 
-#include "migrate/engine.h"
-#include "migrate/routing.h"
+#include "migrate/engine/engine.h"
+#include "migrate/engine/routing.h"
 #include "proxy/admin/prom.h"
 #include "proxy/control/witness.h"
 

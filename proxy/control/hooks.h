@@ -1,13 +1,13 @@
-/* Runs hooks (migrate/effects.h, RUN_HOOK): programs of the operator, as child processes in a process group
- * of their own, without a shell. What they print goes into the log, line by line (event=hook.output), up to a
- * limit. A time limit ends the whole group. Control thread; nothing here waits.
- * Not here: when which hook runs (the engine's business). */
+/* Runs hooks (migrate/engine/effects.h, RUN_HOOK): programs of the operator, as child processes in a process
+ * group of their own, without a shell. What they print goes into the log, line by line (event=hook.output),
+ * up to a limit. A time limit ends the whole group. Control thread; nothing here waits. Not here: when which
+ * hook runs (the engine's business). */
 #ifndef PROXY_CONTROL_HOOKS_H
 #define PROXY_CONTROL_HOOKS_H
 
 #include <event2/event.h>
 
-#include "migrate/effects.h"
+#include "migrate/engine/effects.h"
 
 struct px_hooks; /* owned by the control thread */
 

@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-#include "migrate/effects.h"
+#include "migrate/engine/effects.h"
 
 /* A child that runs, leader of its own process group. The descriptors are the caller's to close. */
 struct px_hook_child {

@@ -1,11 +1,11 @@
-/* Admin sessions to servers (migrate/zkclient.h): one connection per server that is needed at the moment, a
- * monitor that keeps reading /zookeeper/config, and the session that holds the plan lock, which moves to
- * another server when its own leaves. Control thread. Not here: what a result means (the engine). */
+/* Admin sessions to servers (migrate/zkclient/zkclient.h): one connection per server that is needed at the
+ * moment, a monitor that keeps reading /zookeeper/config, and the session that holds the plan lock, which
+ * moves to another server when its own leaves. Control thread. Not here: what a result means (the engine). */
 #ifndef PROXY_CONTROL_LINKS_H
 #define PROXY_CONTROL_LINKS_H
 
 #include "conf/conf.h"
-#include "migrate/effects.h"
+#include "migrate/engine/effects.h"
 #include "proxy/control/fleet.h"
 
 struct event_base;

@@ -2,7 +2,7 @@
 #ifndef PROXY_CONTROL_LINKS_INT_H
 #define PROXY_CONTROL_LINKS_INT_H
 
-#include "migrate/zkclient.h"
+#include "migrate/zkclient/zkclient.h"
 #include "proxy/control/links.h"
 
 #define LINKS_MAX                   16u /* the leader, the monitor, and what a leader change leaves behind */

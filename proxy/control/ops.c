@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "migrate/joiner.h"
 #include "migrate/monotonic.h"
+#include "migrate/plan/joiner.h"
 #include "migrate/zkferry.pb-c.h"
 #include "proxy/admin/prom_workers.h"
 #include "proxy/control/address.h"

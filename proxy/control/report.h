@@ -4,8 +4,8 @@
 #ifndef PROXY_CONTROL_REPORT_H
 #define PROXY_CONTROL_REPORT_H
 
-#include "migrate/engine.h"
-#include "migrate/routing.h"
+#include "migrate/engine/engine.h"
+#include "migrate/engine/routing.h"
 #include "migrate/zkferry.pb-c.h"
 
 /* Counted by the workers since the daemon started. */

@@ -2,7 +2,7 @@
 #ifndef PROXY_CONTROL_REPORT_HISTORY_H
 #define PROXY_CONTROL_REPORT_HISTORY_H
 
-#include "migrate/history.h"
+#include "migrate/engine/history.h"
 #include "migrate/zkferry.pb-c.h"
 
 /* What is not in the journal: lost when the daemon dies before the plan's end. NULL = there is none. */

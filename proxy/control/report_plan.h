@@ -3,7 +3,7 @@
 #ifndef PROXY_CONTROL_REPORT_PLAN_H
 #define PROXY_CONTROL_REPORT_PLAN_H
 
-#include "migrate/forecast.h"
+#include "migrate/plan/forecast.h"
 #include "migrate/zkferry.pb-c.h"
 
 struct px_report_plan; /* owned by the caller; overwritten by each fill */

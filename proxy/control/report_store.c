@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "migrate/plan.h"
+#include "migrate/plan/plan.h"
 #include "proxy/log.h"
 
 #define FOLDER        "reports"

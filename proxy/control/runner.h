@@ -1,10 +1,10 @@
-/* Carries out the engine's effects in order (migrate/effects.h): one queue, which stands still behind a
- * JOURNAL effect until the record is on disk. Results go back to the engine as events. Control thread.
- * Not here: how an effect is done (the table of functions given by control.c). */
+/* Carries out the engine's effects in order (migrate/engine/effects.h): one queue, which stands still behind
+ * a JOURNAL effect until the record is on disk. Results go back to the engine as events. Control thread. Not
+ * here: how an effect is done (the table of functions given by control.c). */
 #ifndef PROXY_CONTROL_RUNNER_H
 #define PROXY_CONTROL_RUNNER_H
 
-#include "migrate/effects.h"
+#include "migrate/engine/effects.h"
 #include "zkproto/err.h"
 
 struct px_runner;

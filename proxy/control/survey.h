@@ -1,7 +1,7 @@
-/* The look around that a preflight asks for (migrate/survey.h): two short sessions, one with the super user's
- * credentials that samples the tree, one without any that finds out what anybody may do; the names of the
- * server lines; the timeouts of our sessions. It reads a bounded number of znodes and changes nothing, but
- * every session and the one refused write cost a transaction. Control thread. */
+/* The look around that a preflight asks for (migrate/preflight/survey.h): two short sessions, one with the
+ * super user's credentials that samples the tree, one without any that finds out what anybody may do; the
+ * names of the server lines; the timeouts of our sessions. It reads a bounded number of znodes and changes
+ * nothing, but every session and the one refused write cost a transaction. Control thread. */
 #ifndef PROXY_CONTROL_SURVEY_H
 #define PROXY_CONTROL_SURVEY_H
 

@@ -1,8 +1,9 @@
-/* The workers' counters about sessions as the engine carries them (migrate/tally.h). Control thread. */
+/* The workers' counters about sessions as the engine carries them (migrate/engine/tally.h). Control thread.
+ */
 #ifndef PROXY_CONTROL_TALLY_H
 #define PROXY_CONTROL_TALLY_H
 
-#include "migrate/tally.h"
+#include "migrate/engine/tally.h"
 #include "proxy/control/crew.h"
 #include "proxy/control/report.h"
 

@@ -1,13 +1,13 @@
-/* Verification: the data of servers compared with the leader's (migrate/verify.h), over connections of its
- * own, one per server. At most one runs at a time; its result stays until the next. It gives way: a bounded
- * number of requests per server, none while a hold's outcome depends on nobody writing (a session is a
- * write). Control thread. Not here: JSON (report_verify.h) and who may call it (ops_verify.c). */
+/* Verification: the data of servers compared with the leader's (migrate/verify/verify.h), over connections of
+ * its own, one per server. At most one runs at a time; its result stays until the next. It gives way: a
+ * bounded number of requests per server, none while a hold's outcome depends on nobody writing (a session is
+ * a write). Control thread. Not here: JSON (report_verify.h) and who may call it (ops_verify.c). */
 #ifndef PROXY_CONTROL_VERIFY_H
 #define PROXY_CONTROL_VERIFY_H
 
-#include "migrate/verify.h"
-#include "migrate/verify_counts.h"
-#include "migrate/verify_digest.h"
+#include "migrate/verify/verify.h"
+#include "migrate/verify/verify_counts.h"
+#include "migrate/verify/verify_digest.h"
 #include "proxy/control/links.h"
 
 struct px_verify; /* owned by struct px_control */

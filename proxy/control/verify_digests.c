@@ -1,8 +1,8 @@
-/* Asks the servers of a verification for ZooKeeper's own digests (migrate/verify_digest.h), once each, with
- * probers of its own: nobody else needs this word. */
+/* Asks the servers of a verification for ZooKeeper's own digests (migrate/verify/verify_digest.h), once each,
+ * with probers of its own: nobody else needs this word. */
 #include <stdlib.h>
 
-#include "migrate/probe.h"
+#include "migrate/probe/probe.h"
 #include "proxy/control/verify_int.h"
 
 #define ANSWER_TIMEOUT_MS 3000

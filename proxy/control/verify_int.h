@@ -3,7 +3,7 @@
 #ifndef PROXY_CONTROL_VERIFY_INT_H
 #define PROXY_CONTROL_VERIFY_INT_H
 
-#include "migrate/zkclient.h"
+#include "migrate/zkclient/zkclient.h"
 #include "proxy/control/verify.h"
 
 /* One server's connection. Owned by px_verify; its index is the server's in the core. */

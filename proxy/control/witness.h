@@ -1,15 +1,16 @@
 /* The continuity witness: during a plan the daemon is a client of its own. A session through the first client
- * port writes a counter, watches it and owns it as an ephemeral; what it sees is judged by migrate/witness.h
- * and is the operator's proof that nothing was interrupted. It is routed, held and moved like any client's.
- * Control thread. Not here: when it is wanted (drive.c), JSON (report_witness.h), metrics (gauges.c). */
+ * port writes a counter, watches it and owns it as an ephemeral; what it sees is judged by
+ * migrate/engine/witness.h and is the operator's proof that nothing was interrupted. It is routed, held and
+ * moved like any client's. Control thread. Not here: when it is wanted (drive.c), JSON (report_witness.h),
+ * metrics (gauges.c). */
 #ifndef PROXY_CONTROL_WITNESS_H
 #define PROXY_CONTROL_WITNESS_H
 
 #include <sys/socket.h>
 
 #include "conf/conf.h"
-#include "migrate/plan.h"
-#include "migrate/witness.h"
+#include "migrate/engine/witness.h"
+#include "migrate/plan/plan.h"
 
 struct event_base;
 struct px_witness; /* owned by struct px_control */

@@ -2,7 +2,7 @@
 #ifndef PROXY_CONTROL_WITNESS_INT_H
 #define PROXY_CONTROL_WITNESS_INT_H
 
-#include "migrate/zkclient.h"
+#include "migrate/zkclient/zkclient.h"
 #include "proxy/control/witness.h"
 
 #define WITNESS_WRITE_MS 100 /* between two writes; a stall is measured to this */

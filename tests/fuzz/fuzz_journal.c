@@ -2,8 +2,8 @@
  * to encodes and decodes to the same bytes. */
 #include <stdlib.h>
 
-#include "migrate/journal_codec.h"
-#include "migrate/journal_file.h"
+#include "migrate/journal/journal_codec.h"
+#include "migrate/journal/journal_file.h"
 #include "zkproto/assert.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,4 +1,4 @@
-"""The admin connection and the prober (migrate/zkclient.h, probe.h) against real servers, without the daemon."""
+"""The admin connection and the prober (migrate/zkclient/zkclient.h, probe.h) against real servers, without the daemon."""
 import subprocess
 
 import pytest

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "migrate/monotonic.h"
-#include "migrate/probe.h"
-#include "migrate/zkclient.h"
+#include "migrate/probe/probe.h"
+#include "migrate/zkclient/zkclient.h"
 #include "zkproto/zkerr.h"
 
 #define WAIT_MS 5000

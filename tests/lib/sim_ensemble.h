@@ -5,8 +5,8 @@
 #define TESTS_LIB_SIM_ENSEMBLE_H
 
 #include "conf/conf.h"
-#include "migrate/engine.h"
-#include "migrate/routing.h"
+#include "migrate/engine/engine.h"
+#include "migrate/engine/routing.h"
 
 #define SIM_SERVERS     6u
 #define SIM_RECORDS_MAX 400u

@@ -12,20 +12,24 @@ import tempfile
 
 FOLDERS = ("zkproto", "conf", "migrate", "proxy", "tests")
 
+# The pure engine and its rules: the library mig_core (migrate/CMakeLists.txt). They see nothing of mig_io.
+MIG_CORE_ROOMS = ("engine", "plan", "preflight", "verify")
+MIG_CORE = (*(f"migrate/{room}/" for room in MIG_CORE_ROOMS), "migrate/facts.h", "migrate/text.h")
+
 # The first row whose pattern fits a file says which of our folders it may include.
 MAY_INCLUDE = (
     ("zkproto/*", ("zkproto/",)),
     ("conf/*", ("zkproto/", "conf/")),
+    *((f"migrate/{room}/*", ("zkproto/", "conf/", *MIG_CORE)) for room in MIG_CORE_ROOMS),
     ("migrate/*", ("zkproto/", "conf/", "migrate/")),
     ("proxy/session/*", ("zkproto/", "proxy/session/")),
     ("proxy/*", ("zkproto/", "conf/", "migrate/", "proxy/")),
     ("tests/*", ("zkproto/", "conf/", "migrate/", "proxy/", "tests/")),
 )
 
-# The files of the library mig_io (migrate/CMakeLists.txt); all others of migrate/ are the pure engine.
-MIG_IO = tuple(f"migrate/{name}*" for name in (
-    "journal", "zkclient", "zkadmin", "probe", "failpoint", "helper", "resolve", "admin_http", "json", "schema"))
-SCHEMA = ("migrate/journal_codec*", "migrate/json*", "migrate/schema*", "proxy/admin/*",
+# The files of the library mig_io.
+MIG_IO = tuple(f"migrate/{name}*" for name in ("journal/", "zkclient/", "probe/", "failpoint", "helper", "resolve"))
+SCHEMA = ("migrate/journal/journal_codec*", "proxy/admin/*",
           "proxy/control/report*", "proxy/control/ops*", "tests/*")
 SHELL = ("proxy/net/*", "proxy/control/*", "proxy/admin/*", "tests/*")
 
@@ -33,8 +37,8 @@ SHELL = ("proxy/net/*", "proxy/control/*", "proxy/admin/*", "tests/*")
 ONLY_IN = (
     ("*.pb-c.h", SCHEMA),
     ("protobuf-c/*", SCHEMA),
-    ("zookeeper.h", ("migrate/zkclient*",)),
-    ("zookeeper/*", ("migrate/zkclient*",)),
+    ("zookeeper.h", ("migrate/zkclient/*",)),
+    ("zookeeper/*", ("migrate/zkclient/*",)),
     ("yaml.h", ("conf/*",)),
     ("curl/*", ("proxy/cli/*",)),
     ("jansson.h", (*MIG_IO, *SHELL, "proxy/cli/*")),
@@ -98,11 +102,15 @@ SELF_TEST = (
     ("migrate/a.c", '#include "conf/x.h"', True),
     ("migrate/a.c", '#include "proxy/session/x.h"', False),
     ("migrate/a.c", '#include "plan.pb-c.h"', False),
-    ("migrate/journal_codec.c", '#include "plan.pb-c.h"', True),
+    ("migrate/journal/journal_codec.c", '#include "plan.pb-c.h"', True),
     ("migrate/a.c", "#include <zookeeper/zookeeper.h>", False),
-    ("migrate/zkclient_read.c", "#include <zookeeper/zookeeper.h>", True),
-    ("migrate/engine.c", "#include <event2/event.h>", False),
-    ("migrate/probe.c", "#include <event2/event.h>", True),
+    ("migrate/zkclient/zkclient_read.c", "#include <zookeeper/zookeeper.h>", True),
+    ("migrate/engine/engine.c", "#include <event2/event.h>", False),
+    ("migrate/probe/probe.c", "#include <event2/event.h>", True),
+    ("migrate/engine/a.c", '#include "migrate/plan/x.h"', True),
+    ("migrate/engine/a.c", '#include "migrate/text.h"', True),
+    ("migrate/engine/a.c", '#include "migrate/journal/x.h"', False),
+    ("migrate/journal/a.c", '#include "migrate/engine/x.h"', True),
     ("migrate/a.c", '#  include "x.h"', False),
     ("migrate/a.c", '#include "../conf/x.h"', False),
     ("migrate/a.c", '#include "migrate/missing.h"', False),
@@ -116,7 +124,8 @@ SELF_TEST = (
     ("proxy/admin/a.c", '#include "plan.pb-c.h"', True),
     ("tests/unit/a.c", '#include "proxy/net/x.h"', True),
 )
-HEADERS = ("zkproto/x.h", "conf/x.h", "migrate/x.h", "proxy/net/x.h", "proxy/session/x.h", "tests/lib/x.h")
+HEADERS = ("zkproto/x.h", "conf/x.h", "migrate/x.h", "migrate/text.h", "migrate/plan/x.h", "migrate/engine/x.h",
+           "migrate/journal/x.h", "proxy/net/x.h", "proxy/session/x.h", "tests/lib/x.h")
 
 
 def self_test():

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "migrate/canary.h"
+#include "migrate/engine/canary.h"
 
 static const uint32_t bounds_us[] = {1000, 10000, 100000};
 static const struct mig_canary_facts empty = {.bucket_count = 4, .bounds_us = bounds_us};

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "migrate/states.h"
+#include "migrate/engine/states.h"
 #include "proxy/session/session.h"
 
 #define README_MAX (256u * 1024u)

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "migrate/forecast.h"
+#include "migrate/plan/forecast.h"
 #include "tests/lib/sim_ensemble.h"
 
 #define MINUTE_MS 60000

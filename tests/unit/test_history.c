@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "migrate/history.h"
+#include "migrate/engine/history.h"
 #include "tests/lib/sim_ensemble.h"
 
 #define MINUTE_MS 60000

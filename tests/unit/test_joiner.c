@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "migrate/joiner.h"
+#include "migrate/plan/joiner.h"
 #include "tests/lib/sim_ensemble.h"
 
 static void test_files(void **state)

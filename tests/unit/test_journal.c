@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "migrate/journal.h"
-#include "migrate/journal_codec.h"
-#include "migrate/journal_file.h"
+#include "migrate/journal/journal.h"
+#include "migrate/journal/journal_codec.h"
+#include "migrate/journal/journal_file.h"
 
 #define RECORDS_MAX 32u
 

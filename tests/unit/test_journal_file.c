@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "migrate/journal_file.h"
+#include "migrate/journal/journal_file.h"
 
 #define RECORDS 4u
 

@@ -1,7 +1,7 @@
 /* One test per rule of preflight: a world in which one fact is wrong gives exactly the findings of its row,
  * and its neighbour, where the same fact is just right, gives none. Every rule of the table must have a row.
  */
-#include "migrate/estimate.h"
+#include "migrate/plan/estimate.h"
 #include "tests/unit/preflight_bench.h"
 
 #include <stdio.h>

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "migrate/monotonic.h"
-#include "migrate/probe.h"
+#include "migrate/probe/probe.h"
 
 #define TIMEOUT_MS 150
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "migrate/verify_int.h"
+#include "migrate/verify/verify_int.h"
 #include "tests/unit/verify_model.h"
 
 #define SEEDS     60u

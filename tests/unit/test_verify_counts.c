@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "migrate/verify_counts.h"
+#include "migrate/verify/verify_counts.h"
 
 #define LEADER 1
 #define SERVER 4

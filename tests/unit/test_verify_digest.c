@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "migrate/verify_digest.h"
+#include "migrate/verify/verify_digest.h"
 
 static struct mig_digests a;
 static struct mig_digests b;

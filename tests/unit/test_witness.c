@@ -1,12 +1,12 @@
-/* The continuity witness's judge (migrate/witness.h) with a clock of its own: a clean run has nothing to
- * complain about, and each kind of fault is found and counted once, under its own name. */
+/* The continuity witness's judge (migrate/engine/witness.h) with a clock of its own: a clean run has nothing
+ * to complain about, and each kind of fault is found and counted once, under its own name. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
-#include "migrate/witness.h"
+#include "migrate/engine/witness.h"
 
 #define STEP_MS 100
 #define OWNER   0x1000000a5

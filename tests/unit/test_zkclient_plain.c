@@ -1,5 +1,5 @@
-/* Plain calls of the admin connection (migrate/zkclient_plain.c) against the fake server: what a write's
- * missing answer is called, and that a watch's event is told before the answers behind it. */
+/* Plain calls of the admin connection (migrate/zkclient/zkclient_plain.c) against the fake server: what a
+ * write's missing answer is called, and that a watch's event is told before the answers behind it. */
 #include "tests/unit/zkclient_bench.h"
 
 #define SEQ 8

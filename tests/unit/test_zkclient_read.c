@@ -1,5 +1,5 @@
-/* Reading a znode for a comparison (migrate/zkclient_read.c) against the fake server: data and ACL of one
- * moment, or an honest answer that there was none. */
+/* Reading a znode for a comparison (migrate/zkclient/zkclient_read.c) against the fake server: data and ACL
+ * of one moment, or an honest answer that there was none. */
 #include "tests/unit/zkclient_bench.h"
 
 static const struct mig_hash_key key = {.words = {1, 2}};

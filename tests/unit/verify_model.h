@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "migrate/verify.h"
+#include "migrate/verify/verify.h"
 
 #define MODEL_NODES    120u
 #define MODEL_REPLICAS 4u

@@ -1,5 +1,5 @@
-/* A fake ZooKeeper server in the same loop as the admin connection (migrate/zkclient.h), and the connection's
- * owner: what was asked, what came back. Header only; setup and teardown of one test each. */
+/* A fake ZooKeeper server in the same loop as the admin connection (migrate/zkclient/zkclient.h), and the
+ * connection's owner: what was asked, what came back. Header only; setup and teardown of one test each. */
 #ifndef TESTS_UNIT_ZKCLIENT_BENCH_H
 #define TESTS_UNIT_ZKCLIENT_BENCH_H
 
@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "migrate/monotonic.h"
-#include "migrate/zkclient.h"
+#include "migrate/zkclient/zkclient.h"
 #include "zkproto/connect.h"
 #include "zkproto/cursor.h"
 #include "zkproto/frame.h"

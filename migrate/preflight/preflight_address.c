@@ -1,0 +1,109 @@
+/* Preflight rules about the written lines: ids and addresses, without any answer of a server. */
+#include <arpa/inet.h>
+#include <strings.h>
+
+#include "migrate/preflight/preflight_int.h"
+
+#define ID_MAX 254 /* extended types keep the id in one byte (EphemeralType.java) */
+
+static bool is_name(const char *host)
+{
+    struct in6_addr address;
+    return !zkp_host_is_wildcard(host) && inet_pton(AF_INET, host, &address) != 1 &&
+           inet_pton(AF_INET6, host, &address) != 1;
+}
+
+static void check_hosts(struct rules *r, const struct mig_server_facts *server)
+{
+    const struct zkp_server *spec = server->spec;
+    const char *name = spec->client_host;
+    for (uint32_t i = 0; i < spec->address_count; i++) {
+        if (zkp_host_is_wildcard(spec->addresses[i].host))
+            rules_add(r, MIG_RULE_WILDCARD_ADDRESS, server->id, "quorum address %s", spec->addresses[i].host);
+        if (is_name(spec->addresses[i].host))
+            name = spec->addresses[i].host;
+    }
+    if (is_name(name))
+        rules_add(r, MIG_RULE_ADDRESS_BY_NAME, server->id, "%s", name);
+    if (spec->client_port != 0 && spec->client_host[0] != '\0' && zkp_host_is_wildcard(spec->client_host))
+        rules_add(r, MIG_RULE_WILDCARD_CLIENT, server->id, "client address %s:%u", spec->client_host,
+                  (unsigned)spec->client_port);
+}
+
+static void check_alternatives(struct rules *r, const struct mig_server_facts *server)
+{
+    uint32_t count = server->spec->address_count;
+    if (count > 1)
+        rules_add(r, rules_has_older(r) ? MIG_RULE_MULTI_ADDRESS_REFUSED : MIG_RULE_MULTI_ADDRESS, server->id,
+                  "%u addresses", count);
+}
+
+static void check_role(struct rules *r, const struct mig_server_facts *server)
+{
+    if (server->spec->role == ZKP_ROLE_OBSERVER)
+        rules_add(r, server->side == MIG_SIDE_TARGET ? MIG_RULE_TARGET_OBSERVER : MIG_RULE_OBSERVER,
+                  server->id, "role observer");
+}
+
+void rules_address(struct rules *r, const struct mig_server_facts *server)
+{
+    check_hosts(r, server);
+    check_alternatives(r, server);
+    check_role(r, server);
+    if (server->id > ID_MAX)
+        rules_add(r, MIG_RULE_ID_TOO_BIG, server->id, "id %d", server->id);
+}
+
+/* --- clashes --- */
+
+#define ENDPOINTS_MAX (2u * ZKP_SERVER_ADDRESSES_MAX + 1u)
+
+struct endpoint {
+    const char *host;
+    uint16_t port;
+};
+
+static uint32_t endpoints_of(const struct zkp_server *spec, struct endpoint ret_endpoints[ENDPOINTS_MAX])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < spec->address_count; i++) {
+        const struct zkp_server_address *address = &spec->addresses[i];
+        ret_endpoints[count++] = (struct endpoint){address->host, address->quorum_port};
+        ret_endpoints[count++] = (struct endpoint){address->host, address->election_port};
+    }
+    if (spec->client_port != 0)
+        ret_endpoints[count++] = (struct endpoint){zkp_server_client_host(spec), spec->client_port};
+    return count;
+}
+
+/* The same text: names that mean one host are not found out. */
+static const struct endpoint *find_equal(const struct endpoint *endpoints, uint32_t count,
+                                         const struct endpoint *wanted)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (endpoints[i].port == wanted->port && strcasecmp(endpoints[i].host, wanted->host) == 0)
+            return &endpoints[i];
+    return NULL;
+}
+
+static void check_pair(struct rules *r, const struct zkp_server *a, const struct zkp_server *b)
+{
+    struct endpoint of_a[ENDPOINTS_MAX];
+    struct endpoint of_b[ENDPOINTS_MAX];
+    uint32_t count_a = endpoints_of(a, of_a);
+    uint32_t count_b = endpoints_of(b, of_b);
+    for (uint32_t i = 0; i < count_b; i++)
+        if (find_equal(of_a, count_a, &of_b[i]) != NULL) {
+            rules_add(r, MIG_RULE_ADDRESS_CLASH, b->id, "servers %d and %d both have %s:%u", a->id, b->id,
+                      of_b[i].host, (unsigned)of_b[i].port);
+            return;
+        }
+}
+
+/* ZooKeeper's own check leaves loopback and wildcard addresses out, so it cannot be relied on. */
+void rules_clashes(struct rules *r)
+{
+    for (uint32_t i = 0; i < r->facts->server_count; i++)
+        for (uint32_t k = i + 1; k < r->facts->server_count; k++)
+            check_pair(r, r->facts->servers[i].spec, r->facts->servers[k].spec);
+}
