@@ -1,6 +1,6 @@
 /* The data of the servers that stay, compared with the leader's: before the first server leaves, and at the
- * end. What is compared and how is the shell's business (proxy/control/verify.h); here is decided when, and
- * what follows: a difference stops the plan, what cannot be seen does not. */
+ * end. What is compared and how is the shell's business (proxy/control/verify/verify.h); here is decided
+ * when, and what follows: a difference stops the plan, what cannot be seen does not. */
 #include <string.h>
 
 #include "migrate/engine/engine_int.h"

@@ -1,7 +1,8 @@
 /* The continuity witness's judge: is what one session saw of its own node what an uninterrupted ensemble
  * would have shown it? The node is an ephemeral counter. Over and over it is read with a one-shot data watch
  * and then written with the version it must have, so that each answer proves the one before. Pure: events
- * with their times in, figures out; no I/O, no clock. The session itself is proxy/control/witness.h. */
+ * with their times in, figures out; no I/O, no clock. The session itself is proxy/control/witness/witness.h.
+ */
 #ifndef MIGRATE_WITNESS_H
 #define MIGRATE_WITNESS_H
 

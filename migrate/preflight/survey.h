@@ -1,7 +1,7 @@
 /* What only a preflight asks about the ensemble, beyond what servers are asked all the time: the ACLs of
  * a sample of znodes, who may write the config node, what the leader is able to, who holds the plan lock,
  * which names can be resolved, which session timeouts are in use. Plain data and the rules that fill it; the
- * connections that look are proxy/control/survey.h. Pure. */
+ * connections that look are proxy/control/survey/survey.h. Pure. */
 #ifndef MIGRATE_SURVEY_H
 #define MIGRATE_SURVEY_H
 

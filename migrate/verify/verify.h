@@ -9,8 +9,8 @@
  * never equal; there the server must be, some rounds in a row, at a moment between the two readings of the
  * reference (then the node counts as moving), and is different when it never is.
  *
- * Not here: counts (verify_counts.h), connections and their loss (proxy/control/verify.h). Nodes created
- * during the walk behind its back are not visited: they are younger than it. */
+ * Not here: counts (verify_counts.h), connections and their loss (proxy/control/verify/verify.h). Nodes
+ * created during the walk behind its back are not visited: they are younger than it. */
 #ifndef MIGRATE_VERIFY_H
 #define MIGRATE_VERIFY_H
 

@@ -16,67 +16,6 @@
 #define FINISH_TIMEOUT_MS 30000 /* a hold or a reconfig under way at SIGTERM */
 #define QUIESCE_EXTRA_MS  1000  /* beyond one session's limit, for all of them */
 
-/* --- clients, messages --- */
-
-static void on_accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len,
-                        uint32_t index)
-{
-    struct px_control *control = context;
-    bool is_own = px_witness_is_peer(control->witness, peer);
-    if (!is_own && (int64_t)px_crew_totals(control->crew).clients >= control->conf->session_max) {
-        control->refused_clients++;
-        close(fd);
-        return;
-    }
-    struct px_adopt adopt = {.fd = fd,
-                             .config_node = control->conf->listeners[index].config_node,
-                             .listener = index,
-                             .is_own = is_own};
-    memcpy(&adopt.peer.storage, peer, peer_len);
-    adopt.peer.length = peer_len;
-    px_crew_adopt(control->crew, &adopt);
-}
-
-static void on_message(void *context, struct px_msg *take_msg)
-{
-    struct px_control *control = context;
-    switch (take_msg->kind) {
-    case PX_MSG_WORD:
-        px_words_answer(control->words, control->conf,
-                        px_listeners_port(control->listeners, take_msg->word.listener), take_msg);
-        break;
-    case PX_MSG_SESSIONS:
-        px_crew_sessions(control->crew, take_msg);
-        break;
-    case PX_MSG_KICK_PROBE:
-        px_fleet_kick(control->fleet, MIG_PROBE_SRVR);
-        break;
-    case PX_MSG_DIRECTIVE:
-    case PX_MSG_ADOPT:
-    case PX_MSG_LIST:
-    case PX_MSG_STOP:
-    case PX_MSG_RELEASE:
-    case PX_MSG_RELEASED:
-    case PX_MSG_COUNT:
-        break; /* never sent to control */
-    }
-    px_msg_free(take_msg);
-}
-
-static struct px_words_facts words_facts(void *context)
-{
-    struct px_control *control = context;
-    struct px_words_facts out = {.clients_text = control->clients_text};
-    for (uint32_t i = 0; i < control->routes.count; i++) {
-        if (!control->routes.routes[i].is_admitted)
-            continue;
-        out.is_serving = true;
-        if (control->facts.servers[i].srvr.zxid > out.zxid)
-            out.zxid = control->facts.servers[i].srvr.zxid;
-    }
-    return out;
-}
-
 /* --- the tick --- */
 
 /* For a server: connects, sessions that lost theirs, or everybody while no server shows that it serves. */
@@ -259,12 +198,14 @@ static enum rc open_all(struct px_control *control, struct err *err)
         rc = open_events(control, err);
     if (rc == RC_OK)
         rc = px_mailbox_new(&control->mailbox, err);
-    if (rc == RC_OK && px_mailbox_attach(control->mailbox, control->base, on_message, control) != RC_OK)
+    if (rc == RC_OK &&
+        px_mailbox_attach(control->mailbox, control->base, px_control_on_message, control) != RC_OK)
         rc = err_set(err, RC_NOMEM, "mailbox");
     if (rc == RC_OK)
         rc = mig_helper_new(control->base, &control->helper, err);
     if (rc == RC_OK)
-        rc = px_listeners_open(control->base, conf, on_accepted, control, &control->listeners, err);
+        rc =
+            px_listeners_open(control->base, conf, px_control_on_accepted, control, &control->listeners, err);
     if (rc == RC_OK)
         rc = px_crew_start(conf, control->mailbox, &control->crew, err);
     if (rc == RC_OK)
@@ -272,7 +213,7 @@ static enum rc open_all(struct px_control *control, struct err *err)
     if (rc == RC_OK)
         rc = px_admin_new(control->base, &conf->admin, &px_control_ops, control, &control->admin, err);
     if (rc == RC_OK) {
-        control->words = px_words_new(control->base, control->crew, words_facts, control);
+        control->words = px_words_new(control->base, control->crew, px_control_words_facts, control);
         rc = control->words ? RC_OK : err_set(err, RC_NOMEM, "words");
     }
     return rc;

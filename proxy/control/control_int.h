@@ -10,21 +10,21 @@
 #include "migrate/helper.h"
 #include "migrate/journal/journal.h"
 #include "proxy/admin/admin.h"
-#include "proxy/control/crew.h"
+#include "proxy/control/crew/crew.h"
 #include "proxy/control/director.h"
 #include "proxy/control/events.h"
-#include "proxy/control/fleet.h"
-#include "proxy/control/hooks.h"
-#include "proxy/control/links.h"
-#include "proxy/control/listen.h"
-#include "proxy/control/report.h"
-#include "proxy/control/report_store.h"
+#include "proxy/control/fleet/fleet.h"
+#include "proxy/control/fleet/links.h"
+#include "proxy/control/fleet/strangers.h"
+#include "proxy/control/hooks/hooks.h"
+#include "proxy/control/port/listen.h"
+#include "proxy/control/port/words.h"
+#include "proxy/control/report/report.h"
+#include "proxy/control/report/report_store.h"
 #include "proxy/control/runner.h"
-#include "proxy/control/strangers.h"
-#include "proxy/control/survey.h"
-#include "proxy/control/verify.h"
-#include "proxy/control/witness.h"
-#include "proxy/control/words.h"
+#include "proxy/control/survey/survey.h"
+#include "proxy/control/verify/verify.h"
+#include "proxy/control/witness/witness.h"
 
 #define PX_CLIENTS_TEXT_MAX 4096u
 
@@ -117,6 +117,13 @@ struct px_control {
 void px_control_observe(struct px_control *control);
 void px_control_judge(struct px_control *control); /* view and routes only, from the facts there are */
 struct px_session_counts px_control_counts(const struct px_control *control);
+
+/* clients.c: callbacks of the listeners, the mailbox and the four-letter words; context: struct px_control.
+ */
+void px_control_on_accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len,
+                            uint32_t index);
+void px_control_on_message(void *context, struct px_msg *take_msg);
+struct px_words_facts px_control_words_facts(void *context);
 
 /* drive.c: the engine and its effects. */
 enum rc px_control_open_engine(struct px_control *control, struct err *err) RC_MUST_CHECK;

@@ -6,8 +6,8 @@
 #include "conf/conf.h"
 #include "migrate/engine/engine.h"
 #include "migrate/engine/routing.h"
-#include "proxy/control/crew.h"
-#include "proxy/control/fleet.h"
+#include "proxy/control/crew/crew.h"
+#include "proxy/control/fleet/fleet.h"
 
 struct px_director;
 

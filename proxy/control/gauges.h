@@ -6,7 +6,7 @@
 #include "migrate/engine/engine.h"
 #include "migrate/engine/routing.h"
 #include "proxy/admin/prom.h"
-#include "proxy/control/witness.h"
+#include "proxy/control/witness/witness.h"
 
 struct px_gauges {
     const struct mig_facts *facts;

@@ -4,8 +4,8 @@
 #define PROXY_CONTROL_TALLY_H
 
 #include "migrate/engine/tally.h"
-#include "proxy/control/crew.h"
-#include "proxy/control/report.h"
+#include "proxy/control/crew/crew.h"
+#include "proxy/control/report/report.h"
 
 /* Since the daemon began. counts: those that are asked for first. */
 void px_tally(const struct px_crew *crew, const struct px_session_counts *counts,

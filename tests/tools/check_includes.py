@@ -30,10 +30,13 @@ MAY_INCLUDE = (
 # The files of the library mig_io.
 MIG_IO = tuple(f"migrate/{name}*" for name in ("journal/", "zkclient/", "probe/", "failpoint", "helper", "resolve"))
 SCHEMA = ("migrate/journal/journal_codec*", "proxy/admin/*",
-          "proxy/control/report*", "proxy/control/ops*", "tests/*")
+          "proxy/control/report/*", "proxy/control/ops/*", "tests/*")
+# The rooms of proxy/control know what they are given; the whole control thread is seen by these only.
+WHOLE_CONTROL = (*(f"proxy/control/{name}.*" for name in ("control", "clients", "drive", "picture", "reload")),
+                 "proxy/control/ops/*")
 SHELL = ("proxy/net/*", "proxy/control/*", "proxy/admin/*", "tests/*")
 
-# Headers of other people that only the named files may see: they are where such a library is wrapped.
+# Headers that only the named files may see. Of other people: they are where such a library is wrapped.
 ONLY_IN = (
     ("*.pb-c.h", SCHEMA),
     ("protobuf-c/*", SCHEMA),
@@ -44,6 +47,7 @@ ONLY_IN = (
     ("jansson.h", (*MIG_IO, *SHELL, "proxy/cli/*")),
     ("event2/*", (*MIG_IO, *SHELL, "proxy/*.c", "proxy/*.h")),
     ("pthread.h", (*MIG_IO, "proxy/*", "tests/*")),
+    ("proxy/control/control_int.h", WHOLE_CONTROL),
 )
 # … and the pure cores see none of them, whatever a wider pattern above says.
 PURE = ("zkproto/*", "proxy/session/*")
@@ -122,6 +126,9 @@ SELF_TEST = (
     ("proxy/net/a.c", '#include "tests/lib/x.h"', False),
     ("proxy/net/a.c", "#include <curl/curl.h>", False),
     ("proxy/admin/a.c", '#include "plan.pb-c.h"', True),
+    ("proxy/control/drive.c", '#include "proxy/control/control_int.h"', True),
+    ("proxy/control/ops/a.c", '#include "proxy/control/control_int.h"', True),
+    ("proxy/control/report/a.c", '#include "proxy/control/control_int.h"', False),
     ("tests/unit/a.c", '#include "proxy/net/x.h"', True),
 )
 HEADERS = ("zkproto/x.h", "conf/x.h", "migrate/x.h", "migrate/text.h", "migrate/plan/x.h", "migrate/engine/x.h",

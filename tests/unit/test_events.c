@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "proxy/control/events.h"
-#include "proxy/control/report_events.h"
+#include "proxy/control/report/report_events.h"
 
 static void add(struct px_events *events, uint32_t number)
 {

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "migrate/monotonic.h"
-#include "proxy/control/fleet.h"
+#include "proxy/control/fleet/fleet.h"
 
 #define PROBE_TIMEOUT_MS 5000 /* far more than a turn of the loop takes */
 #define LIMIT_MS         2000

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/control/hooks.h"
+#include "proxy/control/hooks/hooks.h"
 #include "proxy/log.h"
 
 #define DEADLINE_S 20

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "proxy/control/report.h"
-#include "proxy/control/witness.h"
+#include "proxy/control/report/report.h"
+#include "proxy/control/witness/witness.h"
 
 static void assert_names(const ProtobufCEnumDescriptor *descriptor, int count, const char *(*name)(int))
 {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/control/report_history.h"
+#include "proxy/control/report/report_history.h"
 #include "proxy/control/tally.h"
 
 static void add_server(struct mig_servers *servers, const char *line)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/control/report_store.h"
+#include "proxy/control/report/report_store.h"
 
 #define PLAN "18f-0000002a"
 

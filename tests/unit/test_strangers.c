@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/control/strangers.h"
+#include "proxy/control/fleet/strangers.h"
 
 static struct px_strangers strangers;
 static struct mig_facts *facts;

@@ -1,0 +1,65 @@
+/* What comes in from the client ports: new connections, which go to a worker, and what the workers say about
+ * theirs. Control thread. */
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/control/control_int.h"
+
+void px_control_on_accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len,
+                            uint32_t index)
+{
+    struct px_control *control = context;
+    bool is_own = px_witness_is_peer(control->witness, peer);
+    if (!is_own && (int64_t)px_crew_totals(control->crew).clients >= control->conf->session_max) {
+        control->refused_clients++;
+        close(fd);
+        return;
+    }
+    struct px_adopt adopt = {.fd = fd,
+                             .config_node = control->conf->listeners[index].config_node,
+                             .listener = index,
+                             .is_own = is_own};
+    memcpy(&adopt.peer.storage, peer, peer_len);
+    adopt.peer.length = peer_len;
+    px_crew_adopt(control->crew, &adopt);
+}
+
+void px_control_on_message(void *context, struct px_msg *take_msg)
+{
+    struct px_control *control = context;
+    switch (take_msg->kind) {
+    case PX_MSG_WORD:
+        px_words_answer(control->words, control->conf,
+                        px_listeners_port(control->listeners, take_msg->word.listener), take_msg);
+        break;
+    case PX_MSG_SESSIONS:
+        px_crew_sessions(control->crew, take_msg);
+        break;
+    case PX_MSG_KICK_PROBE:
+        px_fleet_kick(control->fleet, MIG_PROBE_SRVR);
+        break;
+    case PX_MSG_DIRECTIVE:
+    case PX_MSG_ADOPT:
+    case PX_MSG_LIST:
+    case PX_MSG_STOP:
+    case PX_MSG_RELEASE:
+    case PX_MSG_RELEASED:
+    case PX_MSG_COUNT:
+        break; /* never sent to control */
+    }
+    px_msg_free(take_msg);
+}
+
+struct px_words_facts px_control_words_facts(void *context)
+{
+    struct px_control *control = context;
+    struct px_words_facts out = {.clients_text = control->clients_text};
+    for (uint32_t i = 0; i < control->routes.count; i++) {
+        if (!control->routes.routes[i].is_admitted)
+            continue;
+        out.is_serving = true;
+        if (control->facts.servers[i].srvr.zxid > out.zxid)
+            out.zxid = control->facts.servers[i].srvr.zxid;
+    }
+    return out;
+}

@@ -1,0 +1,62 @@
+/* Between fleet.c (the table of servers, their facts) and fleet_probe.c (addresses, probers, answers).
+ * Control thread. */
+#ifndef PROXY_CONTROL_FLEET_FLEET_INT_H
+#define PROXY_CONTROL_FLEET_FLEET_INT_H
+
+#include "proxy/control/fleet/fleet.h"
+
+struct server {
+    struct px_fleet *fleet;
+    uint32_t slot;
+    bool is_used; /* false: gone from the configuration, the slot stays its own */
+    struct zkp_server spec;
+    enum mig_side side;
+    struct mig_address address; /* length 0 = not resolved yet */
+    bool is_resolving;
+    bool is_stale; /* the name being resolved is no longer ours */
+    int64_t resolve_at_ms;
+    /* Two, because one asks one question at a time: a slow mntr must not hold up the srvr that says whether
+     * the server serves. Both or none. */
+    struct mig_prober *prober;  /* srvr */
+    struct mig_prober *details; /* conf, mntr */
+    /* last answers */
+    enum mig_health health;
+    char health_reason[128];
+    int64_t health_since_ms;
+    int64_t probed_at_ms;
+    bool shows_service;
+    int64_t not_serving_at_ms;
+    bool hides_srvr;
+    int64_t gone_at_ms;
+    int64_t srvr_at_ms;
+    struct zkp_srvr srvr;
+    bool has_other_probe; /* when it answered: counted among its connections */
+    enum mig_seen conf_seen;
+    int64_t conf_at_ms;
+    struct zkp_conf_answer *conf; /* owned; NULL unless data */
+    enum mig_seen mntr_seen;
+    int64_t mntr_at_ms;
+    struct mig_mntr mntr;
+    int64_t cons_at_ms;
+    uint32_t other_count;
+    struct mig_other others[MIG_OTHERS_MAX];
+};
+
+struct px_fleet {
+    struct event_base *base;
+    struct mig_helper *helper;
+    struct px_shared *shared;
+    px_fleet_changed_fn *changed;
+    void *context;
+    struct mig_prober_options options;
+    int32_t interval_ms;
+    bool is_stopped;
+    uint32_t slot_count;
+    struct server servers[PX_SLOTS_MAX];
+};
+
+/* fleet_probe.c */
+void fleet_resolve(struct server *server); /* its address, then its probers start */
+void fleet_stop_probes(struct server *server);
+
+#endif

@@ -1,0 +1,80 @@
+/* Between survey.c (life, questions, end), survey_walk.c (the sample of the tree) and survey_ask.c (what is
+ * asked beside it). Control thread. */
+#ifndef PROXY_CONTROL_SURVEY_SURVEY_INT_H
+#define PROXY_CONTROL_SURVEY_SURVEY_INT_H
+
+#include "proxy/control/fleet/links_int.h"
+#include "proxy/control/survey/survey.h"
+
+#define WALK_SLOTS       16u   /* requests under way: polite, and enough for 1,000 nodes in some 100 ms */
+#define WALK_NODES_MAX   1000u /* a sample; `verify` reads everything */
+#define WALK_QUEUE_MAX   4096u
+#define WALK_SIBLINGS    64u   /* children taken at first, so that one big folder is not all we see */
+#define WALK_LISTING_MAX 20000 /* a node with more children is not listed: the answer would be megabytes */
+
+/* Requests of the walk have the slot's number. */
+enum ask { ASK_CONFIG_ACL = WALK_SLOTS, ASK_LOCK, ASK_TTL, ASK_ANYONE, ASK_COUNT };
+
+struct walk_slot {
+    char *path; /* NULL = free */
+};
+
+struct walk_queue {
+    uint32_t head; /* paths[head..count) wait */
+    uint32_t count;
+    char *paths[WALK_QUEUE_MAX];
+};
+
+struct walk {
+    uint32_t asked; /* nodes */
+    uint32_t pending;
+    struct walk_slot slots[WALK_SLOTS];
+    struct walk_queue first;
+    struct walk_queue rest; /* the other children, when nothing waits in first */
+};
+
+/* A server's quorum host on its way through the resolver; it may outlive a survey. */
+struct name {
+    struct px_survey *owner;
+    int32_t server;
+    char host[ZKP_HOST_MAX];
+    bool is_pending;
+    bool is_unknown; /* the last answer was: no such name */
+};
+
+struct px_survey {
+    struct px_survey_parts parts;
+    struct mig_hash_key key; /* of hashes that nobody compares */
+    struct mig_survey ended;
+    struct mig_survey now;
+    int64_t wanted_ms; /* since when, 0 = not */
+    bool is_running;
+    bool is_over; /* nothing is missing; the tick ends it, outside of callbacks */
+    int64_t deadline_ms;
+    int32_t server; /* asked; 0 = none */
+    struct mig_zk *super;
+    struct mig_zk *nobody;
+    uint32_t unanswered; /* bits of enum ask */
+    bool is_listing;
+    char why[MIG_SURVEY_TEXT_MAX]; /* what the connection said last */
+    struct walk walk;
+    struct name names[MIG_SERVERS_MAX];
+};
+
+/* survey.c */
+void survey_check(struct px_survey *survey); /* is anything still missing? */
+
+/* survey_walk.c */
+void survey_walk_begin(struct px_survey *survey);
+void survey_walk_answer(struct px_survey *survey, const struct mig_zk_result *result);
+bool survey_walk_is_over(const struct px_survey *survey);
+void survey_walk_done(struct walk *walk); /* frees what it holds */
+
+/* survey_ask.c */
+void survey_ask_begin(struct px_survey *survey, const struct mig_facts *facts, int64_t now_ms);
+bool survey_ask_is_over(const struct px_survey *survey);
+void survey_ask_names_end(const struct px_survey *survey, const struct mig_facts *facts,
+                          struct mig_survey *ret_survey);
+void survey_ask_close(struct px_survey *survey); /* the connections */
+
+#endif
