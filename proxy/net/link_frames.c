@@ -224,7 +224,7 @@ static enum rc take_frame(struct px_conn *conn, struct zkp_slice in, uint32_t *r
         px_link_step_bad(conn, bad_length(conn, rc));
         return RC_OK;
     }
-    need = frame_need(conn, &frame);
+    need = frame.body.len < frame.length ? frame_need(conn, &frame) : 0; /* all there: no need to ask */
     if (need > PX_WHOLE_FRAME_MAX) {
         px_link_step_bad(conn, PX_CLOSE_LIMIT);
         return RC_OK;
