@@ -191,6 +191,14 @@ static enum px_session_state answer_ours(struct session_data *data, const struct
     return here;
 }
 
+/* Nothing waits any more, or what waits next is ours to answer. */
+static bool may_go_on(const struct session_data *data)
+{
+    const struct px_request *next = px_request_queue_head(&data->pipeline);
+
+    return next == NULL || next->kind == PX_REQUEST_LOCAL || data->out_of_band.ring != NULL;
+}
+
 static enum px_session_state answer_head(struct session_data *data, const struct px_event *event,
                                          const struct zkp_reply_header *header, struct px_actions *actions,
                                          enum px_session_state here)
@@ -215,7 +223,8 @@ static enum px_session_state answer_head(struct session_data *data, const struct
     actions->op = (enum zkp_op_index)request.op;
     actions->sent_us = request.sent_us;
     data->sent_count++;
-    session_answer_local(data, actions);
+    if (may_go_on(data))
+        session_answer_local(data, actions);
     return here;
 }
 
