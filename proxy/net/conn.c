@@ -122,8 +122,6 @@ bool px_conn_keeps(const struct px_conn *conn)
            !watches_for_end(conn);
 }
 
-/* Edge-triggered: the kernel looks once at a socket that is ready, not once more to see that it no longer is.
- * The price: who stops reading before the socket is dry has to be armed anew (has_more). */
 static uint32_t conn_needs(const struct px_conn *conn)
 {
     uint32_t needs = 0;
@@ -131,7 +129,7 @@ static uint32_t conn_needs(const struct px_conn *conn)
     if (conn->fd < 0)
         return 0;
     if (px_conn_may_read(conn))
-        needs |= EPOLLIN | EPOLLRDHUP;
+        needs |= PX_CONN_READS;
     else if (watches_for_end(conn))
         needs |= EPOLLRDHUP;
     if (conn->is_connecting || conn->out.length > 0)

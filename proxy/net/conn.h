@@ -41,6 +41,11 @@ struct px_conn {
     struct px_polled polled;
 };
 
+/* What is awaited of a connection that is read. Edge-triggered: the kernel looks once at a socket that is
+ * ready, not once more to see that it no longer is. The price: who stops reading before the socket is dry has
+ * to be armed anew (has_more). */
+#define PX_CONN_READS ((uint32_t)EPOLLIN | (uint32_t)EPOLLRDHUP | (uint32_t)EPOLLET)
+
 void px_conn_init(struct px_conn *conn, struct px_link *link, enum px_conn_role role);
 /* Takes a non-blocking socket; nothing is awaited before px_conn_arm. */
 void px_conn_open(struct px_conn *conn, int take_fd);
@@ -52,6 +57,14 @@ void px_conn_done(struct px_conn *conn);
 
 /* Waits for what this connection needs now: read, write, or just the peer's end. */
 void px_conn_arm(struct px_conn *conn);
+/* It is read, and nothing else is to be done for it: how most turns leave a connection. */
+static inline bool px_conn_is_plain(const struct px_conn *conn)
+{
+    const int marks = conn->pauses | conn->is_ended | conn->is_connecting | conn->is_broken |
+                      conn->wants_walk | conn->has_more;
+
+    return marks == 0 && conn->out.length == 0 && conn->polled.armed == PX_CONN_READS;
+}
 /* Sends what the kernel takes and keeps the rest. A failed send sets is_broken. */
 void px_conn_write(struct px_conn *conn, const void *bytes, uint32_t length);
 /* Sends what waits. */

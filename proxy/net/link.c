@@ -284,8 +284,18 @@ static bool is_client_over(const struct px_link *link)
     return link->client.is_broken || (link->client.is_ended && (link->client.pauses & PX_PAUSE_SESSION) == 0);
 }
 
+/* It serves, and both sides are read on: how most turns leave a link. */
+static bool is_at_ease(const struct px_link *link)
+{
+    return px_session_state(link->core) == PX_SESSION_ACTIVE && link->worker->hold.id == 0 &&
+           link->attempt == NULL && px_conn_is_plain(&link->client) && px_conn_is_plain(&link->server) &&
+           px_session_outstanding(link->core) < PX_INFLIGHT_MAX;
+}
+
 void px_link_settle(struct px_link *link)
 {
+    if (is_at_ease(link))
+        return;
     px_link_move_in(link);
     if (px_session_state(link->core) == PX_SESSION_ACTIVE && px_worker_holds(link->worker, link))
         step_hold(link);
