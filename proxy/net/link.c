@@ -219,13 +219,18 @@ static void step_once(struct px_link *link, const struct px_event *event)
         link->deferred = PX_EVENT_CONTINUE;
 }
 
+/* One call of step_once, so that the compiler puts it here: every frame passes. */
 void px_link_step(struct px_link *link, const struct px_event *event)
 {
-    step_once(link, event);
-    while (link->deferred != PX_EVENT_COUNT && !px_link_is_dead(link)) {
-        struct px_event next = px_link_event(link, link->deferred);
+    struct px_event next;
+
+    for (;;) {
+        step_once(link, event);
+        if (link->deferred == PX_EVENT_COUNT || px_link_is_dead(link))
+            return;
+        next = px_link_event(link, link->deferred);
         link->deferred = PX_EVENT_COUNT;
-        step_once(link, &next);
+        event = &next;
     }
 }
 

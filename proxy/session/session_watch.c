@@ -35,9 +35,18 @@ static void wish(struct session_data *data, struct px_request *request, struct z
         request->watch = PX_REQUEST_WATCH_WISHED;
 }
 
+/* Of most reads: path, and a last byte that says no. */
+static bool is_plain_read(struct zkp_slice body)
+{
+    return body.len > 4 && zkp_load_i32(body.ptr) == (int32_t)(body.len - 5) && body.ptr[body.len - 1] == 0;
+}
+
 /* A read or an addWatch that the server can't read sets nothing there either. */
 static void wish_read(struct session_data *data, struct zkp_slice body, struct px_request *request)
 {
+    if (is_plain_read(body))
+        return;
+
     struct zkp_rd r = zkp_rd_over(body);
     struct zkp_slice path = zkp_rd_buf(&r);
 
