@@ -3,6 +3,7 @@
 Beside it the raw re-attach rate of the same two servers. The third server leads and is drained, so that both
 of the others do the same work.
 """
+import contextlib
 import time
 
 from lib.ensemble import Ensemble
@@ -19,6 +20,8 @@ RATE_ROW = "sessions taken to another server, per s"  # direct: nothing but atta
 RATE_ROWS = {RATE_ROW: 0, f"{RATE_ROW}, their watches set there": WATCHES}  # direct: with so many watches
 LOOK_SECONDS = 0.05  # short of a drain, long beside what a look costs
 LONG_PAUSE_MS = 10
+PAUSE_ROW = f"moved sessions that paused longer than {LONG_PAUSE_MS} ms"
+DEFAULT_RATE = 500     # conf/schema.c
 
 
 def _row(proxy, sid):
@@ -81,16 +84,25 @@ def _pauses_by_length(proxy):
     return proxy.metrics().by_label("zkferry_pause_seconds_bucket", "le", why="moved")
 
 
-def _rate(proxy, _holding, source, target):
+def _move_counting(proxy, source, target):
+    """(what _move returns, per cent of the sessions that were paused for longer than LONG_PAUSE_MS)."""
     before = _pauses_by_length(proxy)
     looks = _move(proxy, source, target)
     counts = {le: count - before.get(le, 0) for le, count in _pauses_by_length(proxy).items()}
+    return looks, 100 * (1 - counts[str(LONG_PAUSE_MS / 1000)] / counts["+Inf"])
+
+
+def _rate(proxy, _holding, source, target):
+    looks, paused_long = _move_counting(proxy, source, target)
     for row in RATE_ROWS:
         for rate in _rate_under_way(looks):
             yield row, "zkferryd", rate
     yield "sessions per s of a whole drain", "zkferryd", looks[0][1] / (looks[-1][0] - looks[0][0])
-    yield (f"moved sessions that paused longer than {LONG_PAUSE_MS} ms, %", "zkferryd",
-           100 * (1 - counts[str(LONG_PAUSE_MS / 1000)] / counts["+Inf"]))
+    yield f"{PAUSE_ROW}, without a limit, %", "zkferryd", paused_long
+
+
+def _paced(proxy, _holding, source, target):
+    yield f"{PAUSE_ROW}, {DEFAULT_RATE}/s, %", "zkferryd", _move_counting(proxy, source, target)[1]
 
 
 def _waits(proxy, holding, source, target):
@@ -119,17 +131,26 @@ def _results(proxy):
         yield f"moves in all: {result}", "zkferryd", count
 
 
+@contextlib.contextmanager
+def _proxy(ensemble, leader, pair, rate):
+    """Ready, everybody on the first of the pair."""
+    migration = {"kind": "shrink", "leaving": [leader], "confirm": [], "switch_rate": rate}
+    with Proxy(ensemble.lines([1, 2, 3]), config={"workers": 1, "migration": migration}) as proxy:
+        wait_for(lambda: proxy.get("/readyz").status == 200, 20, "the proxy is ready")
+        _drain(proxy, leader)
+        _drain(proxy, pair[1])
+        yield proxy
+
+
 def moves(plan):
     with Ensemble() as ensemble:
         leader = ensemble.leader()
         pair = [sid for sid in (1, 2, 3) if sid != leader]
-        migration = {"kind": "shrink", "leaving": [leader], "confirm": [], "switch_rate": SWITCH_RATE}
-        with Proxy(ensemble.lines([1, 2, 3]), config={"workers": 1, "migration": migration}) as proxy:
-            wait_for(lambda: proxy.get("/readyz").status == 200, 20, "the proxy is ready")
-            _drain(proxy, leader)
-            _drain(proxy, pair[1])
+        with _proxy(ensemble, leader, pair, SWITCH_RATE) as proxy:
             for _ in range(plan.move_rounds):
                 yield from _raw(ensemble, pair, plan)
                 yield from _there_and_back(proxy, pair, plan, _rate)  # nobody reads, as in the raw run
                 yield from _there_and_back(proxy, pair, plan, _waits, probes=PROBES, probe_ms=PROBE_MS)
             yield from _results(proxy)
+        with _proxy(ensemble, leader, pair, DEFAULT_RATE) as proxy:
+            yield from _there_and_back(proxy, pair, plan, _paced)
