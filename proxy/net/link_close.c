@@ -4,6 +4,8 @@
 #include "proxy/net/linger.h"
 #include "proxy/net/link_int.h"
 #include "proxy/net/worker_int.h"
+#include "zkproto/header.h"
+#include "zkproto/opcode.h"
 
 /* After these the client's socket is worth an orderly end: it has something to read, or will come back. */
 static bool ends_orderly(enum px_close_reason reason)
@@ -61,11 +63,30 @@ static void log_close(const struct px_link *link, enum px_close_reason reason)
            (unsigned long long)facts.received_count);
 }
 
+/* A reply that fits nothing: the server's mistake or ours, and nobody can tell afterwards without these. */
+static void log_misfit(const struct px_link *link)
+{
+    struct px_session_facts facts;
+    struct zkp_reply_header header;
+
+    if (link->walk == NULL || zkp_reply_header_decode(link->walk->event.body, &header) != RC_OK)
+        return;
+    px_session_facts_get(link->core, &facts);
+    px_log(
+        PX_LOG_WARN, "server.misfit",
+        "sid=0x%llx slot=%d length=%u xid=%d zxid=0x%llx err=%d awaited_xid=%d awaited_op=%s outstanding=%u",
+        (unsigned long long)facts.session_id, (int)link->slot, link->walk->event.length, header.xid,
+        (unsigned long long)header.zxid, header.err, facts.awaited_xid, zkp_op_row(facts.awaited_op)->name,
+        px_session_outstanding(link->core));
+}
+
 /* The core is DEAD already: sockets, claims and counts follow; memory waits for the sweep. */
 void px_link_die(struct px_link *link, enum px_close_reason reason)
 {
     px_walk_flush(link);
     log_close(link, reason);
+    if (reason == PX_CLOSE_SERVER_PROTOCOL)
+        log_misfit(link);
     px_link_count_close(link, reason);
     px_link_dial_end(link, reason == PX_CLOSE_EXPIRED ? PX_DIAL_EXPIRED : PX_DIAL_LOCAL);
     if (link->attempt != NULL)

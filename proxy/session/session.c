@@ -306,6 +306,7 @@ const struct px_watch_set *px_session_watches(const struct px_session *session)
 void px_session_facts_get(const struct px_session *session, struct px_session_facts *ret_facts)
 {
     const struct session_data *data = &session->data;
+    const struct px_request *awaited = px_request_queue_head(&data->pipeline);
 
     *ret_facts = (struct px_session_facts){
         .session_id = data->session_id,
@@ -319,6 +320,10 @@ void px_session_facts_get(const struct px_session *session, struct px_session_fa
         .received_count = data->received_count,
         .sent_count = data->sent_count,
     };
+    if (awaited == NULL)
+        return;
+    ret_facts->awaited_xid = awaited->xid;
+    ret_facts->awaited_op = (enum zkp_op_index)awaited->op;
 }
 
 uint32_t px_session_client_need(const struct px_session *session, uint32_t length, struct zkp_slice body)

@@ -268,6 +268,8 @@ struct px_session_facts {
     int32_t timeout_ms;
     int32_t last_xid;
     enum zkp_op_index last_op;
+    int32_t awaited_xid; /* of the oldest unanswered request; 0 when there is none */
+    enum zkp_op_index awaited_op;
     uint64_t received_count;
     uint64_t sent_count;
 };

@@ -216,6 +216,8 @@ class Proxy:
         trouble = SANITIZER_TEXT.search(text)
         assert not trouble, f"in the log: {text[trouble.start():trouble.start() + 4000]}"
         assert not re.search(r"\blvl=fatal\b", text), "lvl=fatal in the log"
+        misfit = re.search(r".*\bevent=server\.misfit\b.*", text)
+        assert not misfit, f"a reply of a server that fits nothing: {misfit[0]}"
 
     # Asking it
 

@@ -73,12 +73,16 @@ static void replies_in_order(void **state)
 static void a_reply_out_of_order_is_the_end(void **state)
 {
     struct bench *b = *state;
+    struct px_session_facts facts;
 
     bench_request(b, 1, ZKP_OP_CREATE);
     bench_request(b, 2, ZKP_OP_CREATE);
     bench_reply(b, 2, 10, 0);
     assert_closed(b, PX_CLOSE_SERVER_PROTOCOL);
     assert_null(bench_find(b, PX_ACTION_FORWARD)); /* nothing unsolicited reaches the client */
+    px_session_facts_get(b->session, &facts);
+    assert_int_equal(facts.awaited_xid, 1); /* still there, for the log */
+    assert_int_equal(facts.awaited_op, ZKP_OPX_CREATE);
 }
 
 /* Also a ping may not overtake: the server answers it from the same pipeline (protocol.md §4.1). */
