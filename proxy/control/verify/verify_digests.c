@@ -5,7 +5,7 @@
 #include "migrate/probe/probe.h"
 #include "proxy/control/verify/verify_int.h"
 
-#define ANSWER_TIMEOUT_MS 3000
+#define ANSWER_TIMEOUT_MS 6000 /* as long as the counts, which are asked at the same time */
 
 static void conn_done(struct verify_conn *conn)
 {
