@@ -256,6 +256,20 @@ static enum change_stage stage_sent(struct run *r)
     return CHANGE_DECIDE;
 }
 
+/* The same sentence as before a request: whether the change was seen then or only now is chance. */
+static void fail_foreign(struct run *r, const struct zkp_config *config)
+{
+    char ids[256];
+    if (r->e->has_expected) {
+        gate_fail_foreign(r, config);
+        return;
+    }
+    mig_config_ids(config, ids, sizeof(ids));
+    (void)engine_fail(
+        r, "the config was changed by somebody else: members %s with version %llx, expected %llx", ids,
+        (unsigned long long)config->version, (unsigned long long)r->e->change.from_version);
+}
+
 static enum change_stage decide(struct run *r, const struct zkp_config *config)
 {
     const struct change *c = &r->e->change;
@@ -266,12 +280,8 @@ static enum change_stage decide(struct run *r, const struct zkp_config *config)
             engine_adopt(r->e, config);
         return not_applied(r, RETRY_MS, "the config shows that the request had no effect");
     }
-    char ids[256];
-    mig_config_ids(config, ids, sizeof(ids));
     journal_outcome(r, is_applied_in(c, config), "the config was changed by somebody else");
-    (void)engine_fail(r,
-                      "the config was changed by somebody else: members %s with version %llx, expected %llx",
-                      ids, (unsigned long long)config->version, (unsigned long long)c->from_version);
+    fail_foreign(r, config);
     return CHANGE_FAILED;
 }
 

@@ -32,7 +32,7 @@ bool gate_leader(struct run *r)
     return false;
 }
 
-static void describe_foreign(struct run *r, const struct zkp_config *seen)
+void gate_fail_foreign(struct run *r, const struct zkp_config *seen)
 {
     char expected_ids[128];
     char seen_ids[128];
@@ -65,7 +65,7 @@ bool gate_config(struct run *r, bool *ret_is_foreign)
         engine_adopt(r->e, seen);
         return true;
     }
-    describe_foreign(r, seen);
+    gate_fail_foreign(r, seen);
     *ret_is_foreign = true;
     return false;
 }

@@ -273,7 +273,8 @@ struct mig_step *engine_current_step(struct mig_engine *e); /* RUNNING or WAITIN
 bool gate_leader(struct run *r); /* a proven leader, and the epoch trap is sprung */
 bool gate_config(struct run *r,
                  bool *ret_is_foreign); /* observed = expected; foreign: reason is in failed_reason */
-bool gate_probe(struct run *r, bool *ret_is_disabled); /* this leader accepts reconfig */
+void gate_fail_foreign(struct run *r, const struct zkp_config *seen); /* writes that reason */
+bool gate_probe(struct run *r, bool *ret_is_disabled);                /* this leader accepts reconfig */
 bool gate_activation(struct run *r, int64_t since_ms, bool with_pending_targets);
 bool gate_joiner(struct run *r, int32_t id, int64_t since_ms);   /* follows, in the leader's epoch */
 bool gate_restored(struct run *r, int32_t id, int64_t since_ms); /* so does a source that had left */
