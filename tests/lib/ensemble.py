@@ -148,8 +148,12 @@ class Ensemble:
         return ",".join(self.servers[sid].address for sid in chosen)
 
     def config(self, sid=None):
-        """/zookeeper/config, read directly (from one server, or from any that serves)."""
+        """/zookeeper/config, read directly (from one server, or from any that serves).
+
+        Behind a sync: a follower counts with a new config a moment before its tree shows it.
+        """
         with self.client(sid) as client:
+            client.sync("/zookeeper/config")
             text, _ = client.get("/zookeeper/config")
         return Config.parse(text.decode("ascii"))
 

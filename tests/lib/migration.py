@@ -1,6 +1,7 @@
 """What tests of a whole plan share: joiners, gates, and what must hold when it has ended."""
 import re
 import shutil
+import time
 
 from .waiting import wait_for
 
@@ -67,6 +68,16 @@ def confirm(proxy, gate):
     return proxy.cli("confirm", gate).returncode
 
 
+def wait_seen(proxy, *ids, deadline=40):
+    """Until the proxy, too, sees that these servers serve: in answers to questions it asked after this call."""
+    since = time.time() * 1000
+
+    def seen():
+        rows = {row["id"]: row for row in proxy.get("/v1/servers").json["servers"]}
+        return all(rows[sid]["health"] == "serving" and rows[sid]["observed_at"] > since for sid in ids)
+    wait_for(seen, deadline, f"the proxy sees that servers {ids} serve")
+
+
 def findings(proxy):
     """{id: finding} of a fresh preflight, asked for until everybody has answered."""
     pending = {"super-unknown", "reconfig-unknown", "config-unknown", "no-leader"}
@@ -75,7 +86,7 @@ def findings(proxy):
         found = {item["id"]: item for item in proxy.get("/v1/preflight").json["findings"]}
         is_pending = any(item["rule"] in pending or item["seen"].endswith(" yet") for item in found.values())
         return found if found and not is_pending else None
-    return wait_for(complete, 20, "a preflight with all its answers")
+    return wait_for(complete, 40, "a preflight with all its answers")
 
 
 def assert_migrated(ensemble, ids=TARGETS):
@@ -84,14 +95,15 @@ def assert_migrated(ensemble, ids=TARGETS):
     assert config.ids == set(ids)
     assert all(config.members[sid] == ensemble.server_line(sid) for sid in ids), config
     for sid in ids:
-        assert ensemble.members_active(sid) == config, f"server {sid} counts with another config"
+        active = wait_for(lambda: ensemble.members_active(sid), 20, f"server {sid} answers")
+        assert active == config, f"server {sid} counts with another config"
 
 
 def assert_attached(ensemble, session_ids, ids=TARGETS):
     """Every session is on one of these servers, by the servers' own `cons`."""
     def missing():
         return session_ids - set().union(*(ensemble[sid].sessions() for sid in ids))
-    wait_for(lambda: not missing(), 15, f"`cons` of {ids} list all {len(session_ids)} sessions")
+    wait_for(lambda: not missing(), 40, f"`cons` of {ids} list all {len(session_ids)} sessions")
 
 
 def assert_kept(load, ensemble, sid=None):
