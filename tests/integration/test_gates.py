@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from lib.forgery import forge
+from lib.forgery import forge, wait_stored
 from lib.migration import (SOURCES, TARGETS, assert_kept, assert_migrated, confirm, plan_targets,
-                           start_joiners, wait_failed, wait_gate)
+                           start_joiners, wait_failed, wait_gate, wait_seen)
 from lib.waiting import wait_for
 from lib.zkserver import Server
 
@@ -29,7 +29,7 @@ class Scene:
         self.load = make_workload(self.proxy.clients, SESSIONS, writes_per_second=WRITES_PER_SECOND)
         self.load.wait_progress(WRITES_PER_SECOND)
 
-    def waits(self, *words, deadline=40):
+    def waits(self, *words, deadline=90):
         """The plan waits with these words; returns the sentence."""
         def waiting():
             status = self.proxy.status()
@@ -59,12 +59,14 @@ def forge_target(here, sid):
     """One target's data is not what the leader has, and nobody notices."""
     with here.ensemble.client() as client:
         client.create("/forged", b"genuine data")
+    wait_stored(here.ensemble[sid], b"genuine data")
     here.ensemble[sid].stop()
     assert forge(here.ensemble[sid], b"genuine data", b"altered data") == 1
     here.ensemble.start([sid])
+    wait_seen(here.proxy, sid)  # a server that looks down would not be compared
 
 
-@pytest.mark.limit(180)
+@pytest.mark.limit(300)
 def test_each_gate_holds(scene):
     """One plan that meets everything: a joiner that stops, a target that lags, altered data, a straggler, a
     confirmation that is repeated, no tolerance left."""
@@ -84,6 +86,7 @@ def test_each_gate_holds(scene):
     wait_gate(proxy, "switch")
 
     forge_target(here, 5)
+    wait_for(lambda: proxy.status()["quorum"]["alive"] == 6, 40, "all six follow again")
     straggler = ensemble.client(1)
     assert confirm(proxy, "switch") == 0
     reason = wait_failed(proxy)
@@ -99,19 +102,22 @@ def test_each_gate_holds(scene):
     straggler.stop()
     wait_gate(proxy, "remove")
 
+    struck = ensemble[6].sessions()
     ensemble[6].kill9()
-    wait_for(lambda: proxy.status()["quorum"]["alive"] == 5, 20, "the loss is seen")
+    wait_for(lambda: proxy.status()["quorum"]["alive"] == 5, 40, "the loss is seen")
     assert confirm(proxy, "remove") == 0
     here.waits("more members to be alive", "bring the missing members back")
     assert len(ensemble.config(4).ids) == 5
     ensemble.start([6])
     proxy.wait_phase("finished")
     assert_migrated(ensemble)
-    report = assert_kept(here.load, ensemble, TARGETS[0])
-    assert report.disconnects <= SESSIONS / 3, "more than those with an unanswered write on the server that died"
+    assert_kept(here.load, ensemble, TARGETS[0])
+    cut = {worker.session_id: worker.suspended for worker in here.load.workers if worker.suspended}
+    assert cut.keys() <= struck, "more than those with an unanswered write on the server that died"
+    assert set(cut.values()) <= {1}, cut
 
 
-@pytest.mark.limit(180)
+@pytest.mark.limit(300)
 def test_without_the_gates(scene):
     """Controls test_each_gate_holds: each of these would stop the plan."""
     here = scene(confirm=["switch"], migration={"verify": "full"}, switches=GATES,
@@ -134,8 +140,8 @@ def followers_stop_behind_the_request(here):
     """The request is sent to the leader, and cannot commit."""
     here.proxy.start_migration()
     here.proxy.wait_stopped()
-    frozen = [here.ensemble[sid] for sid in here.ensemble.followers() if sid in SOURCES]
-    assert len(frozen) == 2
+    leader = here.ensemble.leader()
+    frozen = [here.ensemble[sid] for sid in SOURCES if sid != leader]
     for server in frozen:
         server.freeze()
     here.proxy.go_on()
