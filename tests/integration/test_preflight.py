@@ -66,26 +66,47 @@ def by_rule(found):
     return rules
 
 
-def assert_odd(found, ensemble):
+ODD = {"tick-differs": {3, 4}, "timeouts-differ": {3, 4}, "activation-unobservable": {2},
+       "mntr-not-allowed": {2}, "observer": {4}, "wildcard-client": {1}, "sync-limit-short": {4},
+       "skip-acl": {-1}, "ip-acls": {-1}, "extended-types": {-1}, "plan-lock-held": {-1},
+       "config-node-passed": {-1}, "target-not-started": {5, 6, 7}, "version-old": {1, 2, 3, 4},
+       "version-note": {1, 2, 3, 4}}
+ODD_ON = {"local-sessions": 3, "direct-clients": 1}  # and perhaps on others: they are where clients went
+
+
+def odd_differences(found):
+    """What is wanted and was not found, and what was found and is not wanted."""
     rules = by_rule(found)
-    expected = {"tick-differs": {3, 4}, "timeouts-differ": {3, 4}, "activation-unobservable": {2},
-                "mntr-not-allowed": {2}, "observer": {4}, "wildcard-client": {1}, "sync-limit-short": {4}, "skip-acl": {-1},
-                "ip-acls": {-1}, "extended-types": {-1}, "plan-lock-held": {-1}, "config-node-passed": {-1},
-                "target-not-started": {5, 6, 7}, "version-old": {1, 2, 3, 4}, "version-note": {1, 2, 3, 4}}
-    for rule, servers in expected.items():
-        assert rules.get(rule) == servers, f"{rule}: {rules.get(rule)}; all: {sorted(found)}"
-    assert 3 in rules["local-sessions"]
+    missing = [f"{rule}: {rules.get(rule)}" for rule, servers in ODD.items() if rules.get(rule) != servers]
+    missing += [f"{rule}-{server}" for rule, server in ODD_ON.items() if server not in rules.get(rule, ())]
+    unexpected = rules.keys() - ODD.keys() - ODD_ON.keys()
+    return missing + [f"{f['id']}: {f['seen']}" for f in found.values() if f["rule"] in unexpected]
+
+
+def odd_findings(proxy):
+    """A preflight that finds just what there is: what connections and mntr show comes a moment later."""
+    differences = []
+
+    def just_these():
+        found = findings(proxy)
+        differences[:] = odd_differences(found)
+        return found if not differences else None
+    try:
+        return wait_for(just_these, 40, "a preflight that finds what there is")
+    except AssertionError as trouble:
+        raise AssertionError(f"{trouble}: {differences}") from trouble
+
+
+def assert_odd(found):
     assert "/app/by-address" in found["ip-acls"]["seen"] and found["ip-acls"]["seen"].startswith("1 of 1")
     assert FOREIGN.decode() in found["plan-lock-held"]["seen"]
     assert not found["plan-lock-held"]["can_accept"]
     assert found["activation-unobservable-2"]["pitfall"] == "P6 P12 P28"
-    unexpected = set(rules) - set(expected) - {"local-sessions", "direct-clients"}
-    assert not unexpected, {rule: [f["seen"] for f in found.values() if f["rule"] == rule] for rule in unexpected}
 
 
 def accepted_plan_waits(proxy):
     """The plan is past its preflight and shows what was accepted."""
-    status = proxy.wait_phase("joining", deadline=30)
+    status = proxy.wait_phase("joining", deadline=60)
     plan = proxy.get("/v1/plan").json
     accepted = {f["id"] for f in plan["findings"] if f["is_accepted"]}
     assert status["accepted"] == plan["accepted"] == ["P28"]
@@ -98,8 +119,7 @@ def test_an_odd_ensemble(odd):
     fill(ensemble)
     other = hold_lock(ensemble)
     stranger = ensemble.client(1)
-    found = wait_for(lambda: (f := findings(proxy)) and "direct-clients-1" in f and f, 15, "the stranger is seen")
-    assert_odd(found, ensemble)
+    assert_odd(odd_findings(proxy))
     refused = proxy.cli("preflight")
     assert refused.returncode == 1
     assert "plan-lock-held  [P11 P46 P47]" in refused.stdout and "start --accept activation-unob" in refused.stdout
@@ -107,7 +127,7 @@ def test_an_odd_ensemble(odd):
     for client in (other, stranger):
         client.stop()
         client.close()
-    wait_for(lambda: "direct-clients-1" not in (f := findings(proxy)) and "plan-lock-held" not in f, 15,
+    wait_for(lambda: "direct-clients-1" not in (f := findings(proxy)) and "plan-lock-held" not in f, 40,
              "stranger and lock are gone")
     assert proxy.cli("start", "--accept", "P28").returncode == 0
     assert accepted_plan_waits(proxy) == {"activation-unobservable-2"}
@@ -115,8 +135,8 @@ def test_an_odd_ensemble(odd):
     proxy.start()
     accepted_plan_waits(proxy)
     assert "accepted  P28" in proxy.cli("status").stdout
-    assert proxy.cli("rollback").returncode == 0
-    proxy.wait_phase("rolled_back", deadline=30)
+    wait_for(lambda: proxy.cli("rollback").returncode == 0, 30, "a rollback is accepted")
+    proxy.wait_phase("rolled_back", deadline=60)
 
 
 def test_groups_and_weights(make_ensemble, make_proxy):
@@ -131,4 +151,4 @@ def test_groups_and_weights(make_ensemble, make_proxy):
     assert found["hierarchical"]["severity"] == "block" and not found["hierarchical"]["can_accept"]
     assert not {"local-sessions", "skip-acl", "extended-types", "not-sampled"} & set(by_rule(found))
     assert proxy.post("/v1/migration/start", {"accept": ["P10"]}).status == 200
-    assert "hierarchical" in wait_for(lambda: proxy.status().get("failed"), 30, "the plan fails")["reason"]
+    assert "hierarchical" in wait_for(lambda: proxy.status().get("failed"), 60, "the plan fails")["reason"]
