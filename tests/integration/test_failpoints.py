@@ -45,13 +45,13 @@ class Shuttle:
     def wait_settled(self):
         """The removed ones follow again, and no lock of a daemon that died after its plan is left."""
         with self.ensemble.client(self.members[0], super_user=True) as client:
-            wait_for(lambda: not client.exists(LOCKS) or not client.get_children(LOCKS), 30, "no lock is left")
+            wait_for(lambda: not client.exists(LOCKS) or not client.get_children(LOCKS), 60, "no lock is left")
         self.ensemble.wait_serving(self.members + self.others)
         leader = self.ensemble[self.ensemble.leader()]
 
         def follow():
             return all(self.ensemble[sid].zxid() >> 32 == leader.zxid() >> 32 for sid in self.others)
-        wait_for(follow, 30, f"servers {self.others} follow")
+        wait_for(follow, 60, f"servers {self.others} follow")
 
     def place(self, name):
         """A place named for the plan 1,2,3 -> 4,5,6, as it is called in this direction."""
@@ -95,7 +95,7 @@ class Shuttle:
             if proxy.status()["phase"] == "idle":  # it died before the plan was on disk
                 assert not answered, f"{failpoint}: start was answered 200 and the plan is gone"
                 proxy.start_migration()
-        proxy.wait_phase("finished", deadline=90)
+        proxy.wait_phase("finished")
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,7 @@ def shuttle(request, shuttle_holder):
         broken.ensemble.stop()
 
 
+@pytest.mark.limit(240)
 def test_places_are_passed(shuttle):
     """A clean run passes every place of the short list, and before and after every kind of effect."""
     passed = collections.Counter(shuttle.run())
@@ -134,6 +135,7 @@ def test_places_are_passed(shuttle):
 
 
 @pytest.mark.sanitizer
+@pytest.mark.limit(240)
 @pytest.mark.parametrize("place", SHORT)
 def test_killed_and_restarted(shuttle, place):
     shuttle.run(place)

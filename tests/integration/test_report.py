@@ -26,7 +26,7 @@ def preview(proxy):
         plan = proxy.get("/v1/plan").json
         is_observed = plan["leader"] > 0 and not plan["config_assumed"]
         return plan if is_observed and plan["forecast"][0]["before"]["alive"] == len(SOURCES) else None
-    return wait_for(observed, 20, "a preview of an observed ensemble")
+    return wait_for(observed, 40, "a preview of an observed ensemble")
 
 
 def changes(plan):
@@ -82,7 +82,7 @@ def final_report(proxy):
     def ended():
         report = proxy.get("/v1/report").json
         return report if report["outcome"] != "running" else None
-    return wait_for(ended, 10, "the report of an ended plan")
+    return wait_for(ended, 30, "the report of an ended plan")
 
 
 def executed(status):
@@ -90,7 +90,7 @@ def executed(status):
     return [step["name"] for step in sorted(status["steps"], key=lambda step: step["started_at"])]
 
 
-@pytest.mark.limit(180)
+@pytest.mark.limit(300)
 @pytest.mark.sanitizer
 def test_plan_and_report(ensemble, make_proxy, make_workload):
     lines = plan_targets(ensemble)
@@ -129,7 +129,7 @@ def test_plan_and_report(ensemble, make_proxy, make_workload):
 def assert_kept_on_disk(proxy, report):
     """The file is the report, and a daemon that is started later serves it."""
     path = proxy.state_dir / "reports" / f"{report['plan_id']}.json"
-    wait_for(path.exists, 10, "the report's file")
+    wait_for(path.exists, 30, "the report's file")
     assert json.loads(path.read_text()) == report
     text = proxy.cli("report").stdout
     assert "outcome   finished" in text and "confirmed remove" in text
@@ -138,7 +138,7 @@ def assert_kept_on_disk(proxy, report):
     assert proxy.get("/v1/report").json == report
     path.unlink()  # as if it had died before it was written: made anew from the journal
     proxy.restart()
-    wait_for(path.exists, 10, "the report's file, made from the journal")
+    wait_for(path.exists, 30, "the report's file, made from the journal")
     assert json.loads(path.read_text()) == {**report, "witness": None,
                                             "verification": None}  # these are not in the journal
 
