@@ -5,13 +5,13 @@ import signal
 import pytest
 
 from lib.migration import TARGETS, assert_kept, assert_migrated, plan_targets, start_joiners, wait_gate
-from lib.waiting import wait_for
+from lib.waiting import SCALE, wait_for
 
 STATE_ROOT = "/zookeeper/zkferry"
 COUNTS = ("writes", "acked", "unknown", "refused", "gaps", "disconnects", "expired", "ephemerals_lost",
           "events", "events_late", "events_missed", "events_doubled")
 WANTED = ("writes", "acked", "events")  # all others count faults
-STALL_MAX = 2.0
+STALL_MAX = 2.0  # measured: 0.4, and 0.7 on a machine with a load of 15 per core
 STALL = 1.2  # long enough to be told
 SESSIONS, WRITES_PER_SECOND = 5, 20
 
@@ -85,7 +85,7 @@ def test_a_migration_interrupts_nobody(scene, make_proxy, make_workload):
     said = wait_for(lambda: (now := witness(proxy)) and is_over(now) and now, 30, "the witness ends")
     assert said["clean"] and faults(said) == {}, said
     assert said["writes"] == said["acked"] > 20 and said["events"] >= said["acked"] - 1
-    assert 0 < said["stall_seconds"] < STALL_MAX
+    assert 0 < said["stall_seconds"] < STALL_MAX * SCALE
     assert_metrics_agree(proxy)
     assert "event=witness.fault" not in proxy.log() and "event=witness.ended" in proxy.log()
     assert_nothing_left(scene, TARGETS[0])
