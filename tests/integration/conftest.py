@@ -12,7 +12,7 @@ from lib.proxy import Proxy  # noqa: E402
 from lib.waiting import SCALE  # noqa: E402
 from lib.workload import Workload  # noqa: E402
 
-DEFAULT_LIMIT_SECONDS = 120
+DEFAULT_LIMIT_SECONDS = 240
 # Tests need not wait as long as operators do; and no other program's port 8080 is asked.
 QUICK_PROBES = {"interval": "500ms", "plan_interval": "200ms", "admin_server_port": 0}
 
