@@ -9,12 +9,14 @@
 
 #include "migrate/engine/canary.h"
 #include "migrate/engine/tally.h"
+#include "migrate/engine/witness.h"
 #include "migrate/preflight/survey.h"
 #include "zkproto/server.h"
 #include "zkproto/word.h"
 
 #define MIG_SERVERS_MAX 32u /* sources + targets of one plan; ensembles have 3 to 9 members */
 #define MIG_TEXT_MAX    512u
+#define MIG_PLAN_ID_MAX 40u
 
 enum mig_side { MIG_SIDE_SOURCE, MIG_SIDE_TARGET };
 
@@ -115,6 +117,13 @@ struct mig_hold_facts {
     int64_t detached;   /* established sessions that have no server now */
 };
 
+/* What the newest witness of this life has seen, together with the lives before. */
+struct mig_witness_facts {
+    char plan_id[MIG_PLAN_ID_MAX]; /* whose; "" = none has run in this life */
+    bool has_ended;                /* it does not run now: the account stays as it is */
+    struct mig_witness_account account;
+};
+
 struct mig_facts {
     int64_t now_ms;  /* monotonic, > 0 */
     int64_t wall_ms; /* since 1970, for people and plan ids only */
@@ -134,6 +143,7 @@ struct mig_facts {
     bool passes_config_node; /* a listener shows clients the real /zookeeper/config */
     struct mig_tally tally;  /* what sessions have gone through since the daemon began */
     struct mig_canary_facts canary;
+    struct mig_witness_facts witness;
 };
 
 /* NULL when there is none. */

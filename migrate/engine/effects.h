@@ -67,6 +67,7 @@ struct mig_record {
     struct mig_tally tally;              /* since the plan began; every record of a plan has it */
     const struct mig_findings *findings; /* PLAN; borrowed for the call; NULL = none */
     struct mig_measures usual;           /* CANARY_BEGUN */
+    struct mig_witness_account witness;  /* every record of a plan has it */
 };
 const char *mig_record_name(enum mig_record_kind kind);
 

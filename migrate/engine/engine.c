@@ -227,12 +227,12 @@ void engine_run(struct run *r)
     hold_keep(r);
     if (e->journal_seq != 0 || e->op.is_pending || background_barrier(r))
         return;
+    if (mig_engine_plan_runs(e) && tally_keep(r))
+        return;
     if (!mig_phase_is_running(e->phase)) {
         run_idle(r);
         return;
     }
-    if (tally_keep(r))
-        return;
     enum mig_phase next = run_phase(r);
     if (next != e->phase)
         engine_goto(r, next);

@@ -137,11 +137,12 @@ struct engine_hook {
     char text[MIG_TEXT_MAX]; /* why it failed */
 };
 
-/* What sessions went through since the plan began, over restarts (engine_tally.c). */
+/* What sessions went through and the witness saw since the plan began, over restarts (engine_tally.c). */
 struct plan_tally {
     struct mig_tally base; /* by the records of former lives */
     struct mig_tally from; /* the daemon's own counters when this life's part of the plan began */
     struct mig_tally kept; /* as last written */
+    struct mig_witness_account kept_witness;
     int64_t written_ms;
     bool is_reborn; /* the journal is to say that a new daemon goes on */
 };
@@ -398,7 +399,7 @@ void rolling_forget(struct mig_engine *e);
 void tally_begin(struct run *r); /* START */
 void tally_replay(struct mig_engine *e, const struct mig_record *record);
 void tally_add(struct run *r, struct mig_record *record); /* to every record of a plan */
-bool tally_keep(struct run *r); /* at every call while a plan runs; true: it wrote a record */
+bool tally_keep(struct run *r); /* while a plan runs, or has failed half-way; true: it wrote a record */
 
 /* engine_lock.c */
 bool engine_lock(struct run *r, bool *ret_is_foreign);

@@ -265,7 +265,7 @@ static enum rc replay_record(struct mig_engine *e, const struct mig_record *reco
         return replay_hook(e, record, err);
     case MIG_RECORD_TALLY:
     case MIG_RECORD_RESTARTED:
-        return mig_phase_is_running(e->phase) ? RC_OK : corrupt(e, record, err);
+        return mig_engine_plan_runs(e) ? RC_OK : corrupt(e, record, err);
     case MIG_RECORD_CANARY_BEGUN:
     case MIG_RECORD_CANARY_BREACHED:
         return engine_canary_replay(e, record) == RC_OK ? RC_OK : corrupt(e, record, err);

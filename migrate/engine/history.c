@@ -158,6 +158,7 @@ void mig_history_take(struct mig_history *history, const struct mig_record *reco
         return;
     take(history, record);
     history->tally = record->tally;
+    history->witness = record->witness;
     if (is_begin || record->kind == MIG_RECORD_PHASE || record->kind == MIG_RECORD_STEP)
         history->milestone_wall_ms = record->wall_ms;
 }

@@ -52,6 +52,7 @@ struct mig_history {
     char failure[MIG_TEXT_MAX];
     struct mig_findings findings; /* those the plan began with */
     struct mig_tally tally;
+    struct mig_witness_account witness;
     int64_t milestone_wall_ms; /* of the record before; when a step's own beginning is not known */
     bool is_cut;               /* more happened than there is room for */
     uint32_t step_count;

@@ -6,9 +6,11 @@
 
 #include "zkproto/assert.h"
 
-void mig_witness_init(struct mig_witness *witness)
+void mig_witness_init(struct mig_witness *witness, const struct mig_witness_figures *so_far)
 {
     memset(witness, 0, sizeof *witness);
+    if (so_far != NULL)
+        witness->figures = *so_far;
 }
 
 static void forget_node(struct mig_witness *w)
@@ -175,6 +177,20 @@ bool mig_witness_is_clean(const struct mig_witness_figures *figures)
     return figures->acked > 0 && figures->unknown == 0 && figures->refused == 0 && figures->gaps == 0 &&
            figures->disconnects == 0 && figures->expired == 0 && figures->ephemerals_lost == 0 &&
            figures->events_late == 0 && figures->events_missed == 0 && figures->events_doubled == 0;
+}
+
+static bool is_ahead(uint64_t kept, uint64_t now)
+{
+    return now > kept && now - kept > kept / MIG_WITNESS_KEPT_SHARE;
+}
+
+bool mig_witness_outgrew(const struct mig_witness_figures *kept, const struct mig_witness_figures *now)
+{
+    bool is_worth_it = is_ahead((uint64_t)kept->stall_ms, (uint64_t)now->stall_ms);
+#define LOOK(name, help) is_worth_it = is_worth_it || is_ahead(kept->name, now->name);
+    MIG_WITNESS_COUNTS(LOOK)
+#undef LOOK
+    return is_worth_it;
 }
 
 int32_t mig_witness_version(const struct mig_witness *w)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Counts since mig_witness_init; all of them only grow. X(name, what it says) */
+/* All of them only grow. X(name, what it says) */
 #define MIG_WITNESS_COUNTS(X)                                                                                \
     X(writes, "Writes sent.")                                                                                \
     X(acked, "Writes acknowledged.")                                                                         \
@@ -29,6 +29,13 @@ struct mig_witness_figures {
     MIG_WITNESS_COUNTS(MIG_WITNESS_MEMBER)
 #undef MIG_WITNESS_MEMBER
     int64_t stall_ms; /* the longest time without an acknowledged write */
+};
+
+/* Of one plan, over all lives of the daemon: what the plan's records carry. Nothing is known of the time
+ * between two lives, and nothing is counted for it. */
+struct mig_witness_account {
+    int64_t started_wall_ms; /* in the first life it ran in; 0 = it has not run yet */
+    struct mig_witness_figures figures;
 };
 
 enum mig_witness_event_kind {
@@ -76,7 +83,8 @@ struct mig_witness {
     uint32_t owed_events; /* missed, but they may still come */
 };
 
-void mig_witness_init(struct mig_witness *witness); /* all figures 0 */
+/* Figures go on from those so far; NULL = from 0. Borrowed for the call. */
+void mig_witness_init(struct mig_witness *witness, const struct mig_witness_figures *so_far);
 void mig_witness_step(struct mig_witness *witness, const struct mig_witness_event *event);
 
 /* How long no write has been acknowledged, 0 unless begun. */
@@ -86,6 +94,11 @@ struct mig_witness_figures mig_witness_figures(const struct mig_witness *witness
 /* Writes were acknowledged and nothing happened that a client of an uninterrupted ensemble would not see.
  * Stalls are not judged here: how long is too long depends on the clients. */
 bool mig_witness_is_clean(const struct mig_witness_figures *figures);
+/* Are any of them so far ahead of those kept that keeping them again is worth a write? A share and not a
+ * number, so that a plan that waits for weeks does not fill the disk: what is kept is behind by at most that
+ * share. */
+bool mig_witness_outgrew(const struct mig_witness_figures *kept, const struct mig_witness_figures *now);
+#define MIG_WITNESS_KEPT_SHARE 64u
 /* The version the node has by everything known: a write expects it and makes the next one. */
 int32_t mig_witness_version(const struct mig_witness *witness);
 

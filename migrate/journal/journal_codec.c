@@ -63,15 +63,30 @@ static enum rc pack_parts(const struct mig_record *record, Zkf__Record *m, struc
     return rc;
 }
 
+/* Parts of fixed size: the message points to them. */
+struct packed_figures {
+    Zkf__RecordedMeasures usual;
+    Zkf__RecordedWitness witness;
+};
+
+static void pack_figures(const struct mig_record *record, struct packed_figures *room, Zkf__Record *m)
+{
+    if (record->kind == MIG_RECORD_CANARY_BEGUN) {
+        mig_measures_pack(&record->usual, &room->usual);
+        m->usual = &room->usual;
+    }
+    if (record->witness.started_wall_ms != 0) {
+        mig_witness_pack(&record->witness, &room->witness);
+        m->witness = &room->witness;
+    }
+}
+
 enum rc mig_record_encode(const struct mig_record *record, struct zkp_slice *ret_bytes, struct err *err)
 {
     Zkf__Record message = ZKF__RECORD__INIT;
-    Zkf__RecordedMeasures usual;
+    struct packed_figures figures;
     fill_message(record, &message);
-    if (record->kind == MIG_RECORD_CANARY_BEGUN) {
-        mig_measures_pack(&record->usual, &usual);
-        message.usual = &usual;
-    }
+    pack_figures(record, &figures, &message);
     enum rc rc = pack_parts(record, &message, err);
     if (rc != RC_OK)
         return rc;
@@ -178,6 +193,7 @@ static enum rc read_message(const Zkf__Record *m, struct mig_record *record, str
     record->started_wall_ms = m->started_at;
     record->hold_ms = m->hold_ms;
     record->usual = mig_measures_unpack(m->usual);
+    record->witness = mig_witness_unpack(m->witness);
     enum rc rc = read_enums(m, record, err);
     if (rc == RC_OK)
         rc = read_texts(m, record, err);

@@ -3,6 +3,7 @@
 #define MIGRATE_JOURNAL_CODEC_INT_H
 
 #include "migrate/engine/tally.h"
+#include "migrate/engine/witness.h"
 #include "migrate/plan/plan.h"
 #include "migrate/preflight/preflight.h"
 #include "migrate/zkferry.pb-c.h"
@@ -43,5 +44,7 @@ enum rc mig_canary_unpack(const Zkf__RecordedCanary *packed, struct conf_canary 
                           struct err *err) RC_MUST_CHECK;
 void mig_measures_pack(const struct mig_measures *measures, Zkf__RecordedMeasures *ret_packed);
 struct mig_measures mig_measures_unpack(const Zkf__RecordedMeasures *packed); /* NULL: all 0 */
+void mig_witness_pack(const struct mig_witness_account *account, Zkf__RecordedWitness *ret_packed);
+struct mig_witness_account mig_witness_unpack(const Zkf__RecordedWitness *packed); /* NULL: all 0 */
 
 #endif

@@ -10,7 +10,6 @@
 #include "zkproto/err.h"
 #include "zkproto/server.h"
 
-#define MIG_PLAN_ID_MAX    40u
 #define MIG_STEP_NAME_MAX  24u
 #define MIG_STEPS_MAX      (3u * MIG_SERVERS_MAX + 15u) /* there and back again, and stopped */
 #define MIG_ACCEPT_MAX     16u

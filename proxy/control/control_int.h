@@ -117,6 +117,8 @@ struct px_control {
 void px_control_observe(struct px_control *control);
 void px_control_judge(struct px_control *control); /* view and routes only, from the facts there are */
 struct px_session_counts px_control_counts(const struct px_control *control);
+/* Of the newest plan: this life's, or what the journal says when none has run in it. */
+void px_control_witness(const struct px_control *control, struct px_witness_result *ret_result);
 
 /* clients.c: callbacks of the listeners, the mailbox and the four-letter words; context: struct px_control.
  */

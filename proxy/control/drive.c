@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "migrate/failpoint.h"
 #include "migrate/monotonic.h"
@@ -199,6 +200,14 @@ static bool is_held(void *context)
     return px_director_hold_id(control->director) != 0;
 }
 
+/* What the lives before have left of it. */
+static struct mig_witness_account recorded_account(const struct px_control *control)
+{
+    const struct mig_witness_account none = {.started_wall_ms = 0};
+    bool is_its_plan = strcmp(control->history->plan.id, control->view.plan_id) == 0;
+    return is_its_plan ? control->history->witness : none;
+}
+
 /* From the moment the plan has its lock: preflight changes nothing, and two daemons must not both begin. It
  * stays when the lock's session is lost, and until a failed plan is taken up again. */
 void px_control_tick_witness(struct px_control *control)
@@ -212,6 +221,7 @@ void px_control_tick_witness(struct px_control *control)
         .port = px_listeners_port(control->listeners, 0),
         .now_ms = control->facts.now_ms,
         .wall_ms = control->facts.wall_ms,
+        .so_far = recorded_account(control),
     };
     px_witness_tick(control->witness, &order);
 }

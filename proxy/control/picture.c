@@ -1,6 +1,10 @@
 /* Puts together what control knows at a moment: facts for the engine, its view, the routes. */
+#include <stdio.h>
+#include <string.h>
+
 #include "migrate/monotonic.h"
 #include "proxy/control/control_int.h"
+#include "proxy/control/report/report_witness.h"
 #include "proxy/control/tally.h"
 
 static void observe_sessions(struct px_control *control)
@@ -37,6 +41,17 @@ static void observe_hold(struct px_control *control)
                                                   .detached = px_crew_totals(control->crew).detached};
 }
 
+static void observe_witness(struct px_control *control)
+{
+    struct mig_witness_facts *facts = &control->facts.witness;
+    struct px_witness_result result;
+    px_witness_result(control->witness, &result);
+    snprintf(facts->plan_id, sizeof facts->plan_id, "%s", result.plan_id);
+    facts->has_ended = result.ended_wall_ms != 0;
+    facts->account =
+        (struct mig_witness_account){.started_wall_ms = result.started_wall_ms, .figures = result.figures};
+}
+
 static bool passes_config_node(const struct conf *conf)
 {
     for (uint32_t i = 0; i < conf->listener_count; i++)
@@ -65,12 +80,20 @@ void px_control_observe(struct px_control *control)
     observe_sessions(control);
     observe_canaries(control);
     observe_hold(control);
+    observe_witness(control);
     const struct px_session_counts counts = px_control_counts(control);
     px_tally(control->crew, &counts, &facts->tally);
     facts->source_binds = control->conf->bind_source.count;
     facts->target_binds = control->conf->bind_target.count;
     facts->passes_config_node = passes_config_node(control->conf);
     px_control_judge(control);
+}
+
+void px_control_witness(const struct px_control *control, struct px_witness_result *ret_result)
+{
+    px_witness_result(control->witness, ret_result);
+    if (strcmp(ret_result->plan_id, control->history->plan.id) != 0)
+        px_report_witness_recorded(control->history, ret_result);
 }
 
 struct px_session_counts px_control_counts(const struct px_control *control)

@@ -77,6 +77,35 @@ def assert_complete(report, status):
     assert report["ended_at"] - report["started_at"] == pytest.approx(report["seconds"] * 1000, abs=1)
 
 
+def recorded_witness(proxy):
+    """What the witness had seen some seconds ago, once the report has it: that is on disk."""
+    seen = wait_for(lambda: (now := proxy.status()["witness"]) and now["acked"] >= 20 and now, 20,
+                    "the witness writes")
+
+    def recorded():
+        told = proxy.get("/v1/report").json["witness"]
+        return told if told and told["acked"] >= seen["acked"] else None
+    told = wait_for(recorded, 15, "the journal has what the witness saw")
+    assert told["running"] and told["ended_at"] == 0
+    return told
+
+
+def assert_goes_on(proxy, before):
+    """A daemon that was just started says at once what those before it have seen, and adds to it."""
+    said = proxy.status()["witness"]
+    assert said and said["plan_id"] == before["plan_id"] and said["started_at"] == before["started_at"], said
+    assert said["writes"] >= before["writes"] and said["acked"] >= before["acked"], (said, before)
+    assert proxy.metrics().value("zkferry_witness_acked_total") >= before["acked"]
+    wait_for(lambda: proxy.status()["witness"]["acked"] >= said["acked"] + 10, 30, "the witness goes on")
+
+
+def assert_both_lives(told, before):
+    """Being killed is no fault the witness could have seen; the time until the next life is no stall."""
+    assert told["started_at"] == before["started_at"] and told["ended_at"] > 0 and not told["running"], told
+    assert told["acked"] >= before["acked"] + 10 and told["events"] > before["events"], (told, before)
+    assert told["clean"] and told["stall_seconds"] >= before["stall_seconds"], told
+
+
 def final_report(proxy):
     """The plan's end is told when its record is on disk, a moment after the status shows it."""
     def ended():
@@ -110,9 +139,11 @@ def test_plan_and_report(ensemble, make_proxy, make_workload):
     assert changes(proxy.get("/v1/plan").json) == changes(plan)[3:], "what is left of the plan"
     assert confirm(proxy, "switch") == 0
     wait_gate(proxy, "remove")
+    before = recorded_witness(proxy)
     proxy.kill9()
     proxy.start()
     wait_gate(proxy, "remove")
+    assert_goes_on(proxy, before)
     load.wait_progress(WRITES_PER_SECOND)
     assert confirm(proxy, "remove") == 0
     wait_gate(proxy, "finish")
@@ -122,6 +153,7 @@ def test_plan_and_report(ensemble, make_proxy, make_workload):
     report = final_report(proxy)
     assert_same_story(report, proxy)
     assert_complete(report, status)
+    assert_both_lives(report["witness"], before)
     assert_kept_on_disk(proxy, report)
     assert_events(proxy, status)
 
@@ -139,8 +171,9 @@ def assert_kept_on_disk(proxy, report):
     path.unlink()  # as if it had died before it was written: made anew from the journal
     proxy.restart()
     wait_for(path.exists, 30, "the report's file, made from the journal")
-    assert json.loads(path.read_text()) == {**report, "witness": None,
-                                            "verification": None}  # these are not in the journal
+    assert json.loads(path.read_text()) == {**report, "verification": None}  # that is not in the journal
+    said = proxy.status()["witness"]
+    assert said == {**report["witness"], "connected": False, "session_id": "0x0"}
 
 
 def assert_events(proxy, status):

@@ -1,5 +1,6 @@
 """The continuity witness: a session of zkferry's own that proves a plan interrupts nobody, or says what did."""
 import os
+import re
 import signal
 
 import pytest
@@ -139,6 +140,16 @@ def test_what_interrupts_it_is_said(scene, make_proxy):
         proxy.terminate()
         client.sync(node)
         assert not client.exists(node), "a stopped daemon has left its node"
+    assert_goes_on(proxy, said)
+
+
+def assert_goes_on(proxy, said):
+    """A stop costs nothing: the next daemon says at once all that the one before has seen."""
+    acked = int(re.search(r"event=witness.ended .* acked=(\d+)", proxy.log()).group(1))
+    proxy.start()
+    now = witness(proxy)
+    assert now["acked"] >= acked and faults(now) == faults(said), (now, acked)
+    assert now["started_at"] == said["started_at"] and now["stall_seconds"] >= said["stall_seconds"], now
 
 
 @pytest.mark.full

@@ -183,6 +183,11 @@ static void fill_record(struct mig_record *record, enum mig_record_kind kind)
     record->hold_ms = 250;
     mig_tally_add(&record->tally, MIG_TALLY_MOVED, UINT64_MAX);
     mig_tally_add(&record->tally, "zkferry_client_closed_total{reason=\"expired\"}", 3);
+    record->witness = (struct mig_witness_account){.started_wall_ms = 1700000000002, .figures.stall_ms = 70};
+    uint64_t count = UINT64_MAX; /* each its own */
+#define FILL(name, help) record->witness.figures.name = count--;
+    MIG_WITNESS_COUNTS(FILL)
+#undef FILL
     if (kind == MIG_RECORD_CANARY_BEGUN)
         record->usual = (struct mig_measures){60000, 150, 3, 1, 2, 54321, 1250};
 }
@@ -243,6 +248,7 @@ static void assert_same_record(const struct mig_record *a, const struct mig_reco
     assert_int_equal(a->hold_ms, b->hold_ms);
     assert_true(mig_tally_same(&a->tally, &b->tally));
     assert_memory_equal(&a->usual, &b->usual, sizeof a->usual);
+    assert_memory_equal(&a->witness, &b->witness, sizeof a->witness);
 }
 
 static void assert_same_plan(const struct mig_plan *a, const struct mig_plan *b)
@@ -310,7 +316,8 @@ static void every_kind_of_record_survives(void **state)
     stop(f);
 }
 
-/* A record as it was written before there were counts, holds and findings: kind and wall_ms only. */
+/* A record as it was written before there were counts, holds, findings and a witness: kind and wall_ms only.
+ */
 static void a_record_of_before_is_read(void **state)
 {
     (void)state;
@@ -323,6 +330,28 @@ static void a_record_of_before_is_read(void **state)
     assert_int_equal(record.hold_ms, 0);
     assert_int_equal(record.started_wall_ms, 0);
     assert_null(record.findings);
+    const struct mig_witness_account none = {.started_wall_ms = 0};
+    assert_memory_equal(&record.witness, &none, sizeof none);
+}
+
+/* No witness, no bytes. */
+static void a_record_without_a_witness_has_none(void **state)
+{
+    (void)state;
+    struct mig_record record;
+    struct mig_record again;
+    struct zkp_slice with = {0};
+    struct zkp_slice without = {0};
+    struct err err;
+    fill_record(&record, MIG_RECORD_PAUSED);
+    assert_int_equal(mig_record_encode(&record, &with, &err), RC_OK);
+    record.witness = (struct mig_witness_account){.started_wall_ms = 0};
+    assert_int_equal(mig_record_encode(&record, &without, &err), RC_OK);
+    assert_true(without.len < with.len);
+    assert_int_equal(mig_record_decode(without, &again, &err), RC_OK);
+    assert_same_record(&record, &again);
+    free((void *)(uintptr_t)with.ptr);
+    free((void *)(uintptr_t)without.ptr);
 }
 
 /* Journals from before there were other kinds say only "migrate": all sources leave. */
@@ -468,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_kind_of_record_survives, setup, teardown),
         cmocka_unit_test(every_phase_and_gate_survives),
         cmocka_unit_test(a_record_of_before_is_read),
+        cmocka_unit_test(a_record_without_a_witness_has_none),
         cmocka_unit_test(a_plan_without_canaries_has_none),
         cmocka_unit_test_setup_teardown(ends_are_reported_from_the_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(a_plan_without_leaving_takes_all_away, setup, teardown),

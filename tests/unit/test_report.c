@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "proxy/control/report/report.h"
+#include "proxy/control/report/report_witness.h"
 #include "proxy/control/witness/witness.h"
 
 static void assert_names(const ProtobufCEnumDescriptor *descriptor, int count, const char *(*name)(int))
@@ -205,6 +206,31 @@ static void test_what_the_witness_says(void **state)
     px_report_free(report);
 }
 
+/* No witness has run in this life: the plan's journal tells. */
+static void test_what_the_journal_says_of_the_witness(void **state)
+{
+    (void)state;
+    struct mig_history *history = calloc(1, sizeof *history);
+    struct px_witness_result said;
+    assert_non_null(history);
+    snprintf(history->plan.id, sizeof history->plan.id, "p-7");
+    px_report_witness_recorded(history, &said);
+    assert_string_equal(said.plan_id, ""); /* it was off, or it is a journal of before */
+    history->ended_wall_ms = 3000;
+    history->witness = (struct mig_witness_account){.started_wall_ms = 1000,
+                                                    .figures = {.writes = 12, .acked = 11, .stall_ms = 250}};
+    px_report_witness_recorded(history, &said);
+    assert_string_equal(said.plan_id, "p-7");
+    assert_true(said.is_clean && !said.is_running && !said.is_connected);
+    assert_int_equal(said.started_wall_ms, 1000);
+    assert_int_equal(said.ended_wall_ms, 3000);
+    assert_memory_equal(&said.figures, &history->witness.figures, sizeof said.figures);
+    history->witness.figures.gaps = 1;
+    px_report_witness_recorded(history, &said);
+    assert_false(said.is_clean);
+    free(history);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +240,7 @@ int main(void)
         cmocka_unit_test(test_a_block_makes_the_plan_not_startable),
         cmocka_unit_test(test_the_witness_is_no_client),
         cmocka_unit_test(test_what_the_witness_says),
+        cmocka_unit_test(test_what_the_journal_says_of_the_witness),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,7 @@ static void tell(struct scene *s, enum mig_witness_event_kind kind)
 static struct scene begun(void)
 {
     struct scene s = {.now_ms = 5000, .node = {.czxid = CZXID, .owner = OWNER}};
-    mig_witness_init(&s.witness);
+    mig_witness_init(&s.witness, NULL);
     tell(&s, MIG_WITNESS_BEGUN);
     tell(&s, MIG_WITNESS_READ);
     return s;
@@ -125,6 +125,49 @@ static void nothing_is_expected_after_the_end(void **state)
     assert_true(mig_witness_is_clean(&f));
     assert_int_equal(f.acked, 2);
     assert_int_equal(f.stall_ms, STEP_MS);
+}
+
+/* The figures of a daemon before; how long nobody ran is nobody's stall. */
+static void another_life_goes_on(void **state)
+{
+    (void)state;
+    struct scene s = begun();
+    cycle(&s);
+    tell(&s, MIG_WITNESS_DISCONNECTED);
+    const struct mig_witness_figures kept = figures(&s);
+    mig_witness_init(&s.witness, &kept);
+    s.now_ms += 60000;
+    struct mig_witness_figures f = figures(&s);
+    assert_memory_equal(&f, &kept, sizeof f);
+    s.node = (struct mig_witness_node){.czxid = CZXID + 9, .owner = OWNER + 1};
+    tell(&s, MIG_WITNESS_BEGUN);
+    tell(&s, MIG_WITNESS_READ);
+    assert_int_equal(mig_witness_waits_ms(&s.witness, s.now_ms), 0);
+    ASSERT_FOUND(&s, disconnects, 1);
+    f = figures(&s);
+    assert_int_equal(f.acked, 2);
+    assert_int_equal(f.stall_ms, STEP_MS);
+}
+
+/* The first ones at once, then a share; whichever of them it is. */
+static void what_is_worth_keeping(void **state)
+{
+    (void)state;
+    struct mig_witness_figures kept = {.acked = 0};
+    struct mig_witness_figures now = kept;
+    assert_false(mig_witness_outgrew(&kept, &now));
+    now.events_doubled = 1;
+    assert_true(mig_witness_outgrew(&kept, &now));
+    kept = now;
+    kept.acked = 64000;
+    now.acked = 65000;
+    assert_false(mig_witness_outgrew(&kept, &now));
+    now.acked++;
+    assert_true(mig_witness_outgrew(&kept, &now));
+    now.acked = kept.acked;
+    now.stall_ms = 1;
+    assert_true(mig_witness_outgrew(&kept, &now));
+    assert_false(mig_witness_outgrew(&now, &kept));
 }
 
 static void a_disconnect(void **state)
@@ -334,6 +377,8 @@ int main(void)
         cmocka_unit_test(a_clean_run),
         cmocka_unit_test(a_stall_is_measured_while_it_lasts),
         cmocka_unit_test(nothing_is_expected_after_the_end),
+        cmocka_unit_test(another_life_goes_on),
+        cmocka_unit_test(what_is_worth_keeping),
         cmocka_unit_test(a_disconnect),
         cmocka_unit_test(an_unknown_write_that_was_not_done),
         cmocka_unit_test(an_unknown_write_that_was_done),

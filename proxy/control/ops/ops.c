@@ -21,7 +21,7 @@ static void refresh(struct px_control *control)
     const struct px_session_counts counts = px_control_counts(control);
     px_report_fill(control->report, &control->view, &control->facts, &control->routes, &counts);
     struct px_witness_result witness;
-    px_witness_result(control->witness, &witness);
+    px_control_witness(control, &witness);
     px_report_fill_witness(control->report, &witness);
 }
 
@@ -180,7 +180,7 @@ static void op_metrics(void *context, struct px_prom *prom)
     px_prom_workers(prom, shards, count, px_director_current(control->director)->servers);
     px_control_observe(control);
     struct px_witness_result witness;
-    px_witness_result(control->witness, &witness);
+    px_control_witness(control, &witness);
     const struct px_gauges gauges = {.facts = &control->facts,
                                      .routes = &control->routes,
                                      .view = &control->view,

@@ -13,7 +13,7 @@
 #include "proxy/control/report/report_witness.h"
 #include "proxy/log.h"
 
-/* Rooms of what is not in the journal. */
+/* Rooms of the parts that have a filler of their own. */
 struct extras {
     struct px_report_extras view;
     struct px_verify_view verification; /* the message points into it */
@@ -21,23 +21,36 @@ struct extras {
     struct px_report_witness witness;
 };
 
+/* The figures are the journal's, so that the report's file is what is made from the journal alone. */
+static void take_witness(const struct px_control *control, struct px_witness_result *ret_result)
+{
+    const struct mig_history *history = control->history;
+    struct px_witness_result live = {.plan_id = ""};
+    px_report_witness_recorded(history, ret_result);
+    if (control->witness)
+        px_witness_result(control->witness, &live);
+    if (mig_history_has_ended(history) || strcmp(live.plan_id, history->plan.id) != 0)
+        return;
+    ret_result->is_running = live.is_running;
+    ret_result->is_connected = live.is_connected;
+    ret_result->session_id = live.session_id;
+}
+
 /* Only what belongs to the plan. NULL in control: not there yet, or not any more. */
 static void take_extras(struct px_control *control, struct extras *ret_extras)
 {
     const struct mig_plan *plan = &control->history->plan;
     struct px_verify_view *verification = &ret_extras->verification;
-    struct px_witness_result witness = {.plan_id = ""};
+    struct px_witness_result witness;
     *ret_extras = (struct extras){.verification = {.state = PX_VERIFY_NONE}};
     if (control->verify)
         px_verify_view(control->verify, verification);
-    if (control->witness)
-        px_witness_result(control->witness, &witness);
+    take_witness(control, &witness);
     if (verification->state != PX_VERIFY_NONE && verification->started_wall_ms >= plan->created_wall_ms)
         ret_extras->verify = px_report_verify_new();
     if (ret_extras->verify)
         ret_extras->view.verification = px_report_verify_fill(ret_extras->verify, verification);
-    if (strcmp(witness.plan_id, plan->id) == 0)
-        ret_extras->view.witness = px_report_witness_fill(&ret_extras->witness, &witness);
+    ret_extras->view.witness = px_report_witness_fill(&ret_extras->witness, &witness);
 }
 
 /* malloc'ed; NULL: out of memory. */

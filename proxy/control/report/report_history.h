@@ -5,7 +5,8 @@
 #include "migrate/engine/history.h"
 #include "migrate/zkferry.pb-c.h"
 
-/* What is not in the journal: lost when the daemon dies before the plan's end. NULL = there is none. */
+/* Messages filled elsewhere. NULL = there is none; a verification is not in the journal, and lost when the
+ * daemon dies before the plan's end. */
 struct px_report_extras {
     const Zkf__Verify *verification;
     const Zkf__Witness *witness;

@@ -31,6 +31,19 @@ Zkf__Witness *px_report_witness_fill(struct px_report_witness *room, const struc
     return out;
 }
 
+void px_report_witness_recorded(const struct mig_history *history, struct px_witness_result *ret_result)
+{
+    const struct mig_witness_account *account = &history->witness;
+    *ret_result = (struct px_witness_result){.plan_id = ""};
+    if (account->started_wall_ms == 0)
+        return;
+    snprintf(ret_result->plan_id, sizeof ret_result->plan_id, "%s", history->plan.id);
+    ret_result->started_wall_ms = account->started_wall_ms;
+    ret_result->ended_wall_ms = history->ended_wall_ms;
+    ret_result->figures = account->figures;
+    ret_result->is_clean = mig_witness_is_clean(&account->figures);
+}
+
 int64_t px_report_witness_on(const struct mig_facts *facts, enum mig_side side)
 {
     int64_t sum = 0;

@@ -117,16 +117,24 @@ static void tell(struct px_witness *w, enum mig_witness_event_kind kind, int64_t
     witness_judge(w, &event);
 }
 
-/* Figures go on for as long as the plan is the same. */
+/* Figures go on for as long as the plan is the same, also those of a daemon before. */
+static void take_plan(struct px_witness *w, const struct px_witness_order *order)
+{
+    const struct mig_witness_account *so_far = &order->so_far;
+    bool is_first = so_far->started_wall_ms == 0;
+    if (strcmp(w->result.plan_id, order->plan_id) == 0)
+        return;
+    mig_witness_init(&w->judge, &so_far->figures);
+    w->result =
+        (struct px_witness_result){.started_wall_ms = is_first ? order->wall_ms : so_far->started_wall_ms};
+    snprintf(w->result.plan_id, sizeof w->result.plan_id, "%s", order->plan_id);
+}
+
 static void begin(struct px_witness *w, const struct px_witness_order *order)
 {
     const struct timeval pace = {.tv_usec = WITNESS_WRITE_MS * 1000};
     struct err err;
-    if (strcmp(w->result.plan_id, order->plan_id) != 0) {
-        mig_witness_init(&w->judge);
-        w->result = (struct px_witness_result){.started_wall_ms = order->wall_ms};
-        snprintf(w->result.plan_id, sizeof w->result.plan_id, "%s", order->plan_id);
-    }
+    take_plan(w, order);
     if (witness_session_open(w, order, &err) != RC_OK) {
         px_log(PX_LOG_ERROR, "witness.failed", "plan=%s why=%s", order->plan_id, err.text);
         return;

@@ -15,14 +15,14 @@
 struct event_base;
 struct px_witness; /* owned by struct px_control */
 
-/* Of the newest plan in this life of the daemon. Plain data. */
+/* Of one plan, with the lives of the daemon before this one. Plain data. */
 struct px_witness_result {
     char plan_id[MIG_PLAN_ID_MAX]; /* "" = none has run yet */
     bool is_running;
     bool is_connected;
     bool is_clean;           /* see mig_witness_is_clean */
     int64_t session_id;      /* 0 = none now */
-    int64_t started_wall_ms; /* a daemon that is started in the middle of a plan begins anew */
+    int64_t started_wall_ms; /* in the first life it ran in */
     int64_t ended_wall_ms;   /* 0 = has not */
     struct mig_witness_figures figures;
 };
@@ -34,6 +34,7 @@ struct px_witness_order {
     uint16_t port;           /* the real one of the first client port */
     int64_t now_ms;
     int64_t wall_ms;
+    struct mig_witness_account so_far; /* of that plan, by its journal; taken when this life begins with it */
 };
 
 /* Is it so that requests of clients wait in the proxy now? Asked in the moment before a call that would wait
@@ -56,6 +57,7 @@ bool px_witness_is_active(const struct px_witness *witness);
 /* Does that client's connection come from the witness? */
 bool px_witness_is_peer(const struct px_witness *witness, const struct sockaddr *peer);
 
+/* Of the newest plan it ran for in this life. */
 void px_witness_result(const struct px_witness *witness, struct px_witness_result *ret_result);
 
 #endif
