@@ -6,6 +6,15 @@ from .waiting import wait_for
 MOVES = "zkferry_moves_total"
 
 
+def wait_admitted(proxy, *ids):
+    """The proxy knows that these servers serve: only then are sessions spread over them, and only when another
+    one is admitted may one be drained."""
+    def admitted():
+        rows = proxy.get("/v1/servers").json["servers"]
+        return {row["id"] for row in rows if row["admitted"]} >= set(ids)
+    wait_for(admitted, 30, f"servers {ids} are admitted")
+
+
 def moves_done(proxy):
     return int(proxy.metrics().value(MOVES, result="done"))
 
@@ -30,9 +39,13 @@ def move_about(proxy, ensemble, session_ids, moves):
         busiest = max(ensemble.running(), key=lambda server: len(session_ids & server.sessions())).id
         drain(proxy, ensemble, busiest, session_ids)
         undrain(proxy, busiest)
-        before, done = done, moves_done(proxy)
-        assert done > before, f"server {busiest} was emptied without a single move"
+        done = wait_for(lambda before=done: more_than(before, moves_done(proxy)), 20,
+                        f"a move is counted after server {busiest} was emptied")
     return (done - first) / (time.monotonic() - began)
+
+
+def more_than(before, now):
+    return now if now > before else None
 
 
 def connections_to(server):

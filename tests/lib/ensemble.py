@@ -7,11 +7,12 @@ import tempfile
 from kazoo.client import KazooClient
 
 from .ports import Ports
-from .waiting import wait_for
-from .zkserver import Config, Server
+from .waiting import SCALE, wait_for
+from .zkserver import WORD_SECONDS, Config, Server
 
 SUPER_AUTH = ("digest", "super:admin")
 SUPER_DIGEST = "super:xQJmxLMiHGwaqBvst5y6rkB6HQs="  # of super:admin
+START_SECONDS = 30  # of a client; only bounds a hang
 SERVING = ("leader", "follower", "observer", "standalone")
 
 # Short ticks keep elections and joins quick. Every value can be overridden or, with None, left to ZooKeeper.
@@ -114,7 +115,7 @@ class Ensemble:
 
     # What it says
 
-    def wait_serving(self, ids, deadline=40):
+    def wait_serving(self, ids, deadline=60):
         for sid in ids:
             server = self.servers[sid]
 
@@ -134,7 +135,8 @@ class Ensemble:
         return wait_for(find, deadline, "the ensemble has a leader")
 
     def followers(self):
-        return sorted(s.id for s in self.running() if s.mode() == "follower")
+        """Ids, ascending. All that run are expected to answer: one that is slow must not be missing."""
+        return sorted(s.id for s in self.running() if s.mode(WORD_SECONDS) == "follower")
 
     def lines(self, ids):
         return [self.servers[sid].line for sid in ids]
@@ -168,7 +170,7 @@ class Ensemble:
         assert ids, "no server serves"
         client = DirectClient(hosts=self.addresses(ids), timeout=options.pop("timeout", 10.0),
                               auth_data=[SUPER_AUTH] if super_user else None, **options)
-        client.start(timeout=20)
+        client.start(timeout=START_SECONDS * SCALE)
         self._clients.append(client)
         client.on_exit = lambda: self._clients.remove(client)
         return client

@@ -13,6 +13,7 @@ import time
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException
+from kazoo.protocol.states import KazooState
 
 from .raw import (CREATE, GET_DATA, OPEN_ACL, PING, PING_XID, SET_DATA, Closed, RawClient, buffer,
                   ustring)
@@ -132,9 +133,12 @@ class LiveSession:
         try:
             while not self._closing.is_set():
                 if not self._hushed.is_set():
-                    self._keep_alive()
+                    self._ping_when_due()
+                    self._read_when_due()
                 if select.select([self.client.socket], [], [], TURN_SECONDS)[0]:
                     self._take(self.client.read_frame())
+                elif not self._hushed.is_set():
+                    self._give_up_when_silent()
         except (Closed, OSError) as end:
             self._end(str(end) or "closed by the peer")
 
@@ -145,11 +149,10 @@ class LiveSession:
             for request in self._requests:
                 request.done.set()
 
-    def _keep_alive(self):
+    def _give_up_when_silent(self):
+        """Only when nothing is there to be read: this thread itself may have been kept from running."""
         if time.monotonic() - self._heard > self.client.timeout_ms / 1000 * 2 / 3:
             raise Closed("nothing heard for two thirds of the timeout")
-        self._ping_when_due()
-        self._read_when_due()
 
     def _ping_when_due(self):
         if time.monotonic() - self._sent >= self.client.timeout_ms / 1000 / 3:
@@ -210,9 +213,8 @@ class KazooSession:
         self.states, self.faults, self.events = [], [], []
         self.read_count = 0
         self.client = KazooClient(hosts=address, timeout=10.0)
-        self.client.add_listener(self.states.append)
-        self.client.start(timeout=PATIENCE_SECONDS)
-        self.states.clear()
+        self.client.start(timeout=PATIENCE_SECONDS * SCALE)
+        self.client.add_listener(self._note_state)
         self.id = self.client.client_id[0]
         self._port = self._source_port()
         self._reads = reads
@@ -243,6 +245,11 @@ class KazooSession:
         """0 like LiveSession.set; kazoo's exceptions tell the rest."""
         self.client.set(path, data)
         return 0
+
+    def _note_state(self, state):
+        """start() returns before the listeners hear of the first connection; after a loss CONNECTED comes too."""
+        if state != KazooState.CONNECTED or self.states:
+            self.states.append(state)
 
     def _source_port(self):
         return self.client._connection._socket.getsockname()[1]

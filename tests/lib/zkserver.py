@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 
-from .waiting import wait_for
+from .waiting import SCALE, wait_for
 
 CLASSPATH = ":".join("/usr/share/java/" + jar for jar in
                      ("zookeeper.jar", "slf4j-simple.jar", "netty-codec.jar", "servlet-api.jar"))
@@ -15,6 +15,12 @@ JVM = ["-Xss256k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"
        "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"]
 MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 LOG_TAIL_LINES = 60
+WORD_SECONDS = 20  # only bounds a hang: a busy machine may take long to answer
+GLANCE_SECONDS = 3  # the same where no answer is an answer, so that frozen servers cost no more
+
+
+class NotServing(Exception):
+    """A server answers, but not as a member that serves: it may be about to."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,16 +138,16 @@ class Server:
         wait_for(lambda: not self.running, deadline, f"server {self.id} exits")
         return self.exit_code
 
-    def word(self, word, timeout=3.0):
+    def word(self, word, timeout=WORD_SECONDS):
         """A four-letter word's raw answer; OSError when nobody listens."""
         return four_letter_word(self.host, self.client_port, word, timeout)
 
-    def mode(self):
+    def mode(self, timeout=GLANCE_SECONDS):
         """leader, follower, … or None while the server does not serve."""
         if not self.running:
             return None
         try:
-            found = re.search(r"^Mode: (\S+)", self.word("srvr"), re.M)
+            found = re.search(r"^Mode: (\S+)", self.word("srvr", timeout), re.M)
         except OSError:
             return None
         return found[1] if found else None
@@ -152,7 +158,8 @@ class Server:
     def active(self):
         """The membership this server really counts with (protocol.md §5: only `conf` shows it)."""
         text = self.word("conf")
-        assert "membership:" in text, f"server {self.id} shows no membership: {text[:200]!r}"
+        if "membership:" not in text:  # no AssertionError: who waits for a membership goes on waiting
+            raise NotServing(f"server {self.id} shows no membership: {text[:200]!r}")
         return Config.parse(text[text.index("membership:"):])
 
     def sessions(self):
@@ -165,8 +172,8 @@ class Server:
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
 
-def four_letter_word(host, port, word, timeout=3.0):
-    with socket.create_connection((host, port), timeout) as connection:
+def four_letter_word(host, port, word, timeout=WORD_SECONDS):
+    with socket.create_connection((host, port), timeout * SCALE) as connection:
         connection.sendall(word.encode("ascii"))
         answer = b""
         while True:
