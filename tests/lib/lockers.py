@@ -6,13 +6,13 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException
 from kazoo.protocol.states import KazooState
 
-from .waiting import wait_for
+from .waiting import SCALE, wait_for
 
 ROOT = "/locks"
 HOLD_SECONDS = 0.02
 REST_SECONDS = 0.1
 START_SECONDS = 30
-LAST_TURN_SECONDS = 15  # how long the last holders may take once nobody begins anew
+LAST_TURN_SECONDS = 30  # how long the last holders may take once nobody begins anew
 
 
 class Lock:
@@ -50,7 +50,7 @@ class Locker:
 
     def begin(self):
         self.client.add_listener(self._on_state)
-        self.client.start(timeout=START_SECONDS)
+        self.client.start(timeout=START_SECONDS * SCALE)
         self.session_id = self.client.client_id[0]
         self.client.ensure_path(ROOT)
 
@@ -88,7 +88,7 @@ class Lockers:
     def session_ids(self):
         return {locker.session_id for locker in self.lockers}
 
-    def wait_turns(self, turns=2, deadline=20):
+    def wait_turns(self, turns=2, deadline=30):
         """Until every lock has been given that many times more."""
         goals = [(lock, lock.turns + turns) for lock in self.locks]
         wait_for(lambda: all(lock.turns >= goal for lock, goal in goals), deadline, "every lock is passed on")
@@ -96,7 +96,7 @@ class Lockers:
     def stop_locking(self):
         self.stopping.set()
         for locker in self.lockers:
-            locker.thread.join(LAST_TURN_SECONDS)
+            locker.thread.join(LAST_TURN_SECONDS * SCALE)
             if locker.thread.is_alive():
                 locker.failed.append(f"lock {locker.lock.path}: waited for ever")
 

@@ -32,7 +32,8 @@ class Swarm:
         self.first_ports = {}
         self._selector = selectors.DefaultSelector()
         self._retries = {}  # session -> when
-        self._is_quiet = self._is_completing = self._ends = False
+        self._is_quiet = self._is_completing = self._forgets = self._ends = False
+        self._is_hushed = False  # the thread has seen _is_quiet: no role begins anything from here on
         self._thread = threading.Thread(target=self._run, name="swarm", daemon=True)
 
     # For the test's thread
@@ -52,6 +53,7 @@ class Swarm:
     def quiet(self):
         """No role begins anything any more; what is under way ends."""
         self._is_quiet = True
+        wait_for(lambda: self._is_hushed, 30, "the swarm's thread knows it")
         wait_for(lambda: self._all(lambda s: s.is_over or (s.is_ready and s.outstanding == 0)), 30,
                  "nothing is outstanding in raw sessions")
 
@@ -64,8 +66,8 @@ class Swarm:
 
     def forget_stalls(self):
         """The longest wait is counted from here."""
-        for session in self.sessions:
-            session.longest_wait = 0.0
+        self._forgets = True
+        wait_for(lambda: not self._forgets, 30, "the swarm's thread has forgotten the longest waits")
 
     def stop(self):
         self._ends = True
@@ -114,12 +116,21 @@ class Swarm:
 
     def _run(self):
         while not self._ends:
+            self._obey()
             for key, _ in self._selector.select(TURN_SECONDS):
                 if not key.data.receive():
                     self._closed(key.data)
             now = time.monotonic()
             for session in self.sessions:
                 self._turn(session, now)
+
+    def _obey(self):
+        """What the test's thread wants, between two turns: nothing of a turn is half done."""
+        self._is_hushed = self._is_quiet
+        if self._forgets:
+            for session in self.sessions:
+                session.longest_wait = 0.0
+            self._forgets = False
 
     def _turn(self, session, now):
         if session in self._retries:
@@ -128,7 +139,7 @@ class Swarm:
             return
         session.flush()
         session.ping_if_idle(now)
-        if session.is_ready and not self._is_quiet:
+        if session.is_ready and not self._is_hushed:
             session.role.tick(session, now)
         if self._is_completing and session.is_ready and not session.is_completing:
             session.complete()

@@ -232,7 +232,8 @@ class Session:
             self._problem(f"the reply to {xid} goes back from {self._zxid:#x} to {zxid:#x}")
         if zxid > self._zxid:
             self._zxid = zxid
-            self.streams[-1].append(Seen(zxid))
+            if not self.is_complete:  # nor are events kept any more
+                self.streams[-1].append(Seen(zxid))
 
     def _answered(self, xid, zxid, error, body):
         if xid == PING_XID:
