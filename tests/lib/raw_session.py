@@ -37,6 +37,10 @@ def digest_acl(user=USER, password=PASSWORD):
     return struct.pack(">ii", 1, 31) + ustring("digest") + ustring(f"{user}:{secret}")
 
 
+def auth_frame(scheme, secret):
+    return struct.pack(">iii", AUTH_XID, AUTH, 0) + ustring(scheme) + buffer(secret.encode())
+
+
 def create(path, data=b"", acl=OPEN_ACL):
     return Request(CREATE, path, ustring(path) + buffer(data) + acl + struct.pack(">i", 0), None)
 
@@ -117,8 +121,7 @@ class Session:
         self.session_id, self.password = session_id, frame[20:20 + length]
         self._is_connected = True
         if self._authenticated:
-            credentials = buffer(f"{USER}:{PASSWORD}".encode())
-            self._frame(struct.pack(">iii", AUTH_XID, AUTH, 0) + ustring("digest") + credentials)
+            self._frame(auth_frame("digest", f"{USER}:{PASSWORD}"))
         else:
             self._ready()
 
