@@ -1,12 +1,12 @@
 """Clients that do not speak the protocol: closed, counted by reason, and they cost nothing that stays."""
 import os
 import random
-import select
 import socket
 import struct
 
 import pytest
 
+from lib.livesession import LiveSession, assert_undisturbed
 from lib.waiting import SCALE, wait_for
 
 CONNECTIONS = 2000
@@ -14,8 +14,9 @@ CONNECTIONS = 2000
 GROWTH_KB = 1500
 CLOSED = "zkferry_client_closed_total"
 ONE_MIB = 1 << 20
-HANDSHAKE_TIMEOUT_MS = 1500
-LIMITS = {"limits": {"handshake_timeout": f"{HANDSHAKE_TIMEOUT_MS}ms"}}
+# Only where it is to pass: elsewhere a busy machine must not need longer for its first bytes.
+SHORT_HANDSHAKE = {"limits": {"handshake_timeout": "1500ms"}}
+LONG_HANDSHAKE = {"limits": {"handshake_timeout": "60s"}}
 
 CONNECT = struct.pack(">iqiqi16s?", 0, 0, 10000, 0, 16, bytes(16), False)
 
@@ -26,12 +27,12 @@ def frame(body):
 
 @pytest.fixture
 def proxy(shared_ensemble, make_proxy):
-    return make_proxy(shared_ensemble.lines([1, 2, 3]), config=LIMITS)
+    return make_proxy(shared_ensemble.lines([1, 2, 3]), config=LONG_HANDSHAKE)
 
 
 def connect(proxy):
     host, port = proxy.clients.rsplit(":", 1)
-    return socket.create_connection((host, int(port)), timeout=15 * SCALE)
+    return socket.create_connection((host, int(port)), timeout=30 * SCALE)
 
 
 def read_exactly(connection, size):
@@ -79,7 +80,7 @@ def expect_close(proxy, connection, sent, reason):
         pass  # closed in the middle of what we sent
     assert closed_by_peer(connection)
     connection.close()
-    wait_for(lambda: counted(proxy, reason) == before + 1, 10, f"{CLOSED}{{reason={reason}}} counts it")
+    wait_for(lambda: counted(proxy, reason) == before + 1, 20, f"{CLOSED}{{reason={reason}}} counts it")
 
 
 LENGTHS = ((-1, "frame_length"), (-2**31, "frame_length"), (0, "frame_length"),
@@ -134,12 +135,13 @@ def test_half_a_frame_then_gone(proxy):
         connection = open_one(proxy)
         connection.sendall(struct.pack(">i", 45) + b"\0" * 10)
         connection.close()
-    wait_for(lambda: counted(proxy, "client_gone") == before + 2, 10, "both are counted")
+    wait_for(lambda: counted(proxy, "client_gone") == before + 2, 20, "both are counted")
 
 
 @pytest.mark.sanitizer
-def test_silent_client(proxy):
+def test_silent_client(shared_ensemble, make_proxy):
     """Connects and says nothing, or stops within its first frame: closed after the handshake time."""
+    proxy = make_proxy(shared_ensemble.lines([1, 2, 3]), config=SHORT_HANDSHAKE)
     for said in (b"", b"\0\0", frame(CONNECT)[:30]):
         expect_close(proxy, connect(proxy), said, "handshake_timeout")
 
@@ -172,7 +174,8 @@ def misbehave(proxy, index):
 
 
 def test_memory_does_not_grow(proxy):
-    live = attach(proxy)
+    """What a burst needed is given back within seconds; what leaks is not."""
+    live = LiveSession(proxy.clients)
     before_closed = sum(proxy.metrics().by_label(CLOSED, "reason").values())
     for index in range(CONNECTIONS // 4):  # lets pools and arenas reach their size
         misbehave(proxy, index)
@@ -181,8 +184,7 @@ def test_memory_does_not_grow(proxy):
         misbehave(proxy, index)
     wanted = before_closed + CONNECTIONS + CONNECTIONS // 4
     wait_for(lambda: sum(proxy.metrics().by_label(CLOSED, "reason").values()) >= wanted, 20, "all are counted")
-    assert proxy.rss_kb() - warm < GROWTH_KB
-    wait_for(lambda: proxy.metrics().value("zkferry_client_connections") == 1, 10, "only the live one is left")
-    readable, _, _ = select.select([live], [], [], 0)
-    assert not readable, "the live session was disturbed"
+    wait_for(lambda: proxy.metrics().value("zkferry_client_connections") == 1, 20, "only the live one is left")
+    wait_for(lambda: proxy.rss_kb() - warm < GROWTH_KB, 20, f"not more than {GROWTH_KB} KB above {warm} KB")
+    assert_undisturbed([live])
     live.close()

@@ -1,6 +1,7 @@
 """`zkferry drain ID` and `undrain ID`: one server is emptied for maintenance, outside of any plan."""
 import pytest
 
+from lib.drains import wait_admitted
 from lib.migration import plan_targets
 from lib.raw import RawClient
 from lib.waiting import wait_for
@@ -12,7 +13,7 @@ SESSIONS = 9
 def ready(ensemble, make_proxy):
     """A proxy that knows all three servers to serve. It has a plan, so that drains and plans can meet."""
     proxy = make_proxy(ensemble.lines([1, 2, 3]), plan_targets(ensemble))
-    wait_for(lambda: all(server_row(proxy, sid)["admitted"] for sid in (1, 2, 3)), 20, "all servers admit")
+    wait_admitted(proxy, 1, 2, 3)
     return proxy
 
 
@@ -67,16 +68,16 @@ def test_empties_and_admits_again(ready, ensemble, load):
         drain(ready, 2, "undrain")
         assert not server_row(ready, 2)["drained"]
         assert ready.metrics().value("zkferry_server_drained", server="2") == 0
-        clients += new_sessions(ready, 1)  # the server with the fewest sessions gets the next
-        wait_for(lambda: 2 in homes(ensemble, clients), 10, "server 2 has sessions again")
+        wait_for(lambda: clients.extend(new_sessions(ready, 1)) or 2 in homes(ensemble, clients), 20,
+                 "server 2 gets new sessions again")
     finally:
         for client in clients:
             client.close()
     with ensemble.client(1) as direct:
         report = load.verify(direct)
     assert report.problems() == [] and (report.disconnects, report.expired) == (0, 0)
-    assert "event=server.drained" in ready.log() and "event=server.undrained" in ready.log()
-    assert "path=/v1/servers/2/drain" in ready.log(), "no audit line"
+    for text in ("event=server.drained", "event=server.undrained", "path=/v1/servers/2/drain"):
+        wait_for(lambda t=text: t in ready.log(), 20, f"{text} in the log")
 
 
 def test_survives_a_crash(ready, ensemble, load):
