@@ -4,24 +4,29 @@ What was due is seen by a client connected straight to a server that stays. A se
 when the outcome of its own write is unknown, and when it would otherwise believe in its session for longer
 than the ensemble does.
 """
+import functools
 import time
 
 import pytest
+from kazoo.exceptions import NodeExistsError
 from kazoo.retry import KazooRetry
 
+from lib.drains import wait_admitted
 from lib.livesession import (CHILDREN_CHANGED, CREATED, DATA_CHANGED, GET_CHILDREN, KazooSession, LiveSession,
                              assert_undisturbed)
 from lib.raw import CLOSE, EXISTS, GET_DATA, Closed, RawClient, ustring
 from lib.waiting import wait_for
 
 SERVERS = (1, 2, 3)
-ROOT, NOW, LATER, NEW, COUNTER = "/c", "/c/now", "/c/later", "/c/new", "/c/counter"
+ROOT, NOW, LATER, NEW, COUNTER, DOUBT = "/c", "/c/now", "/c/later", "/c/new", "/c/counter", "/c/doubt"
 NO_NODE = -101
 CLOSED, REQUESTS = "zkferry_client_closed_total", "zkferry_requests_total"
 QUICK_PROBES = {"interval": "500ms", "plan_interval": "200ms", "timeout": "1s", "admin_server_port": 0}
-# A hung leader is given up after this many ticks: well before a third of the sessions' 10 s is over.
-QUICK_SYNC = {"syncLimit": 3}
-RECOVERY_SECONDS = 30
+# A busy machine's pauses are no hangs: neither for libraries, which wait for half of two thirds of it …
+SESSION_SECONDS = 20
+# … nor for servers. A hung leader is given up well before a third of that is over.
+QUICK_SYNC = {"syncLimit": 6}
+RECOVERY_SECONDS = 60
 
 
 @pytest.fixture
@@ -43,14 +48,16 @@ class Scene:
     def __init__(self, ensemble, proxy, sessions):
         self.ensemble, self.proxy = ensemble, proxy
         with ensemble.client() as direct:
-            for path in (ROOT, NOW, LATER):
+            for path in (ROOT, NOW, LATER, DOUBT):
                 direct.create(path)
             direct.create(COUNTER, b"0")
-        address = proxy.clients
-        self.idle = [sessions(LiveSession, address) for _ in SERVERS]
-        self.readers = [sessions(LiveSession, address, reads=COUNTER) for _ in SERVERS]
-        self.idle_kazoos = [sessions(KazooSession, address) for _ in SERVERS]
-        self.reading_kazoos = [sessions(KazooSession, address, reads=COUNTER) for _ in SERVERS]
+        wait_admitted(proxy, *SERVERS)
+        on_each = functools.partial(attached, ensemble, proxy, sessions, dict.fromkeys(SERVERS, 1))
+        self.idle = on_each(LiveSession)
+        self.readers = on_each(LiveSession, reads=COUNTER)
+        self.idle_kazoos = on_each(KazooSession)
+        self.reading_kazoos = on_each(KazooSession, reads=COUNTER)
+        self.writers = on_each(LiveSession)
         self.raw = self.idle + self.readers
         self.kazoos = self.idle_kazoos + self.reading_kazoos
         self.quiet = self.raw + self.kazoos
@@ -73,10 +80,14 @@ class Scene:
         """The victim has at least one session of each kind: else the test shows nothing."""
         attached = self.ensemble[victim].sessions()
         kinds = {name: {session.id for session in getattr(self, name)}
-                 for name in ("idle", "readers", "idle_kazoos", "reading_kazoos")}
-        kinds["writers"] = load.session_ids
+                 for name in ("idle", "readers", "idle_kazoos", "reading_kazoos", "writers")}
+        kinds["load"] = load.session_ids
         missing = [name for name, ids in kinds.items() if not ids & attached]
         assert not missing, f"server {victim} has no {missing}"
+
+    def writers_on(self, sid):
+        attached = self.ensemble[sid].sessions()
+        return [session for session in self.writers if session.id in attached]
 
     def go_elsewhere(self, ids, left):
         """Until these sessions are on the servers left; ends at once when a quiet one is disturbed."""
@@ -87,22 +98,22 @@ class Scene:
 
     def change_later(self, direct):
         """What the watches that have outlived the fault must still show."""
-        direct.set(LATER, b"1")
-        direct.create(NEW)
+        insist(direct.set, LATER, b"1")
+        insist_on_node(direct, NEW)
 
     def events_arrived(self):
         """Each one-shot watch's event, exactly once."""
         raw = sorted([(DATA_CHANGED, NOW), (DATA_CHANGED, LATER), (CREATED, NEW), (CHILDREN_CHANGED, ROOT)])
         for session in self.raw:
-            wait_for(lambda s=session: len(s.events) >= len(raw), 10, f"events of {session.id:#x}")
+            wait_for(lambda s=session: len(s.events) >= len(raw), 30, f"events of {session.id:#x}")
             assert sorted(session.events) == raw
         for session in self.kazoos:
-            wait_for(lambda s=session: len(s.events) >= 2, 10, f"events of {session.id:#x}")
+            wait_for(lambda s=session: len(s.events) >= 2, 30, f"events of {session.id:#x}")
             assert sorted(session.events) == [("CHANGED", LATER), ("CHANGED", NOW)]
 
     def everybody_goes_on(self):
         before = {session: session.read_count for session in self.readers + self.reading_kazoos}
-        wait_for(lambda: all(session.read_count > count for session, count in before.items()), 10,
+        wait_for(lambda: all(session.read_count > count for session, count in before.items()), 30,
                  "reads go on")
         for session in self.quiet:
             assert session.set(NOW, b"own") == 0
@@ -121,16 +132,32 @@ def scene(make_ensemble, make_proxy, sessions):
 ENDED_BY = {"kill": {"unknown_outcome"}, "hang": {"unknown_outcome", "client_gone"}}
 
 
-def assert_writers_lost_only_unknowns(load, proxy, fault):
-    """One connection loss for each write left unknown, at most one per writer, and nobody else closed."""
-    for worker in load.workers:
-        assert worker.suspended == worker.unknown <= 1, \
-            f"{worker.path}: {worker.suspended} losses, {worker.unknown} unknown writes"
-    losses = sum(worker.suspended for worker in load.workers)
-    closed = {reason: count for reason, count in proxy.metrics().by_label(CLOSED, "reason").items() if count}
-    closed.pop("word", None)
-    assert closed.keys() <= ENDED_BY[fault] and sum(closed.values()) == losses, closed
-    return losses
+def client_ends(proxy):
+    """{reason: how often the proxy closed a client, or saw it go}; without words, which are no clients."""
+    closed = proxy.metrics().by_label(CLOSED, "reason")
+    return {reason: count for reason, count in closed.items() if count and reason != "word"}
+
+
+def losses_of_unknowns(load, proxy, fault, doubtful):
+    """One connection loss for each write left unknown, at most one per writer, and nobody else closed.
+
+    doubtful: sessions with a write that nobody will answer. kazoo counts loss and unknown write in two threads,
+    and the proxy counts by itself: so all is waited for until it agrees. Returns the number of losses.
+    """
+    def disagreement():
+        texts = [f"{worker.path}: {worker.suspended} losses, {worker.unknown} unknown writes"
+                 for worker in load.workers if not worker.suspended == worker.unknown <= 1]
+        texts += [f"session {session.id:#x} is not lost" for session in doubtful if not session.lost]
+        losses = len(doubtful) + sum(worker.suspended for worker in load.workers)
+        closed = client_ends(proxy)
+        if not closed.keys() <= ENDED_BY[fault] or sum(closed.values()) != losses:
+            texts.append(f"{losses} losses, closed {closed}")
+        return texts
+    try:
+        wait_for(lambda: not disagreement(), RECOVERY_SECONDS, "")
+    except AssertionError:
+        assert disagreement() == []
+    return len(doubtful) + sum(worker.suspended for worker in load.workers)
 
 
 def resumed(ensemble, victim, survivor):
@@ -146,6 +173,14 @@ def insist(operation, *args):
     KazooRetry(max_tries=-1, delay=0.05, backoff=1)(operation, *args)
 
 
+def insist_on_node(direct, path):
+    """The same for a create: one whose reply was lost may have made the node."""
+    try:
+        insist(direct.create, path)
+    except NodeExistsError:
+        pass
+
+
 def strike(server, fault):
     (server.kill9 if fault == "kill" else server.freeze)()
 
@@ -158,39 +193,45 @@ def choose(ensemble, role):
 
 def crash(scene, make_workload, role, fault):
     ensemble, proxy = scene.ensemble, scene.proxy
-    load = make_workload(proxy.clients, sessions=9, writes_per_second=90)
+    load = make_workload(proxy.clients, sessions=9, writes_per_second=90, timeout=SESSION_SECONDS)
     load.wait_progress(45)
     victim, left = choose(ensemble, role)
     scene.spread(victim, load)
+    # Where the writers of the load stand at that moment is luck, and nobody kept may be a writer.
+    doubtful = scene.writers_on(victim) if fault == "hang" else []
     with ensemble.client(left[0]) as direct:
         strike(ensemble[victim], fault)
+        for session in doubtful:
+            session.begin_set(DOUBT, b"1")
         insist(direct.set, NOW, b"1")
         scene.go_elsewhere(scene.ids | load.session_ids, left)
         load.wait_progress(90)
         scene.change_later(direct)
         scene.events_arrived()
-        losses = assert_writers_lost_only_unknowns(load, proxy, fault)
+        losses = losses_of_unknowns(load, proxy, fault, doubtful)
         if fault == "hang":
-            assert losses > 0, "every writer on the hung server waited for a read: this shows nothing"
             resumed(ensemble, victim, left[0])
             load.wait_progress(90)
         scene.everybody_goes_on()
         report = load.verify(direct)
     assert report.problems() == []
-    after = assert_writers_lost_only_unknowns(load, proxy, fault)
+    after = losses_of_unknowns(load, proxy, fault, doubtful)
     assert after == losses, "the resumed server cost a connection"
-    print(f"{fault} of the {role}: {losses} of {len(load.workers)} writers lost their connection; longest "
-          f"operation {report.longest_operation * 1000:.0f} ms")
+    print(f"{fault} of the {role}: {losses} of {len(load.workers) + len(doubtful)} writers lost their connection; "
+          f"longest operation {report.longest_operation * 1000:.0f} ms")
 
 
+LIMIT = pytest.mark.limit(240)
 FAULTS = [(role, fault) for fault in ("kill", "hang") for role in ("follower", "leader")]
 
 
+@LIMIT
 @pytest.mark.parametrize("role,fault", FAULTS)
 def test_a_server_is_lost_under_load(scene, make_workload, role, fault):
     crash(scene, make_workload, role, fault)
 
 
+@LIMIT
 @pytest.mark.full
 @pytest.mark.parametrize("_turn", range(5))
 @pytest.mark.parametrize("role,fault", FAULTS)
@@ -198,13 +239,26 @@ def test_again_and_again(scene, make_workload, role, fault, _turn):
     crash(scene, make_workload, role, fault)
 
 
+def attached(ensemble, proxy, sessions, wanted, kind, timeout=SESSION_SECONDS, **options):
+    """Makes sessions of that kind until each of these servers has so many of them ({id: count}); all of them."""
+    made = []
+
+    def enough():
+        made.append(sessions(kind, proxy.clients, timeout=timeout, **options))
+        ids = {session.id for session in made}
+        return all(len(ids & ensemble[sid].sessions()) >= count for sid, count in wanted.items())
+    wait_for(enough, 30, f"sessions on servers {wanted}")
+    return made
+
+
 def on_server(ensemble, proxy, sessions, sid, count, **options):
-    """That many sessions which are attached to this server."""
-    made = [sessions(LiveSession, proxy.clients, **options) for _ in range(count * len(SERVERS))]
-    attached = ensemble[sid].sessions()
-    found = [session for session in made if session.id in attached]
-    assert len(found) >= count
-    return found[:count]
+    """Exactly that many sessions which are attached to this server; there may be others elsewhere."""
+    wait_admitted(proxy, *SERVERS)
+    made = attached(ensemble, proxy, sessions, {sid: count}, LiveSession, **options)
+    there = ensemble[sid].sessions()
+    found = [session for session in made if session.id in there]
+    assert len(found) == count
+    return found
 
 
 class Unanswered:
@@ -218,12 +272,12 @@ class Unanswered:
         self.reads = [self.reader.begin(opcode, ustring(path) + b"\1")
                       for opcode, path in ((GET_DATA, NOW), (EXISTS, NEW))]
         for opcode in ("set_data", "close_session", "get_data", "exists"):
-            wait_for(lambda o=opcode: proxy.metrics().value(REQUESTS, server=str(victim.id), opcode=o), 10,
+            wait_for(lambda o=opcode: proxy.metrics().value(REQUESTS, server=str(victim.id), opcode=o), 20,
                      f"{opcode} is with server {victim.id}")
 
     def events_arrived(self):
         due = sorted([(DATA_CHANGED, NOW), (DATA_CHANGED, ROOT), (CREATED, NEW)])
-        wait_for(lambda: len(self.reader.events) >= len(due) and self.idle.events, 10, "the watches fire")
+        wait_for(lambda: len(self.reader.events) >= len(due) and self.idle.events, 30, "the watches fire")
         assert sorted(self.reader.events) == due
         assert self.idle.events == [(DATA_CHANGED, ROOT)]
 
@@ -244,7 +298,7 @@ def test_what_a_dead_server_left_unanswered(ensemble, make_proxy, sessions, role
             with pytest.raises(Closed):
                 request.result()
         assert_writer_comes_back(proxy, open_ones.writer, direct)
-        insist(direct.create, NEW)
+        insist_on_node(direct, NEW)
         insist(direct.set, ROOT, b"")
         open_ones.events_arrived()
     assert_undisturbed([open_ones.reader, open_ones.idle])
@@ -263,7 +317,7 @@ def assert_writer_comes_back(proxy, writer, direct):
     assert (data, stat.version) == (b"2", 1)
 
 
-HOLDER_TIMEOUT_MS = 6000
+HOLDER_SECONDS = 6
 # What a proxy may need longer: the hung servers' clock is the same, dead ones must refuse first.
 LATER_SECONDS = {"hang": 1.0, "kill": 2.0}
 
@@ -275,7 +329,7 @@ def seconds_until_lost(ensemble, sessions, fault):
     began = time.monotonic()
     for sid in SERVERS:
         strike(ensemble[sid], fault)
-    wait_for(lambda: all(session.lost for session in sessions), 2 * HOLDER_TIMEOUT_MS / 1000, "all know it")
+    wait_for(lambda: all(session.lost for session in sessions), 60, "all know it")
     return [session.lost[0] - began for session in sessions]
 
 
@@ -283,12 +337,12 @@ def seconds_until_lost(ensemble, sessions, fault):
 def test_a_lock_holder_learns_it_as_early_as_without_us(ensemble, make_proxy, sessions, fault):
     """The whole ensemble is gone: nobody may hold on to a lock that the ensemble would give to another."""
     proxy = make_proxy(ensemble.lines(SERVERS), config={"probes": QUICK_PROBES})
-    holders = [sessions(LiveSession, address, timeout_ms=HOLDER_TIMEOUT_MS)
+    holders = [sessions(LiveSession, address, timeout=HOLDER_SECONDS)
                for address in (ensemble.addresses(), proxy.clients)]
     for number, holder in enumerate(holders):
-        assert holder.client.timeout_ms == HOLDER_TIMEOUT_MS
+        assert holder.client.timeout_ms == HOLDER_SECONDS * 1000
         assert holder.create_ephemeral(f"/lock{number}") == 0
     direct, proxied = seconds_until_lost(ensemble, holders, fault)
     print(f"{fault} of all: connection lost after {direct:.2f} s directly, {proxied:.2f} s through the proxy")
     assert proxied <= direct + LATER_SECONDS[fault]
-    assert proxied < HOLDER_TIMEOUT_MS / 1000, "its session could have expired before"
+    assert proxied < HOLDER_SECONDS, "its session could have expired before"

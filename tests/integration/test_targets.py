@@ -6,6 +6,7 @@ door (lib/frontdoor.py) that only moves see.
 """
 import pytest
 
+from lib.drains import moves_done, undrain, wait_admitted
 from lib.frontdoor import Frontdoor, LaggingDoor, Mode, behind
 from lib.livesession import DATA_CHANGED, LiveSession, assert_undisturbed
 from lib.raw import GET_DATA, Closed, RawClient
@@ -14,26 +15,14 @@ from test_crashes import on_server, sessions  # noqa: F401 - a fixture
 
 SERVERS, GOOD, DIFFICULT = (1, 2, 3), (1, 3), 2
 COUNTER, LAST = "/counter", "/last"
-CLOSED, MOVES = "zkferry_client_closed_total", "zkferry_moves_total"
-MOVE_SECONDS = 40
+CLOSED = "zkferry_client_closed_total"
+MOVE_SECONDS = 60
+SESSION_SECONDS = 20  # a busy machine's pauses must not look like lost servers to the libraries
 ATTEMPTS = 3
 
 
 def drain(proxy, sid):
     answer = proxy.post(f"/v1/servers/{sid}/drain")
-    assert answer.status == 200, answer
-
-
-def wait_admitted(proxy, sid):
-    """The proxy knows that this server serves: only then may another one be drained."""
-    def serves():
-        rows = proxy.get("/v1/servers").json["servers"]
-        return next(row for row in rows if row["id"] == sid)["admitted"]
-    wait_for(serves, 20, f"server {sid} is admitted")
-
-
-def undrain(proxy, sid):
-    answer = proxy.post(f"/v1/servers/{sid}/undrain")
     assert answer.status == 200, answer
 
 
@@ -45,10 +34,10 @@ def resumed_through(door, ensemble, mode):
         old.attach()
         new.send_connect(session_id=old.session_id, password=old.password, timeout_ms=old.timeout_ms)
         if mode in (Mode.HANG, Mode.LATE):
-            wait_for(lambda: door.troubled, 10, "the door has it")
+            wait_for(lambda: door.troubled, 20, "the door has it")
             assert new.is_quiet()
             new.close()
-            wait_for(lambda: not door.connections, 10, "the door has let go")
+            wait_for(lambda: not door.connections, 20, "the door has let go")
             return False, is_taken(old)
         try:
             replied = new.read_connect() == old.session_id
@@ -86,7 +75,8 @@ class Scene:
         with ensemble.client(GOOD[0]) as direct:
             direct.create(COUNTER, b"0")
             direct.create(LAST, b"0")
-        self.quiet = [LiveSession(proxy.clients, reads=reads) for reads in (None, None, COUNTER, COUNTER)]
+        self.quiet = [LiveSession(proxy.clients, timeout=SESSION_SECONDS, reads=reads)
+                      for reads in (None, None, COUNTER, COUNTER)]
         for session in self.quiet:
             assert session.watch(GET_DATA, LAST) == 0
         self.ids = {session.id for session in self.quiet} | load.session_ids
@@ -113,7 +103,7 @@ class Scene:
             report = self.load.verify(direct)
         assert report.problems() == []
         kept = [session for session in self.quiet if self._can_write(session)]
-        wait_for(lambda: all(session.events for session in kept), 10, "the watches fire")
+        wait_for(lambda: all(session.events for session in kept), 30, "the watches fire")
         assert [session.events for session in kept] == [[(DATA_CHANGED, LAST)]] * len(kept)
         assert_undisturbed(kept)
         self._assert_losses(may_lose, len(self.quiet) - len(kept))
@@ -127,9 +117,17 @@ class Scene:
             return False
 
     def _assert_losses(self, may_lose, quiet_losses):
-        losses = quiet_losses + sum(worker.suspended for worker in self.load.workers)
-        assert [worker.suspended for worker in self.load.workers] == [w.unknown for w in self.load.workers]
-        assert self.proxy.metrics().value(CLOSED, reason="unknown_outcome") == losses
+        """Only unknown writes cost a connection. kazoo counts both in threads of its own: until they agree."""
+        def counts():
+            suspended = [worker.suspended for worker in self.load.workers]
+            closed = self.proxy.metrics().value(CLOSED, reason="unknown_outcome")
+            return suspended, [worker.unknown for worker in self.load.workers], closed - quiet_losses
+
+        def agree():
+            suspended, unknown, closed = counts()
+            return suspended == unknown and closed == sum(suspended)
+        wait_for(agree, 20, f"losses, unknown writes and closed connections agree; at first {counts()}")
+        losses = quiet_losses + sum(counts()[0])
         assert may_lose or losses == 0, f"{losses} disconnects"
 
     def close(self):
@@ -144,12 +142,12 @@ def make_scene(make_proxy, make_workload):
 
     def make(ensemble, line):
         proxy = make_proxy([ensemble.server_line(1), line, ensemble.server_line(3)])
-        for sid in SERVERS:
-            wait_admitted(proxy, sid)
+        wait_admitted(proxy, *SERVERS)
         drain(proxy, DIFFICULT)
-        load = make_workload(proxy.clients, sessions=6, writes_per_second=30)
+        load = make_workload(proxy.clients, sessions=6, writes_per_second=30, timeout=SESSION_SECONDS)
         made.append(Scene(ensemble, proxy, load))
-        assert not made[-1].on(DIFFICULT) and all(made[-1].on(sid) for sid in GOOD)
+        made[-1].gather(*GOOD)
+        assert all(made[-1].on(sid) for sid in GOOD)
         return made[-1]
     yield make
     for scene in made:
@@ -249,32 +247,31 @@ def assert_is_behind(ensemble):
     def lags():
         late = ensemble[DIFFICULT].zxid()
         return ensemble[3].zxid() > late + 3
-    wait_for(lags, 10, f"server {DIFFICULT} is behind")
+    wait_for(lags, 30, f"server {DIFFICULT} is behind")
 
 
-ZOMBIE_TIMEOUT_MS = 4000
+ZOMBIE_SECONDS = 8
+MARGIN_SECONDS = 1  # the proxy may have heard its last word later than it was sent
 
 
 def test_a_silent_zombie_is_not_moved(ensemble, make_proxy, sessions):  # noqa: F811
     """Its client went without a word, the successor came back past us: a move would steal its session."""
     home, other = ensemble.followers()
     proxy = make_proxy(ensemble.lines(SERVERS))
-    for sid in SERVERS:
-        wait_admitted(proxy, sid)
-    zombie, alive = on_server(ensemble, proxy, sessions, home, 2, timeout_ms=ZOMBIE_TIMEOUT_MS)
+    zombie, alive = on_server(ensemble, proxy, sessions, home, 2, timeout=ZOMBIE_SECONDS)
     zombie.hush()
     with RawClient(ensemble[other].address) as successor:
         assert successor.resume(zombie.client) == zombie.id
         assert successor.create("/mine", ephemeral=True) == 0
-        wait_for(lambda: keeps(successor) and zombie.silent_seconds > ZOMBIE_TIMEOUT_MS / 2000, 10,
+        wait_for(lambda: keeps(successor) and zombie.silent_seconds > ZOMBIE_SECONDS / 2 + MARGIN_SECONDS, 30,
                  "the zombie is silent for half its timeout")
         drain(proxy, home)
-        wait_for(lambda: keeps(successor) and alive.id not in ensemble[home].sessions(), 10,
+        wait_for(lambda: keeps(successor) and alive.id not in ensemble[home].sessions(), 30,
                  f"the living one leaves server {home}")
-        wait_for(lambda: keeps(successor) and zombie.lost, 10, "the zombie is closed")
+        wait_for(lambda: keeps(successor) and zombie.lost, 30, "the zombie is closed")
         assert keeps(successor)
     assert_undisturbed([alive])
-    assert proxy.metrics().value(MOVES, result="done") == 1
+    wait_for(lambda: moves_done(proxy) == 1, 20, "the one move is counted")
 
 
 def keeps(successor):

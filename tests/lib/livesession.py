@@ -47,8 +47,8 @@ class Request:
 class LiveSession:
     """reads: a node holding a number, read all the time. Requests may be sent from any thread."""
 
-    def __init__(self, address, *, timeout_ms=10000, reads=None):
-        self.client = RawClient(address).attach(timeout_ms=timeout_ms)
+    def __init__(self, address, *, timeout=10.0, reads=None):
+        self.client = RawClient(address).attach(timeout_ms=int(timeout * 1000))
         self.id = self.client.session_id
         self.lost = None        # (monotonic seconds, why)
         self.events = []        # (type, path)
@@ -209,10 +209,10 @@ class LiveSession:
 class KazooSession:
     """kazoo's client, reading one node all the time in a thread, or idle; usable next to LiveSessions."""
 
-    def __init__(self, address, reads=None):
+    def __init__(self, address, *, timeout=10.0, reads=None):
         self.states, self.faults, self.events = [], [], []
         self.read_count = 0
-        self.client = KazooClient(hosts=address, timeout=10.0)
+        self.client = KazooClient(hosts=address, timeout=timeout)
         self.client.start(timeout=PATIENCE_SECONDS * SCALE)
         self.client.add_listener(self._note_state)
         self.id = self.client.client_id[0]
