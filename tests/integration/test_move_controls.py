@@ -4,7 +4,7 @@ notice, and the test must say so. If one of these fails, the test it controls pr
 import pytest
 
 from lib.fleet import Sizes
-from test_moves import (IN_FLIGHT_MAX, PROBES_MAX, assert_nobody_noticed, broken_streams,  # noqa: F401
+from test_moves import (IN_FLIGHT_MAX, PATIENT_SYNC, PROBES_MAX, assert_nobody_noticed, broken_streams,  # noqa: F401
                         connects_in_flight, launch, migrate_fleet, move_swarm, prepared)
 
 MOVES = 200
@@ -35,6 +35,7 @@ def test_without_a_hold_clients_notice_the_leader_leave(ensemble, make_proxy, la
         assert_nobody_noticed(proxy, status, seen)
 
 
-def test_without_pacing_the_backlog_would_overflow(ensemble, make_proxy, launch):  # noqa: F811
-    unpaced = connects_in_flight(ensemble, make_proxy, launch, switches=["no_pacing"])
+def test_without_pacing_the_backlog_would_overflow(make_ensemble, make_proxy, launch):  # noqa: F811
+    patient = make_ensemble(cfg=PATIENT_SYNC).start()
+    unpaced = connects_in_flight(patient, make_proxy, launch, switches=["no_pacing"])
     assert unpaced > IN_FLIGHT_MAX + PROBES_MAX

@@ -16,6 +16,8 @@ from lib.waiting import wait_for
 ONE, ALL = "/one", "/all"
 EVENTS_UNKNOWN = {"reason": "events_unknown"}
 WRITES_AFTER = 20
+SESSION_SECONDS = 20  # a busy machine's pauses must not look like lost servers
+LIMIT = pytest.mark.limit(240)
 REPEATED = pytest.mark.parametrize(
     "_turn", [0, *(pytest.param(turn, marks=pytest.mark.full) for turn in range(1, 6))])
 
@@ -29,17 +31,20 @@ class Scene:
             direct.create(ONE, b"0")
             direct.create(ALL)
         start_joiners(ensemble)
-        self.one, self.all = self.sessions = [LiveSession(proxy.clients) for _ in range(2)]
+        self.one, self.all = self.sessions = [LiveSession(proxy.clients, timeout=SESSION_SECONDS) for _ in range(2)]
         self.one.add_watch(ONE, PERSISTENT)
         self.all.add_watch(ALL, RECURSIVE)
 
     def migrate(self):
         self.proxy.start_migration()
-        self.proxy.wait_phase("finished", deadline=60)
+        self.proxy.wait_phase("finished")
         assert_migrated(self.ensemble)
 
     def closed(self):
         return self.proxy.metrics().value("zkferry_client_closed_total", **EVENTS_UNKNOWN)
+
+    def lost(self):
+        return sum(session.lost is not None for session in self.sessions)
 
     def close(self):
         for session in self.sessions:
@@ -55,6 +60,7 @@ def scene(ensemble, make_proxy):
 
 
 @pytest.mark.sanitizer
+@LIMIT
 @REPEATED
 def test_they_survive_when_only_we_write(scene, _turn):
     """Nobody else commits anything: what is between the two connections is the plan's own."""
@@ -66,7 +72,7 @@ def test_they_survive_when_only_we_write(scene, _turn):
         for number in range(WRITES_AFTER):
             direct.set(ONE, b"%d" % number)
             direct.create(f"{ALL}/{number}")
-    wait_for(lambda: all(len(session.events) >= WRITES_AFTER for session in scene.sessions), 10, "all events")
+    wait_for(lambda: all(len(session.events) >= WRITES_AFTER for session in scene.sessions), 30, "all events")
     assert scene.one.events == [(DATA_CHANGED, ONE)] * WRITES_AFTER
     assert scene.all.events == [(CREATED, f"{ALL}/{number}") for number in range(WRITES_AFTER)]
     assert scene.one.set(ONE, b"end") == 0
@@ -116,6 +122,7 @@ def assert_nothing_missing(events, paths, is_closed):
     assert seen == due, f"{len(seen)} seen of {len(paths)}; missing {sorted(set(due) - set(seen))[:5]}"
 
 
+@LIMIT
 @REPEATED
 def test_they_are_closed_or_exact_when_others_write(scene, _turn):
     """A client that writes straight to a server all the time: its transactions are between ours."""
@@ -124,15 +131,13 @@ def test_they_are_closed_or_exact_when_others_write(scene, _turn):
         try:
             scene.migrate()
             count = len(writer.paths)
-            wait_for(lambda: len(writer.paths) >= count + WRITES_AFTER, 10, "writes go on")
+            wait_for(lambda: len(writer.paths) >= count + WRITES_AFTER, 30, "writes go on")
         finally:
             writer.stop()
         epochs = {direct.exists(path).czxid >> 32 for path in (writer.paths[0], writer.paths[-1])}
         assert len(epochs) == 2, "nobody wrote across the change of the leader"
-    if not scene.all.lost:
-        wait_for(lambda: scene.all.events[-1][1] == writer.paths[-1], 10, "the last event")
+    wait_for(lambda: scene.all.lost or scene.all.events[-1][1] == writer.paths[-1], 60, "the last event")
     assert_nothing_missing(scene.all.events, writer.paths, bool(scene.all.lost))
     assert all(session.faults == [] for session in scene.sessions)
-    lost = sum(session.lost is not None for session in scene.sessions)
-    print(f"{lost} of 2 sessions were closed; {len(scene.all.events)} events, {len(writer.paths)} writes")
-    assert scene.closed() == lost
+    wait_for(lambda: scene.closed() == scene.lost(), 20, "each of the closed sessions has heard of it")
+    print(f"{scene.lost()} of 2 sessions were closed; {len(scene.all.events)} events, {len(writer.paths)} writes")

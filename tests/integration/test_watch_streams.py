@@ -117,7 +117,7 @@ def test_a_disconnect_is_seen(ensemble, swarm):
     victims = swarm.sessions[::5]
     for victim in victims:
         victim.socket.shutdown(socket.SHUT_RDWR)
-    wait_for(lambda: len(swarm.disconnects) == len(victims), 10, "the swarm sees its closed connections")
+    wait_for(lambda: len(swarm.disconnects) == len(victims), 20, "the swarm sees its closed connections")
     swarm.wait_progress()
     swarm.complete()
     assert sorted(swarm.changed_ports) == sorted(str(victim.role) for victim in victims)
@@ -131,8 +131,9 @@ def test_a_write_of_somebody_else_is_seen(ensemble, swarm):
     """Versions count what a script wrote: one more, or one less, is a problem."""
     swarm.wait_progress()
     with ensemble.client() as direct:
+        wait_for(lambda: direct.exists(f"{ROOT}/set/0"), 20, "the setter has begun")
         direct.set(f"{ROOT}/set/0", b"not the script's")
-    wait_for(lambda: swarm.problems, 10, "the setter finds a version that is not its own")
+    wait_for(lambda: swarm.problems, 20, "the setter finds a version that is not its own")
     assert "set /raw/set/0 at version" in swarm.problems[0] and "-103" in swarm.problems[0]
 
 

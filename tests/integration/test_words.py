@@ -4,7 +4,7 @@ import re
 import pytest
 
 from lib.ensemble import DirectClient
-from lib.waiting import wait_for
+from lib.waiting import SCALE, wait_for
 from lib.zkserver import four_letter_word
 
 pytestmark = pytest.mark.sanitizer
@@ -21,7 +21,7 @@ def proxy(shared_ensemble, make_proxy):
 def client(proxy):
     """A session through the proxy, so that there is something to list."""
     with DirectClient(hosts=proxy.clients, timeout=10.0) as client:
-        client.start(timeout=20)
+        client.start(timeout=30 * SCALE)
         yield client
 
 
