@@ -15,8 +15,8 @@
 #include "migrate/monotonic.h"
 #include "proxy/control/fleet/fleet.h"
 
-#define PROBE_TIMEOUT_MS 5000 /* far more than a turn of the loop takes */
-#define LIMIT_MS         2000
+#define PROBE_TIMEOUT_MS 60000 /* far more than a turn of the loop takes, also on a busy machine */
+#define LIMIT_MS         30000
 #define HANGING_MAX      8
 
 static const char *const not_serving = "This ZooKeeper instance is not currently serving requests\n";

@@ -500,7 +500,7 @@ static void a_hold_ends_by_itself(void **state)
     struct bench_pair pair = bench_open(b, 0, SID);
     uint8_t frame[64];
 
-    bench_next(b)->hold = (struct px_hold){.id = 9, .deadline_ms = bench_now_ms() + 300};
+    bench_next(b)->hold = (struct px_hold){.id = 9, .deadline_ms = bench_now_ms() + 1500};
     bench_publish(b);
     answer_ping(pair.server, 11);
     bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_CREATE, frame));

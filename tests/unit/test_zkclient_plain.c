@@ -6,7 +6,7 @@
 
 static int64_t soon(void)
 {
-    return mig_now_ms() + 2000;
+    return mig_now_ms() + SOON_MS;
 }
 
 static void finish(struct world *w, enum mig_zk_op op, enum rc rc, int32_t zk_err)
@@ -68,7 +68,7 @@ static void a_write_without_an_answer_is_unknown(void **state)
     struct world *w = *state;
     wait_connected(w);
     w->op_mode = OP_SILENT;
-    set(w, mig_now_ms() + 50, RC_UNKNOWN, 0);
+    set(w, mig_now_ms() + SENT_MS, RC_UNKNOWN, 0);
     w->op_mode = OP_CLOSE;
     w->close_at = 0;
     set(w, soon(), RC_UNKNOWN, 0);
@@ -78,7 +78,7 @@ static void a_write_that_was_never_sent_is_known(void **state)
 {
     struct world *w = *state;
     w->connect_mode = CONNECT_SILENT;
-    set(w, mig_now_ms() + 50, RC_IO, 0);
+    set(w, mig_now_ms() + NEVER_MS, RC_IO, 0);
     assert_int_equal(w->op_count, 0);
 }
 

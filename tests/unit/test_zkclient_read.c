@@ -7,7 +7,7 @@ static const struct mig_hash_key key = {.words = {1, 2}};
 static void read_node(struct world *w, bool sync_first)
 {
     w->op_count = 0;
-    assert_int_equal(mig_zk_read_node(w->zk, 8, "/n", sync_first, &key, mig_now_ms() + 2000), RC_OK);
+    assert_int_equal(mig_zk_read_node(w->zk, 8, "/n", sync_first, &key, mig_now_ms() + SOON_MS), RC_OK);
     wait_results(w, w->results + 1);
     assert_int_equal(w->last.op, MIG_ZK_READ_NODE);
     assert_int_equal(w->last.seq, 8);
@@ -99,7 +99,7 @@ static void absent_and_closed_to_us(void **state)
 
 static void read_children(struct world *w)
 {
-    assert_int_equal(mig_zk_read_children(w->zk, 8, "/n", mig_now_ms() + 2000), RC_OK);
+    assert_int_equal(mig_zk_read_children(w->zk, 8, "/n", mig_now_ms() + SOON_MS), RC_OK);
     wait_results(w, w->results + 1);
     assert_int_equal(w->last.op, MIG_ZK_READ_CHILDREN);
 }

@@ -26,6 +26,9 @@
 
 #define SESSION       0x1000000a5
 #define TIMEOUT_MS    3000
+#define SOON_MS       60000 /* an answer comes: only bounds a hang */
+#define SENT_MS       1000  /* none will come, and the request must be on its way by then */
+#define NEVER_MS      50    /* none will come, nor can it be sent */
 #define OPS_MAX       64u
 #define CLOSE_SESSION (-11)
 
@@ -237,7 +240,7 @@ static void on_done(void *context, const struct mig_zk_result *result)
     snprintf(w->text, sizeof w->text, "%s", result->text);
     if (w->ask_in_done) {
         w->ask_in_done = false;
-        assert_int_equal(mig_zk_request(w->zk, MIG_ZK_SYNC, 99, mig_now_ms() + 2000), RC_OK);
+        assert_int_equal(mig_zk_request(w->zk, MIG_ZK_SYNC, 99, mig_now_ms() + SOON_MS), RC_OK);
     }
     if (w->free_in_done) {
         hang_up(w); /* nobody could answer a closeSession in this loop */
