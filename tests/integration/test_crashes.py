@@ -23,9 +23,9 @@ NO_NODE = -101
 CLOSED, REQUESTS = "zkferry_client_closed_total", "zkferry_requests_total"
 QUICK_PROBES = {"interval": "500ms", "plan_interval": "200ms", "timeout": "1s", "admin_server_port": 0}
 # A busy machine's pauses are no hangs: neither for libraries, which wait for half of two thirds of it …
-SESSION_SECONDS = 20
+SESSION_SECONDS = 15
 # … nor for servers. A hung leader is given up well before a third of that is over.
-QUICK_SYNC = {"syncLimit": 6}
+QUICK_SYNC = {"syncLimit": 5}
 RECOVERY_SECONDS = 60
 
 

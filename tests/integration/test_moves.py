@@ -140,7 +140,7 @@ WRITE_INTERVAL = 0.1  # seconds: about 200 writes a second, so that every move m
 EVENTS_MIN = 50       # per watcher: fewer would prove nothing
 
 
-def move_swarm(ensemble, make_proxy, launch, moves, *, sessions=32, switches=()):
+def move_swarm(ensemble, make_proxy, launch, moves, *, sessions=32, switches=(), events=0):
     """Raw sessions of all kinds are moved that many times; (proxy, swarm, verdicts, moves per second)."""
     proxy = make_proxy(ensemble.lines(SOURCES), switches=switches)
     swarm = launch(Swarm(proxy.clients, mixed_roles(sessions, WRITE_INTERVAL)))
@@ -148,6 +148,7 @@ def move_swarm(ensemble, make_proxy, launch, moves, *, sessions=32, switches=())
     swarm.forget_stalls()
     rate = move_about(proxy, ensemble, swarm.session_ids, moves)
     swarm.wait_progress(50)
+    swarm.wait_told(events)
     swarm.complete()
     return proxy, swarm, swarm.verdicts(committed(ensemble.running())), rate
 
@@ -167,7 +168,8 @@ def described(moves, swarm, verdicts, rate):
     pytest.param(1000, marks=[pytest.mark.full, pytest.mark.limit(600)])])
 def test_moves_under_write_load(ensemble, make_proxy, launch, tell, moves):
     """Every one-shot event exactly once, lasting watches in order without loss, writes and zxids exact."""
-    proxy, swarm, verdicts, rate = move_swarm(prepared(ensemble), make_proxy, launch, moves)
+    proxy, swarm, verdicts, rate = move_swarm(prepared(ensemble), make_proxy, launch, moves,
+                                              events=2 * EVENTS_MIN)
     tell(described(moves, swarm, verdicts, rate))
     assert swarm.disconnects == [] and swarm.changed_ports == [] and swarm.unknown == 0
     assert swarm.problems == []

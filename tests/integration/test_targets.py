@@ -17,7 +17,7 @@ SERVERS, GOOD, DIFFICULT = (1, 2, 3), (1, 3), 2
 COUNTER, LAST = "/counter", "/last"
 CLOSED = "zkferry_client_closed_total"
 MOVE_SECONDS = 60
-SESSION_SECONDS = 20  # a busy machine's pauses must not look like lost servers to the libraries
+SESSION_SECONDS = 15  # a busy machine's pauses must not look like lost servers to the libraries
 ATTEMPTS = 3
 
 

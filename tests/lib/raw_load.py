@@ -50,6 +50,12 @@ class Swarm:
         goal = self.acked + writes
         wait_for(lambda: self.acked >= goal, deadline, f"{writes} more acknowledged writes of raw sessions")
 
+    def wait_told(self, events, deadline=30):
+        """Until every watcher has been told that often: a quick machine makes its moves before much happens."""
+        watchers = [session for session in self.sessions if isinstance(session.role, Watcher)]
+        wait_for(lambda: all(session.told >= events for session in watchers), deadline,
+                 f"{events} events for every watcher")
+
     def quiet(self):
         """No role begins anything any more; what is under way ends."""
         self._is_quiet = True

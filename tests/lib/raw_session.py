@@ -79,7 +79,7 @@ class Session:
         self.disconnects = []          # texts
         self.unknown = 0               # writes that were unanswered at a disconnect
         self.refused = 0               # attempts to come back that ended without an answer
-        self.acked = 0
+        self.acked = self.told = 0     # writes answered well, events that came
         self.longest_wait = 0.0        # seconds between a request and its reply
         self.is_ready = self.is_over = False
         self.is_completing = self.is_complete = False
@@ -218,6 +218,7 @@ class Session:
         event = Event(kind, body[12:12 + length].decode("utf-8"))
         if self.is_complete:
             return
+        self.told += 1
         self.streams[-1].append(event)
         self.role.told(self, event)
 
