@@ -1,6 +1,7 @@
 """One real ZooKeeper server process from Debian's packages, and how to ask it things."""
 import dataclasses
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -125,7 +126,10 @@ class Server:
             self._process, self.exit_code = None, -signal.SIGKILL
 
     def freeze(self):
+        """Returns when it stands still: until a thread of its own has taken the signal the others work on."""
         os.kill(self.pid, signal.SIGSTOP)
+        wait_for(lambda: all(is_stopped(task) for task in pathlib.Path(f"/proc/{self.pid}/task").iterdir()), 20,
+                 f"server {self.id} is stopped")
 
     def thaw(self):
         os.kill(self.pid, signal.SIGCONT)
@@ -170,6 +174,15 @@ class Server:
         path = self.directory / "log"
         lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def is_stopped(task):
+    """One thread, by its row in /proc; those that end meanwhile are no trouble either."""
+    try:
+        text = (task / "stat").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return True
+    return text.rsplit(")", 1)[1].split()[0] in "TtXZ"
 
 
 def four_letter_word(host, port, word, timeout=WORD_SECONDS):
