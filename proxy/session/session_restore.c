@@ -12,6 +12,8 @@
 
 /* A healthy server takes milliseconds for any stage. */
 #define STAGE_MS 1000
+/* What became of our reconfig is known after two quorums and a new leader; its client is closed otherwise. */
+#define PROOF_MAX_MS 3000
 
 static void ping_next(struct session_data *data, struct px_actions *actions)
 {
@@ -203,9 +205,19 @@ enum px_session_state on_restore_failed(struct session_data *data, const struct 
     return session_seek_again(data, actions);
 }
 
+/* For the proof as long as the session certainly lives (design.md §4, local ping answers). */
+static int64_t stage_limit_ms(const struct session_data *data)
+{
+    int64_t third = data->timeout_ms / 3;
+
+    if (data->transfer->stage != STAGE_PROOF || third <= STAGE_MS)
+        return STAGE_MS;
+    return third < PROOF_MAX_MS ? third : PROOF_MAX_MS;
+}
+
 static bool is_stuck(const struct session_data *data, const struct px_event *event)
 {
-    return event->now_ms - data->transfer->stage_ms >= STAGE_MS;
+    return event->now_ms - data->transfer->stage_ms >= stage_limit_ms(data);
 }
 
 /* Whoever does not get on is left: the old server without its last events, or the next one. */

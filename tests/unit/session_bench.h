@@ -11,7 +11,8 @@
 #include "zkproto/cursor.h"
 #include "zkproto/header.h"
 
-#define BENCH_SID 0x100000000000001ll
+#define BENCH_SID        0x100000000000001ll
+#define BENCH_TIMEOUT_MS 6000
 
 /* A session and what it has said last. */
 struct bench {
@@ -77,7 +78,7 @@ static inline const struct px_actions *bench_next_reply(struct bench *b, int32_t
 static inline const struct px_actions *bench_connect(struct bench *b, int64_t session_id, bool has_read_only)
 {
     static const uint8_t password[ZKP_PASSWORD_LEN] = {1, 2, 3};
-    struct zkp_connect_request request = {.timeout_ms = 6000,
+    struct zkp_connect_request request = {.timeout_ms = BENCH_TIMEOUT_MS,
                                           .session_id = session_id,
                                           .password = {password, sizeof(password)},
                                           .has_read_only = has_read_only};
@@ -135,7 +136,7 @@ static inline void bench_transfer(struct bench *b, enum px_session_state state)
     bench_kind(b, PX_EVENT_ROUTED); /* known_zxid 0: behind */
     bench_kind(b, PX_EVENT_DIALLED);
     if (state == PX_SESSION_RESTORING)
-        bench_answer(b, 6000, BENCH_SID, true);
+        bench_answer(b, BENCH_TIMEOUT_MS, BENCH_SID, true);
 }
 
 /* Leads a fresh session to a state by the shortest way. */
@@ -154,7 +155,7 @@ static inline void bench_reach(struct bench *b, enum px_session_state state)
     if (state == PX_SESSION_DIALING)
         return;
     bench_kind(b, PX_EVENT_DIALLED);
-    bench_answer(b, 6000, BENCH_SID, true);
+    bench_answer(b, BENCH_TIMEOUT_MS, BENCH_SID, true);
     if (state == PX_SESSION_ENDING)
         bench_request(b, 1, -11);
     if (state == PX_SESSION_RETURNING)

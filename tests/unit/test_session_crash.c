@@ -438,7 +438,10 @@ static void a_proof_is_not_waited_for_without_end(void **state)
     struct bench *b = *state;
 
     lose_with_lasting(b, M + 1, -1);
-    b->now_ms += 1000;
+    b->now_ms += BENCH_TIMEOUT_MS / 3 - 1;
+    bench_step(b, (struct px_event){.kind = PX_EVENT_TICK, .own_zxid = -1});
+    assert_state(b, RESTORING);
+    b->now_ms += 1;
     bench_step(b, (struct px_event){.kind = PX_EVENT_TICK, .own_zxid = -1});
     assert_closed_for(b, EVENTS_UNKNOWN);
 }
