@@ -69,7 +69,8 @@ struct rig_fired {
 struct rig_frame {
     uint32_t length; /* of the body */
     int64_t at_ms;
-    bool has_more; /* events of one transaction travel together */
+    int64_t asked_ms; /* an answer: when its request was sent; 0 = none, or no sign of life (auth) */
+    bool has_more;    /* events of one transaction travel together */
     uint8_t body[RIG_FRAME_MAX];
 };
 
@@ -111,6 +112,7 @@ struct rig_ensemble {
     int owner; /* of the session; RIG_NONE before it was made */
     bool is_expired;
     int64_t touched_ms;
+    int64_t asked_ms; /* of the request that is being served */
     int32_t timeout_ms;
     struct rig_server servers[RIG_SERVERS];
     struct rig_conn conns[RIG_CONNS];
@@ -130,7 +132,7 @@ int32_t rig_catch_up(const struct rig_tree *tree, int path, enum zkp_watch_list 
 
 /* --- frames under way --- */
 
-void rig_push_bytes(struct rig_ensemble *e, struct rig_queue *queue, struct zkp_slice body);
+struct rig_frame *rig_push_bytes(struct rig_ensemble *e, struct rig_queue *queue, struct zkp_slice body);
 struct rig_frame *rig_front(struct rig_queue *queue);
 void rig_pop(struct rig_queue *queue);
 

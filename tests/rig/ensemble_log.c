@@ -9,16 +9,18 @@ static struct rig_frame *rig_push(struct rig_ensemble *e, struct rig_queue *queu
     queue->count++;
     frame->length = length;
     frame->at_ms = e->now_ms;
+    frame->asked_ms = 0;
     frame->has_more = false;
     return frame;
 }
 
-void rig_push_bytes(struct rig_ensemble *e, struct rig_queue *queue, struct zkp_slice body)
+struct rig_frame *rig_push_bytes(struct rig_ensemble *e, struct rig_queue *queue, struct zkp_slice body)
 {
     struct rig_frame *frame = rig_push(e, queue, body.len);
 
     if (body.len > 0)
         memcpy(frame->body, body.ptr, body.len);
+    return frame;
 }
 
 struct rig_frame *rig_front(struct rig_queue *queue)

@@ -10,7 +10,7 @@ static void rig_reply(struct rig_ensemble *e, struct rig_conn *conn, int32_t xid
     zkp_store_i32(body + 12, err);
     zkp_store_i64(body + 16, e->servers[conn->server].applied);
     if (conn->has_proxy)
-        rig_push_bytes(e, &conn->to_proxy, zkp_slice_of(body, sizeof(body)));
+        rig_push_bytes(e, &conn->to_proxy, zkp_slice_of(body, sizeof(body)))->asked_ms = e->asked_ms;
 }
 
 static void rig_answer_connect(struct rig_ensemble *e, struct rig_conn *conn, int32_t timeout_ms)
@@ -26,7 +26,7 @@ static void rig_answer_connect(struct rig_ensemble *e, struct rig_conn *conn, in
     uint32_t length = zkp_connect_response_frame(&response, frame, sizeof(frame));
 
     if (conn->has_proxy)
-        rig_push_bytes(e, &conn->to_proxy, zkp_slice_of(frame + 4, length - 4));
+        rig_push_bytes(e, &conn->to_proxy, zkp_slice_of(frame + 4, length - 4))->asked_ms = e->asked_ms;
     if (timeout_ms == 0)
         rig_close_server(conn);
 }
@@ -55,8 +55,10 @@ static void rig_connect(struct rig_ensemble *e, struct rig_conn *conn, struct zk
         rig_close_server(conn);
         return;
     }
-    if (request.session_id == 0 && e->owner == RIG_NONE) /* making a session is a transaction */
+    if (request.session_id == 0 && e->owner == RIG_NONE) /* making a session is a transaction … */
         (void)rig_commit(e, RIG_NOTHING, 0, 0);
+    while (request.session_id == 0 && e->servers[conn->server].applied < e->log_count)
+        rig_apply(e, conn->server); /* … that is behind whoever answers */
     if (e->is_expired)
         rig_answer_connect(e, conn, 0);
     else
@@ -211,6 +213,7 @@ void rig_serve(struct rig_ensemble *e, struct rig_conn *conn)
     if (!conn->has_server || frame == NULL || !s->is_alive || s->is_hung || rig_is_busy(conn) ||
         e->log_count > RIG_LOG_MAX - 8)
         return;
+    e->asked_ms = frame->at_ms;
     if (e->leader == RIG_NONE) {
         rig_close_server(conn);
     } else if (!conn->is_attached) {

@@ -51,6 +51,7 @@ struct rig_machine {
     int64_t awaited_zxid;
     int64_t hold_until_ms;
     bool had_trouble;   /* since it began */
+    int64_t proved_ms;  /* when the request was sent whose answer last proved that the session lives */
     bool is_inexact;    /* this move's old server leads, or was asked too often */
     uint32_t old_pings; /* of this move */
     int64_t silent_ms;  /* since when the server owes an answer to a ping; 0 = it does not */

@@ -75,7 +75,8 @@ static bool rig_has_write(const struct rig_machine *m)
 /* A client is closed for one of these reasons only. */
 static void rig_on_close(struct rig_machine *m, enum px_close_reason reason)
 {
-    bool is_late = m->e.now_ms - m->e.touched_ms >= m->e.timeout_ms / 2;
+    bool is_late = m->e.now_ms - m->e.touched_ms >= m->e.timeout_ms / 2 ||
+                   m->e.now_ms - m->proved_ms >= m->e.timeout_ms / 3;
     bool is_due = m->had_trouble || is_late;
 
     m->is_closed = true;
@@ -237,12 +238,22 @@ void rig_step_kind(struct rig_machine *m, enum px_event_kind kind)
     rig_step(m, rig_event(m, kind));
 }
 
+/* What the old server says then is no proof any more. */
+static bool rig_is_between(const struct rig_machine *m)
+{
+    enum px_session_state state = px_session_state(m->session);
+
+    return state == PX_SESSION_SEEKING || state == PX_SESSION_JOINING || state == PX_SESSION_RESTORING;
+}
+
 void rig_step_frame(struct rig_machine *m, enum px_event_kind kind, struct rig_queue *queue)
 {
     struct rig_frame frame = *rig_front(queue);
     struct px_event event = rig_event(m, kind);
 
     rig_pop(queue);
+    if (kind == PX_EVENT_NEXT_FRAME || !rig_is_between(m))
+        m->proved_ms = frame.asked_ms > m->proved_ms ? frame.asked_ms : m->proved_ms;
     event.length = frame.length;
     event.body = zkp_slice_of(frame.body, frame.length);
     rig_step(m, event);

@@ -181,6 +181,7 @@ void rig_start(struct rig_machine *m, const struct rig_options *options, uint32_
     m->server = m->next = m->home = RIG_NONE;
     m->tried = m->old_pings = 0;
     m->silent_ms = m->awaited_zxid = 0;
+    m->proved_ms = m->e.now_ms;
     m->exported = 0;
     m->export_bits = 1;
     memset(m->outcomes, 0, sizeof(m->outcomes));
