@@ -1,15 +1,23 @@
 /* A run from its start to its rest, choice by choice. */
 #include "tests/rig/machine.h"
 
+/* There is no room for the events of another transaction. */
+static bool rig_is_server_busy(const struct rig_machine *m, int server)
+{
+    for (int i = 0; i < RIG_CONNS; i++)
+        if (m->e.conns[i].has_server && m->e.conns[i].server == server && rig_is_busy(&m->e.conns[i]))
+            return true;
+    return false;
+}
+
 static void rig_apply_some(struct rig_machine *m)
 {
     int server = (int)rig_pick(m, RIG_SERVERS);
     struct rig_server *s = &m->e.servers[server];
 
     for (uint32_t left = 1 + rig_pick(m, 3); left > 0; left--) {
-        for (int i = 0; i < RIG_CONNS; i++)
-            if (m->e.conns[i].has_server && m->e.conns[i].server == server && rig_is_busy(&m->e.conns[i]))
-                return;
+        if (rig_is_server_busy(m, server))
+            return;
         if (s->is_alive && !s->is_hung && s->applied < m->e.log_count)
             rig_apply(&m->e, server);
     }
@@ -88,7 +96,7 @@ void rig_choose_step(struct rig_machine *m)
 static void rig_settle_turn(struct rig_machine *m)
 {
     for (int i = 0; i < RIG_SERVERS; i++)
-        while (m->e.servers[i].is_alive && !rig_is_busy(&m->e.conns[0]) &&
+        while (m->e.servers[i].is_alive && !rig_is_server_busy(m, i) &&
                m->e.servers[i].applied < m->e.log_count)
             rig_apply(&m->e, i);
     for (int i = 0; i < RIG_CONNS; i++)
