@@ -15,6 +15,14 @@ static bool was_passed(const struct session_transfer *transfer, const struct zkp
            (header->zxid <= transfer->old_zxid || header->zxid <= transfer->old_event_zxid);
 }
 
+/* From 3.9 only an event of a transaction says which one: the others are what our SetWatches caught up with.
+ * Its one-shot watch may have fired on the old server since; a lasting one on the same path must not be told
+ * twice. */
+static bool is_catch_up(const struct session_transfer *transfer, const struct zkp_reply_header *header)
+{
+    return transfer->has_event_zxids && header->zxid <= 0;
+}
+
 static enum rc deliver_one(struct session_data *data, bool is_old, struct zkp_slice frame,
                            struct px_buffer *out, struct px_actions *actions)
 {
@@ -22,7 +30,7 @@ static enum rc deliver_one(struct session_data *data, bool is_old, struct zkp_sl
     struct zkp_reply_header header;
 
     if (zkp_reply_header_decode(body, &header) != RC_OK || (!is_old && was_passed(data->transfer, &header)) ||
-        !session_watch_event(data, body)) {
+        !session_watch_event(data, body, !is_old && is_catch_up(data->transfer, &header))) {
         actions->dropped_events++;
         return RC_OK;
     }

@@ -56,6 +56,7 @@ struct session_transfer {
     bool awaits_old;  /* a marker of the old server is under way */
     bool is_old_late; /* … since an attempt before this one */
     bool awaits_new;
+    bool has_event_zxids;    /* the next server is 3.9 or newer */
     bool is_exact;           /* old_zxid == new_zxid: events before events_cut came from the old server too */
     uint32_t auth_left;      /* replies */
     uint32_t frames_left;    /* SetWatches replies */
@@ -231,8 +232,8 @@ void session_watch_request(struct session_data *data, const struct px_event *eve
 void session_watch_reply(struct session_data *data, const struct px_event *event,
                          const struct px_request *request, int32_t err);
 /* Takes what an event fires off the set. False: the client does not wait for it (any more). `body`: whole
- * where there are watches. */
-bool session_watch_event(struct session_data *data, struct zkp_slice body);
+ * where there are watches. is_catch_up: it is for a one-shot watch, if at all. */
+bool session_watch_event(struct session_data *data, struct zkp_slice body, bool is_catch_up);
 
 /* session.c: for export and import. A new session in this state, all else zero; NULL when out of memory. */
 struct px_session *session_new_in(enum px_session_state state, struct px_watch_space *space);

@@ -232,7 +232,7 @@ static enum px_session_state pass_event(struct session_data *data, const struct 
                                         const struct zkp_reply_header *header, struct px_actions *actions,
                                         enum px_session_state here)
 {
-    bool is_awaited = session_watch_event(data, event->body);
+    bool is_awaited = session_watch_event(data, event->body, false);
 
     data->is_marker_last = false;
     if (!is_awaited && data->filters_events) {

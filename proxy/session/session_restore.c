@@ -114,6 +114,7 @@ static enum px_session_state keep_event(struct session_data *data, const struct 
                                         struct px_actions *actions)
 {
     session_act(actions, PX_ACTION_DROP);
+    data->transfer->has_event_zxids = event->watch_rule == PX_WATCH_ALL_MODES;
     return session_append_event(&data->transfer->events, event) == RC_OK
                ? PX_SESSION_RESTORING
                : session_fail_attempt(data, actions);

@@ -158,7 +158,7 @@ void session_watch_reply(struct session_data *data, const struct px_event *event
     }
 }
 
-bool session_watch_event(struct session_data *data, struct zkp_slice body)
+bool session_watch_event(struct session_data *data, struct zkp_slice body, bool is_catch_up)
 {
     struct zkp_watcher_event fired;
     bool is_awaited;
@@ -172,7 +172,8 @@ bool session_watch_event(struct session_data *data, struct zkp_slice body)
         px_watch_set_give_up(&data->watches);
         return true;
     }
-    is_awaited = px_watch_set_awaits(&data->watches, &fired);
+    is_awaited = is_catch_up ? px_watch_set_awaits_once(&data->watches, &fired)
+                             : px_watch_set_awaits(&data->watches, &fired);
     px_watch_set_event(&data->watches, &fired);
     return is_awaited;
 }

@@ -213,6 +213,11 @@ bool px_watch_set_awaits(const struct px_watch_set *set, const struct zkp_watche
     return false;
 }
 
+bool px_watch_set_awaits_once(const struct px_watch_set *set, const struct zkp_watcher_event *event)
+{
+    return (bits_at(set, event->path) & bits_fired(event->type)) != 0;
+}
+
 void px_watch_set_event(struct px_watch_set *set, const struct zkp_watcher_event *event)
 {
     const struct px_path *path;

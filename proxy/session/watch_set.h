@@ -59,6 +59,8 @@ void px_watch_set_add(struct px_watch_set *set, struct px_path *path, enum zkp_w
                       enum px_watch_rule rule);
 /* Is there a watch that gives the client this event? */
 bool px_watch_set_awaits(const struct px_watch_set *set, const struct zkp_watcher_event *event);
+/* … a one-shot watch? SetWatches catches up with nothing else. */
+bool px_watch_set_awaits_once(const struct px_watch_set *set, const struct zkp_watcher_event *event);
 /* A watch event was passed to the client. */
 void px_watch_set_event(struct px_watch_set *set, const struct zkp_watcher_event *event);
 /* A removeWatches of this type (protocol.md §2.2) succeeded. */
