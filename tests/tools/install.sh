@@ -6,7 +6,7 @@
 set -u
 
 build="gcc libc6-dev cmake ninja-build pkg-config libevent-dev libssl-dev libzookeeper-st-dev libprotobuf-c-dev
-    protobuf-c-compiler libyaml-dev libjansson-dev libcurl4-openssl-dev"
+    protobuf-c-compiler libyaml-dev libjansson-dev libcurl4-openssl-dev uthash-dev"
 servers="libzookeeper-java default-jre-headless libslf4j-java python3 python3-kazoo"
 checks="libcmocka-dev python3-pytest clang-14 libclang-rt-14-dev llvm-14 clang-format-14 cppcheck git"
 
