@@ -88,7 +88,7 @@ void px_link_die(struct px_link *link, enum px_close_reason reason)
     if (reason == PX_CLOSE_SERVER_PROTOCOL)
         log_misfit(link);
     px_link_count_close(link, reason);
-    px_link_dial_end(link, reason == PX_CLOSE_EXPIRED ? PX_DIAL_EXPIRED : PX_DIAL_LOCAL);
+    px_link_dial_end(link, reason == PX_CLOSE_EXPIRED ? PX_DIAL_EXPIRED : PX_DIAL_ABANDONED);
     if (link->attempt != NULL)
         px_conn_close(&link->attempt->next);
     px_conn_close(&link->server);

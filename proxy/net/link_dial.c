@@ -97,6 +97,16 @@ static int dial_bind(struct px_worker *worker, int fd, enum px_side side, sa_fam
     return 0;
 }
 
+/* What fails before anything has left this host fails at once, and would fail at once again: the link waits
+ * (the slot is bad for a while), and where it is the process that lacks something, so do all. */
+static enum px_dial_result local_failure(struct px_worker *worker, int error)
+{
+    if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+        return PX_DIAL_LOCAL;
+    px_worker_note_shortage(worker, error);
+    return PX_DIAL_SHORTAGE;
+}
+
 /* *ret_fd is connecting. */
 static enum px_dial_result dial_open(struct px_worker *worker, uint32_t slot, int *ret_fd)
 {
@@ -106,15 +116,16 @@ static enum px_dial_result dial_open(struct px_worker *worker, uint32_t slot, in
     int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
-        return PX_DIAL_LOCAL;
+        return local_failure(worker, errno);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (dial_bind(worker, fd, server->side, address->storage.ss_family) != 0) {
+        enum px_dial_result result = local_failure(worker, errno);
         close(fd);
-        return PX_DIAL_LOCAL;
+        return result;
     }
     if (connect(fd, (const struct sockaddr *)&address->storage, address->length) != 0 &&
         errno != EINPROGRESS) {
-        enum px_dial_result result = errno == ECONNREFUSED ? PX_DIAL_REFUSED : PX_DIAL_LOCAL;
+        enum px_dial_result result = errno == ECONNREFUSED ? PX_DIAL_REFUSED : local_failure(worker, errno);
         close(fd);
         return result;
     }
@@ -141,6 +152,8 @@ static void step_routed(struct px_link *link, uint32_t slot)
 
 static bool take_place(struct px_worker *worker, uint32_t slot)
 {
+    if (worker->now_ms < worker->dials_after_ms)
+        return false;
     return px_shared_connect_take(worker->shared, slot, worker->skips_pacing ? UINT32_MAX : PX_CONNECTS_MAX);
 }
 
@@ -160,7 +173,7 @@ bool px_link_dial(struct px_link *link, uint32_t slot)
     int fd;
 
     if (!take_place(worker, slot))
-        return true; /* another worker was faster; px_link_route looks again */
+        return true; /* another worker was faster, or none may dial now; px_link_route looks again */
     attempt->has_place = true;
     attempt->slot = slot;
     attempt->tried |= 1ull << slot;
@@ -169,6 +182,8 @@ bool px_link_dial(struct px_link *link, uint32_t slot)
     step_routed(link, slot);
     result = dial_open(worker, slot, &fd);
     if (result != PX_DIAL_OK) {
+        if (result == PX_DIAL_SHORTAGE)
+            attempt->tried &= ~(1ull << slot); /* that says nothing about the server */
         px_link_dial_end(link, result);
         px_link_step_kind(link, PX_EVENT_NEXT_GONE);
         return false;

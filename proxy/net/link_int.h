@@ -36,6 +36,7 @@ struct px_attempt {
     bool is_adopted;  /* `next` becomes the link's server as soon as nobody walks its frames */
     bool may_go_home; /* the server it came from is as good as any */
     bool has_waited;
+    bool is_exhausted;       /* all were tried: not before retry_ms, whatever places become free */
     int64_t retry_ms;        /* not before; 0 = at the end of this loop turn */
     int64_t behind_since_ms; /* only its zxid stands against the servers left; 0 = not so */
     int64_t dial_deadline_ms;

@@ -32,6 +32,7 @@ static void link_wait(struct px_link *link, enum px_route route, int64_t pause_m
     struct px_attempt *attempt = link->attempt;
 
     attempt->retry_ms = link->worker->now_ms + pause_ms;
+    attempt->is_exhausted = route == PX_ROUTE_EXHAUSTED;
     if (attempt->has_waited || link->is_established)
         return;
     attempt->has_waited = true;

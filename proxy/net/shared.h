@@ -27,7 +27,9 @@ struct px_owner_map;
     X(CLOSED, "closed")       /* FIN or RST without bytes: not serving, or behind the client's zxid */       \
     X(FULL, "full")           /* the same from a server whose live sessions get replies */                   \
     X(MALFORMED, "malformed") /* the first frame is no ConnectResponse */                                    \
-    X(LOCAL, "local")         /* our side: no descriptor, no port, no route to it */
+    X(LOCAL, "local")         /* our side: no local address, no port, no route to it */                      \
+    X(SHORTAGE, "shortage")   /* our side: no descriptor or memory for any server */                         \
+    X(ABANDONED, "abandoned") /* the client went first */
 
 enum px_dial_result {
 #define PX_DIAL_ENUM(name, label) PX_DIAL_##name,

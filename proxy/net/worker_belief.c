@@ -2,21 +2,39 @@
  * election. Worker thread. A server that hangs costs each session that tries it a second, and may take it
  * afterwards all the same (protocol.md §3.3, stale revalidation): it is left alone longer, and one that has
  * not been proven lately is tried by one session at a time. */
+#include <string.h>
+
+#include "proxy/log.h"
 #include "proxy/net/worker_int.h"
 
-#define BAD_MS    1000  /* refused, closed */
+#define BAD_MS    1000  /* refused, closed, or no way to it from here */
 #define HUNG_MS   10000 /* no answer at all */
 #define PROVEN_MS 5000  /* a ConnectResponse or a reply that new */
 #define SCOUT_MS  20    /* between two tries of one that is not good */
 
+#define SHORTAGE_MS      100   /* then one dial may try whether descriptors and memory are there again */
+#define SHORTAGE_TOLD_MS 10000 /* from one line about it to the next */
+
 void px_worker_note_dial(struct px_worker *worker, uint32_t slot, enum px_dial_result result)
 {
     worker->slot_ended_ms[slot] = worker->now_ms;
+    if (result == PX_DIAL_SHORTAGE || result == PX_DIAL_ABANDONED)
+        return; /* says nothing about the server */
     worker->slot_bad_ms[slot] = 0;
     if (result == PX_DIAL_OK || result == PX_DIAL_EXPIRED)
         worker->slot_ok_ms[slot] = worker->now_ms;
-    else if (result != PX_DIAL_LOCAL)
+    else
         worker->slot_bad_ms[slot] = worker->now_ms + (result == PX_DIAL_TIMEOUT ? HUNG_MS : BAD_MS);
+}
+
+void px_worker_note_shortage(struct px_worker *worker, int error)
+{
+    worker->dials_after_ms = worker->now_ms + SHORTAGE_MS;
+    if (worker->now_ms - worker->dials_told_ms < SHORTAGE_TOLD_MS)
+        return;
+    worker->dials_told_ms = worker->now_ms;
+    px_log(PX_LOG_ERROR, "dial.shortage", "why=%s waiting=%u", strerror(error),
+           worker->link_counts[PX_SESSION_WAITING] + worker->link_counts[PX_SESSION_SEEKING]);
 }
 
 void px_worker_doubt(struct px_worker *worker, uint32_t slot)

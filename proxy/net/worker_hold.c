@@ -12,20 +12,21 @@ bool px_worker_holds(const struct px_worker *worker, const struct px_link *link)
 }
 
 /* HOLD begins or renews it: who is not covered is left alone. */
+static void hold_one(struct px_link *link, void *context)
+{
+    const struct px_worker *worker = context;
+
+    if (!px_worker_holds(worker, link))
+        return;
+    struct px_event event = px_link_event(link, PX_EVENT_HOLD);
+    event.deadline_ms = worker->hold.deadline_ms;
+    px_link_step(link, &event);
+    px_link_settle(link);
+}
+
 static void step_covered(struct px_worker *worker, enum px_session_state state)
 {
-    struct px_link *link = TAILQ_FIRST(&worker->links[state]);
-
-    while (link != NULL) {
-        struct px_link *next = TAILQ_NEXT(link, entry);
-        if (px_worker_holds(worker, link)) {
-            struct px_event event = px_link_event(link, PX_EVENT_HOLD);
-            event.deadline_ms = worker->hold.deadline_ms;
-            px_link_step(link, &event);
-            px_link_settle(link);
-        }
-        link = next;
-    }
+    px_worker_each(worker, state, hold_one, worker);
 }
 
 static void hold_begin(struct px_worker *worker, const struct px_hold *hold)
@@ -97,22 +98,24 @@ static struct crew_sum sum_up(const struct px_shared *shared)
     return sum;
 }
 
+static void leave_leaver(struct px_link *link, void *context)
+{
+    bool *has_left = context;
+
+    if (link->slot != link->worker->hold.leaving_slot)
+        return;
+    px_conn_close(&link->server);
+    px_link_step_kind(link, PX_EVENT_SERVER_GONE);
+    px_link_settle(link);
+    *has_left = true;
+}
+
 /* Followers close at once when their leader leaves; it notices a tick later itself (protocol.md §5.5). */
 static bool leave_the_leaver(struct px_worker *worker)
 {
-    struct px_link *link = TAILQ_FIRST(&worker->links[PX_SESSION_HELD]);
     bool has_left = false;
 
-    while (link != NULL) {
-        struct px_link *next = TAILQ_NEXT(link, entry);
-        if (link->slot == worker->hold.leaving_slot) {
-            px_conn_close(&link->server);
-            px_link_step_kind(link, PX_EVENT_SERVER_GONE);
-            px_link_settle(link);
-            has_left = true;
-        }
-        link = next;
-    }
+    px_worker_each(worker, PX_SESSION_HELD, leave_leaver, &has_left);
     return has_left;
 }
 
@@ -215,19 +218,19 @@ static bool has_lasting_watches(const struct px_link *link)
            0;
 }
 
+static void mark_one(struct px_link *link, void *context)
+{
+    (void)context;
+    if (!has_lasting_watches(link))
+        return;
+    px_link_step_kind(link, PX_EVENT_PING);
+    px_link_settle(link);
+}
+
 static void mark(struct px_worker *worker)
 {
-    struct px_link *link = TAILQ_FIRST(&worker->links[PX_SESSION_HELD]);
-
     worker->has_marked = true;
-    while (link != NULL) {
-        struct px_link *next = TAILQ_NEXT(link, entry);
-        if (has_lasting_watches(link)) {
-            px_link_step_kind(link, PX_EVENT_PING);
-            px_link_settle(link);
-        }
-        link = next;
-    }
+    px_worker_each(worker, PX_SESSION_HELD, mark_one, NULL);
 }
 
 static bool are_markers_back(const struct px_worker *worker)

@@ -60,6 +60,8 @@ struct px_worker {
     int64_t kick_ms;      /* when control was last asked for a probe round */
     int64_t slot_reply_ms[PX_SLOTS_MAX];
     int64_t slot_zxid[PX_SLOTS_MAX];
+    int64_t dials_after_ms; /* no dial before: the process had no descriptor, port or memory for one */
+    int64_t dials_told_ms;  /* when that was last logged */
     /* orders */
     struct px_hold hold;     /* in force; id 0 = none */
     uint64_t hold_ended_id;  /* the last one that is over, so that it does not begin again */
@@ -88,14 +90,21 @@ void px_worker_apply(struct px_worker *worker, struct px_directive *take_directi
 void px_worker_tick(struct px_worker *worker);
 bool px_worker_is_busy(const struct px_worker *worker); /* the fast tick is needed */
 void px_worker_stop_all(struct px_worker *worker);
-/* Steps every link that is in a state now. A step may move a link to another list, not free it. */
+/* Calls fn for every link that is in a state now, in their order. It may move links to other lists, also back
+ * to this one: they come behind the others. It ends after as many calls as there were links when it began,
+ * whatever the calls put back. They may not free links. */
+typedef void px_link_fn(struct px_link *link, void *context);
+void px_worker_each(struct px_worker *worker, enum px_session_state state, px_link_fn *fn, void *context);
+/* Steps every link that is in a state now, and settles it. */
 void px_worker_step_state(struct px_worker *worker, enum px_session_state state, enum px_event_kind kind,
                           int64_t deadline_ms);
 /* Links that look for a server go on: those that are new, and as many as places became free; or all. */
 void px_worker_route_waiting(struct px_worker *worker, bool all);
 /* worker_belief.c: which servers take sessions, by this worker's own experience. Bit per slot. */
 void px_worker_note_dial(struct px_worker *worker, uint32_t slot, enum px_dial_result result);
-void px_worker_doubt(struct px_worker *worker, uint32_t slot);           /* it does not answer its sessions */
+void px_worker_doubt(struct px_worker *worker, uint32_t slot); /* it does not answer its sessions */
+/* A dial failed for want of something that every dial needs (errno): none is tried for a moment. */
+void px_worker_note_shortage(struct px_worker *worker, int error);
 uint64_t px_worker_bad_slots(const struct px_worker *worker);            /* refused, closed or hung lately */
 bool px_worker_is_proven(const struct px_worker *worker, uint32_t slot); /* it has answered us lately */
 uint64_t px_worker_good_slots(const struct px_worker *worker);

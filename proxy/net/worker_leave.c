@@ -164,11 +164,17 @@ void px_worker_turn_leave(struct px_worker *worker)
     worker->moves_before = moves_under_way(worker);
 }
 
+static void return_one(struct px_link *link, void *context)
+{
+    const struct px_worker *worker = context;
+
+    if (worker->now_ms >= link->leave_after_ms)
+        link_return(link, worker->directive->stop_deadline_ms);
+}
+
 /* The proxy ends: every session is returned, without pace, because all must be gone in time. */
 void px_worker_tick_stop(struct px_worker *worker)
 {
-    struct px_link *link = TAILQ_FIRST(&worker->links[PX_SESSION_ACTIVE]);
-
     if (worker->directive == NULL || !worker->directive->stop)
         return;
     if (worker->now_ms >= worker->directive->stop_deadline_ms) {
@@ -178,10 +184,5 @@ void px_worker_tick_stop(struct px_worker *worker)
     }
     for (enum px_session_state state = 0; state <= PX_SESSION_DIALING; state++)
         px_worker_step_state(worker, state, PX_EVENT_STOP, 0);
-    while (link != NULL) {
-        struct px_link *next = TAILQ_NEXT(link, entry);
-        if (worker->now_ms >= link->leave_after_ms)
-            link_return(link, worker->directive->stop_deadline_ms);
-        link = next;
-    }
+    px_worker_each(worker, PX_SESSION_ACTIVE, return_one, worker);
 }

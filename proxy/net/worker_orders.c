@@ -8,20 +8,37 @@
 #include "proxy/net/route.h"
 #include "proxy/net/worker_int.h"
 
+void px_worker_each(struct px_worker *worker, enum px_session_state state, px_link_fn *fn, void *context)
+{
+    struct px_link_list *list = &worker->links[state];
+
+    /* What was looked at goes behind the others first: wherever a call puts links, the next one is in front.
+     */
+    for (uint32_t left = worker->link_counts[state]; left > 0 && !TAILQ_EMPTY(list); left--) {
+        struct px_link *link = TAILQ_FIRST(list);
+        TAILQ_REMOVE(list, link, entry);
+        TAILQ_INSERT_TAIL(list, link, entry);
+        fn(link, context);
+    }
+}
+
+static void step_one(struct px_link *link, void *context)
+{
+    const struct px_event *given = context;
+    struct px_event event = px_link_event(link, given->kind);
+
+    event.deadline_ms = given->deadline_ms;
+    event.reason = PX_CLOSE_SHUTDOWN;
+    px_link_step(link, &event);
+    px_link_settle(link);
+}
+
 void px_worker_step_state(struct px_worker *worker, enum px_session_state state, enum px_event_kind kind,
                           int64_t deadline_ms)
 {
-    struct px_link *link = TAILQ_FIRST(&worker->links[state]);
+    struct px_event event = {.kind = kind, .deadline_ms = deadline_ms};
 
-    while (link != NULL) {
-        struct px_link *next = TAILQ_NEXT(link, entry);
-        struct px_event event = px_link_event(link, kind);
-        event.deadline_ms = deadline_ms;
-        event.reason = PX_CLOSE_SHUTDOWN;
-        px_link_step(link, &event);
-        px_link_settle(link);
-        link = next;
-    }
+    px_worker_each(worker, state, step_one, &event);
 }
 
 void px_worker_stop_all(struct px_worker *worker)
@@ -34,24 +51,25 @@ void px_worker_stop_all(struct px_worker *worker)
         px_link_free(TAILQ_FIRST(&worker->links[PX_SESSION_DEAD]));
 }
 
+static void apply_one(struct px_link *link, void *context)
+{
+    struct px_worker *worker = context;
+    int64_t zxid = px_shared_zxid(worker->shared, worker->directive, link->slot);
+
+    if (link->awaited_zxid != 0 && zxid >= link->awaited_zxid) {
+        struct px_event event = px_link_event(link, PX_EVENT_APPLIED);
+        event.known_zxid = zxid;
+        link->awaited_zxid = 0;
+        px_link_step(link, &event);
+        px_link_settle(link);
+    } else if (link->awaited_zxid != 0) {
+        px_worker_kick_probe(worker, PX_KICK_SOON_MS);
+    }
+}
+
 static void step_applied(struct px_worker *worker)
 {
-    struct px_link *link = TAILQ_FIRST(&worker->links[PX_SESSION_RESTORING]);
-
-    while (link != NULL) {
-        struct px_link *next = TAILQ_NEXT(link, entry);
-        int64_t zxid = px_shared_zxid(worker->shared, worker->directive, link->slot);
-        if (link->awaited_zxid != 0 && zxid >= link->awaited_zxid) {
-            struct px_event event = px_link_event(link, PX_EVENT_APPLIED);
-            event.known_zxid = zxid;
-            link->awaited_zxid = 0;
-            px_link_step(link, &event);
-            px_link_settle(link);
-        } else if (link->awaited_zxid != 0) {
-            px_worker_kick_probe(worker, PX_KICK_SOON_MS);
-        }
-        link = next;
-    }
+    px_worker_each(worker, PX_SESSION_RESTORING, apply_one, worker);
 }
 
 /* Once per directive: the loop asks in every turn, and the table is 74 KiB. */
@@ -93,19 +111,25 @@ static bool may_route(const struct px_worker *worker, enum px_session_state stat
     return !worker->directive->stop && (worker->hold.id == 0 || worker->hold.scope == PX_HOLD_MOVES);
 }
 
+/* New ones (retry 0) stand at the end; those before them only have the places that became free. Who was
+ * refused by all, or whose dial failed at once, has none of them: its time has to pass. */
+static void route_one(struct px_link *link, void *context)
+{
+    uint32_t *budget = context;
+    const struct px_attempt *attempt = link->attempt;
+
+    if (attempt != NULL &&
+        (attempt->retry_ms == 0 || (*budget > 0 && (!attempt->is_exhausted || *budget == UINT32_MAX))))
+        px_link_route(link);
+    if (*budget > 0 && *budget < UINT32_MAX)
+        (*budget)--;
+}
+
+/* UINT32_MAX: all of them. */
 static void route_state(struct px_worker *worker, enum px_session_state state, uint32_t budget)
 {
-    struct px_link *link = TAILQ_FIRST(&worker->links[state]);
-
-    if (budget == 0 || !may_route(worker, state))
-        return;
-    for (; link != NULL; budget -= budget > 0) {
-        struct px_link *next = TAILQ_NEXT(link, entry);
-        /* New ones (retry 0) stand at the end; those before them only have the places that became free. */
-        if (link->attempt != NULL && (budget > 0 || link->attempt->retry_ms == 0))
-            px_link_route(link);
-        link = next;
-    }
+    if (budget > 0 && may_route(worker, state))
+        px_worker_each(worker, state, route_one, &budget);
 }
 
 void px_worker_route_waiting(struct px_worker *worker, bool all)
@@ -117,33 +141,34 @@ void px_worker_route_waiting(struct px_worker *worker, bool all)
     route_state(worker, PX_SESSION_WAITING, all ? UINT32_MAX : budget);
 }
 
+static void wait_one(struct px_link *link, void *context)
+{
+    const struct px_worker *worker = context;
+
+    if (link->attempt != NULL && worker->now_ms >= link->attempt->retry_ms)
+        px_link_route(link);
+}
+
 static void tick_waiting(struct px_worker *worker, enum px_session_state state)
 {
-    struct px_link *link = TAILQ_FIRST(&worker->links[state]);
+    if (may_route(worker, state))
+        px_worker_each(worker, state, wait_one, worker);
+}
 
-    if (!may_route(worker, state))
+static void dial_one(struct px_link *link, void *context)
+{
+    const struct px_worker *worker = context;
+
+    if (link->attempt == NULL || worker->now_ms < link->attempt->dial_deadline_ms)
         return;
-    while (link != NULL) {
-        struct px_link *next = TAILQ_NEXT(link, entry);
-        if (link->attempt != NULL && worker->now_ms >= link->attempt->retry_ms)
-            px_link_route(link);
-        link = next;
-    }
+    px_link_dial_end(link, PX_DIAL_TIMEOUT);
+    px_link_step_kind(link, PX_EVENT_NEXT_GONE);
+    px_link_settle(link);
 }
 
 static void tick_dialing(struct px_worker *worker, enum px_session_state state)
 {
-    struct px_link *link = TAILQ_FIRST(&worker->links[state]);
-
-    while (link != NULL) {
-        struct px_link *next = TAILQ_NEXT(link, entry);
-        if (link->attempt != NULL && worker->now_ms >= link->attempt->dial_deadline_ms) {
-            px_link_dial_end(link, PX_DIAL_TIMEOUT);
-            px_link_step_kind(link, PX_EVENT_NEXT_GONE);
-            px_link_settle(link);
-        }
-        link = next;
-    }
+    px_worker_each(worker, state, dial_one, worker);
 }
 
 bool px_worker_is_busy(const struct px_worker *worker)

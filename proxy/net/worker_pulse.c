@@ -46,19 +46,20 @@ static bool is_silent_for(const struct px_link *link)
     return link->worker->now_ms - link->worker->slot_pinged_ms[link->slot] >= patience_ms;
 }
 
+static void tell_one(struct px_link *link, void *context)
+{
+    struct px_worker *worker = context;
+
+    if (worker->slot_pinged_ms[link->slot] == 0 || !is_silent_for(link))
+        return;
+    px_worker_doubt(worker, link->slot);
+    px_link_step_kind(link, PX_EVENT_SILENT);
+    px_link_settle(link);
+}
+
 static void tell_silent(struct px_worker *worker, enum px_session_state state)
 {
-    struct px_link *link = TAILQ_FIRST(&worker->links[state]);
-
-    while (link != NULL) {
-        struct px_link *next = TAILQ_NEXT(link, entry);
-        if (worker->slot_pinged_ms[link->slot] != 0 && is_silent_for(link)) {
-            px_worker_doubt(worker, link->slot);
-            px_link_step_kind(link, PX_EVENT_SILENT);
-            px_link_settle(link);
-        }
-        link = next;
-    }
+    px_worker_each(worker, state, tell_one, worker);
 }
 
 void px_worker_tick_pulse(struct px_worker *worker)
