@@ -110,6 +110,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     bool plan_runs = mig_engine_plan_runs(control->engine);
     int32_t interval_ms = plan_runs ? conf->probe_plan_interval_ms : conf->probe_interval_ms;
     int64_t now_ms = mig_now_ms();
+    px_watchdog_look(&control->watchdog, px_crew_shared(control->crew), control->tick_due_ms, now_ms);
     px_fleet_set_interval(control->fleet, interval_ms);
     px_fleet_tick(control->fleet, now_ms);
     px_control_drive(control, &tick);
@@ -155,6 +156,7 @@ static void on_signal(evutil_socket_t signal_number, short what, void *arg)
     if (control->ending != PX_RUNNING)
         return;
     px_log(PX_LOG_INFO, "stop.begin", "signal=%d", (int)signal_number);
+    px_watchdog_notify(&control->watchdog, "STOPPING=1");
     px_listeners_stop(control->listeners);
     control->ending = PX_FINISHING;
     control->ending_deadline_ms = mig_now_ms() + FINISH_TIMEOUT_MS;
@@ -282,6 +284,7 @@ static enum rc announce(struct px_control *control, struct err *err)
     px_log(PX_LOG_INFO, "ready", "clients=%s admin=%s:%u workers=%u pid=%d", control->clients_text,
            control->conf->admin.host, (unsigned)px_admin_port(control->admin), px_crew_count(control->crew),
            (int)getpid());
+    px_watchdog_notify(&control->watchdog, "READY=1");
     return RC_OK;
 }
 
@@ -294,10 +297,12 @@ enum rc px_control_run(struct conf *take_conf, struct err *err)
     }
     control->conf = take_conf;
     signal(SIGPIPE, SIG_IGN);
+    px_watchdog_init(&control->watchdog);
     enum rc rc = open_all(control, err);
     if (rc == RC_OK)
         rc = announce(control, err);
     if (rc == RC_OK) {
+        control->tick_due_ms = mig_now_ms();
         on_tick(-1, 0, control);
         event_base_dispatch(control->base);
     }

@@ -24,6 +24,7 @@
 #include "proxy/control/runner.h"
 #include "proxy/control/survey/survey.h"
 #include "proxy/control/verify/verify.h"
+#include "proxy/control/watchdog.h"
 #include "proxy/control/witness/witness.h"
 
 #define PX_CLIENTS_TEXT_MAX 4096u
@@ -81,6 +82,7 @@ struct px_control {
     struct px_director *director;
     struct px_runner *runner;
     struct px_words *words;
+    struct px_watchdog watchdog;
     struct px_report *report;
     struct px_events *events;
     struct mig_history *history;

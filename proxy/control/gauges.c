@@ -156,6 +156,16 @@ static void write_witness(struct px_prom *prom, const struct px_witness_result *
     }
 }
 
+static void write_turns(struct px_prom *prom, const struct px_watchdog *watchdog)
+{
+    const struct px_prom_label workers = {"thread", "worker"};
+    const struct px_prom_label control = {"thread", "control"};
+    px_prom_family(prom, "zkferry_slow_turns_total", PX_PROM_COUNTER,
+                   "Turns of a thread's loop that lasted longer than a second.");
+    px_prom_count(prom, &workers, 1, watchdog->slow_worker_turns);
+    px_prom_count(prom, &control, 1, watchdog->slow_control_turns);
+}
+
 void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges)
 {
     for (size_t i = 0; i < COUNT_OF(server_rows); i++)
@@ -168,4 +178,5 @@ void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges)
     px_prom_count(prom, NULL, 0, gauges->refused_clients);
     px_prom_family(prom, "zkferry_log_lines_dropped_total", PX_PROM_COUNTER, "Log lines lost to full rings.");
     px_prom_count(prom, NULL, 0, gauges->log_lines_dropped);
+    write_turns(prom, gauges->watchdog);
 }

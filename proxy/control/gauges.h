@@ -6,6 +6,7 @@
 #include "migrate/engine/engine.h"
 #include "migrate/engine/routing.h"
 #include "proxy/admin/prom.h"
+#include "proxy/control/watchdog.h"
 #include "proxy/control/witness/witness.h"
 
 struct px_gauges {
@@ -15,6 +16,7 @@ struct px_gauges {
     const struct px_witness_result *witness;
     uint64_t refused_clients; /* over limits.sessions */
     uint64_t log_lines_dropped;
+    const struct px_watchdog *watchdog;
     uint32_t workers;
 };
 

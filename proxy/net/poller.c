@@ -51,12 +51,16 @@ static void poller_call(struct px_polled *polled, uint32_t what)
         polled->fn(polled, what & polled->armed);
 }
 
-void px_poller_turn(struct px_poller *poller, int timeout_ms)
+void px_poller_wait(struct px_poller *poller, int timeout_ms)
 {
     int count = epoll_wait(poller->epoll_fd, poller->ready, PX_POLLER_BATCH, timeout_ms);
 
     poller->ready_count = count < 0 ? 0 : count; /* a signal: an empty turn */
     poller->ready_at = 0;
+}
+
+void px_poller_call(struct px_poller *poller)
+{
     while (poller->ready_at < poller->ready_count) {
         const struct epoll_event *event = &poller->ready[poller->ready_at++];
         if (event->data.ptr != NULL)

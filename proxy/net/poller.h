@@ -39,7 +39,9 @@ enum rc px_poller_set(struct px_poller *poller, struct px_polled *polled, int fd
                       uint32_t events) RC_MUST_CHECK;
 /* No call any more, not even one that is due in this turn. Before its descriptor is closed. */
 void px_poller_remove(struct px_poller *poller, struct px_polled *polled, int fd);
-/* Waits for at most timeout_ms, then makes the calls. They may set, remove and free each other. */
-void px_poller_turn(struct px_poller *poller, int timeout_ms);
+/* Waits until something is ready, for at most timeout_ms. */
+void px_poller_wait(struct px_poller *poller, int timeout_ms);
+/* Makes the calls for what was ready then. They may set, remove and free each other. */
+void px_poller_call(struct px_poller *poller);
 
 #endif

@@ -16,6 +16,8 @@
 #include "proxy/net/worker_int.h"
 #include "zkproto/assert.h"
 
+#define PX_STALL_US 2500000 /* of the test switch: each new client holds up the loop */
+
 void px_worker_clock(struct px_worker *worker)
 {
     struct timespec now;
@@ -85,6 +87,8 @@ static void answer_list(struct px_worker *worker, const struct px_msg *request)
 
 static void take_adopt(struct px_worker *worker, struct px_msg *msg)
 {
+    if (worker->stalls)
+        usleep(PX_STALL_US);
     if (worker->is_stopping || (worker->directive != NULL && worker->directive->stop))
         return; /* the message closes it */
     px_link_adopt(worker, &msg->adopt);
@@ -198,6 +202,14 @@ static void worker_on_wake(struct px_polled *polled, uint32_t what)
     px_mailbox_deliver(worker->box, worker_on_msg, worker);
 }
 
+/* A turn begins or ends: the control thread sees whether this one still turns. */
+static void publish_turn(struct px_worker *worker)
+{
+    _Atomic(uint32_t) *turn = &worker->shared->workers[worker->options.index].turn;
+
+    atomic_store_explicit(turn, atomic_load_explicit(turn, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
 static void *worker_main(void *arg)
 {
     struct px_worker *worker = arg;
@@ -206,7 +218,9 @@ static void *worker_main(void *arg)
     (void)!px_log_ring_attach();
     while (!worker->is_stopping) {
         worker->is_clock_stale = true;
-        px_poller_turn(&worker->poller, tick_left_ms(worker));
+        px_poller_wait(&worker->poller, tick_left_ms(worker));
+        publish_turn(worker);
+        px_poller_call(&worker->poller);
         px_worker_clock(worker);
         tick_if_due(worker);
         px_worker_turn_leave(worker);
@@ -215,6 +229,7 @@ static void *worker_main(void *arg)
         publish_counts(worker);
         publish_watches(worker);
         set_tick(worker);
+        publish_turn(worker);
     }
     px_log_ring_detach();
     return NULL;
@@ -247,6 +262,7 @@ static enum rc worker_init(struct px_worker *worker, struct err *err)
     worker->skips_move_drain = px_switch("no_move_drain");
     worker->skips_auth = px_switch("no_auth_replay");
     worker->skips_pacing = px_switch("no_pacing");
+    worker->stalls = px_switch("stall");
     worker->scratch = malloc(PX_SCRATCH_SIZE);
     worker->metrics = aligned_alloc(alignof(struct px_metrics), sizeof(*worker->metrics));
     if (worker->scratch == NULL || worker->metrics == NULL ||

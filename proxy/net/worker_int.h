@@ -79,6 +79,7 @@ struct px_worker {
     bool skips_move_drain;
     bool skips_auth;
     bool skips_pacing;
+    bool stalls;
 };
 
 /* worker.c */

@@ -26,6 +26,12 @@ struct end {
     uint32_t what;
 };
 
+static void turn(struct px_poller *poller, int timeout_ms)
+{
+    px_poller_wait(poller, timeout_ms);
+    px_poller_call(poller);
+}
+
 static void on_end(struct px_polled *polled, uint32_t what)
 {
     struct end *end = (struct end *)((char *)polled - offsetof(struct end, polled));
@@ -67,10 +73,10 @@ static void test_ready_comes(void **state)
     (void)state;
     assert_int_equal(px_poller_init(&poller), RC_OK);
     end_open(&end, &poller, EPOLLIN);
-    px_poller_turn(&poller, 0);
+    turn(&poller, 0);
     assert_int_equal(end.calls, 0);
     feed(&end);
-    px_poller_turn(&poller, WAIT_MS);
+    turn(&poller, WAIT_MS);
     assert_int_equal(end.calls, 1);
     assert_int_equal(end.what, EPOLLIN);
     end_close(&end);
@@ -88,11 +94,11 @@ static void test_edge_again_when_armed_anew(void **state)
     assert_int_equal(px_poller_init(&poller), RC_OK);
     end_open(&end, &poller, events);
     feed(&end);
-    px_poller_turn(&poller, WAIT_MS);
-    px_poller_turn(&poller, 0);
+    turn(&poller, WAIT_MS);
+    turn(&poller, 0);
     assert_int_equal(end.calls, 1);
     assert_int_equal(px_poller_set(&poller, &end.polled, end.fd, events), RC_OK);
-    px_poller_turn(&poller, WAIT_MS);
+    turn(&poller, WAIT_MS);
     assert_int_equal(end.calls, 2);
     end_close(&end);
     px_poller_done(&poller);
@@ -111,10 +117,10 @@ static void test_removed_in_the_same_turn(void **state)
     ends[1].victim = &ends[0];
     feed(&ends[0]);
     feed(&ends[1]);
-    px_poller_turn(&poller, WAIT_MS);
+    turn(&poller, WAIT_MS);
     assert_int_equal(ends[0].calls + ends[1].calls, 1);
     /* The one that was called is armed still and comes again; the other one never does. */
-    px_poller_turn(&poller, 0);
+    turn(&poller, 0);
     assert_int_equal(ends[0].calls * ends[1].calls, 0);
     assert_int_equal(ends[0].calls + ends[1].calls, 2);
     for (int i = 0; i < 2; i++)
@@ -133,7 +139,7 @@ static void test_hang_up_is_everything_armed(void **state)
     end_open(&end, &poller, EPOLLRDHUP);
     close(end.peer);
     end.peer = -1;
-    px_poller_turn(&poller, WAIT_MS);
+    turn(&poller, WAIT_MS);
     assert_int_equal(end.calls, 1);
     assert_int_equal(end.what, EPOLLRDHUP);
     end_close(&end);
@@ -153,8 +159,8 @@ static void test_more_than_a_batch(void **state)
         end_open(&ends[i], &poller, EPOLLIN | EPOLLET);
         feed(&ends[i]);
     }
-    px_poller_turn(&poller, WAIT_MS);
-    px_poller_turn(&poller, WAIT_MS);
+    turn(&poller, WAIT_MS);
+    turn(&poller, WAIT_MS);
     for (int i = 0; i < COUNT; i++) {
         assert_int_equal(ends[i].calls, 1);
         end_close(&ends[i]);

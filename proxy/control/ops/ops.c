@@ -186,6 +186,7 @@ static void op_metrics(void *context, struct px_prom *prom)
                                      .view = &control->view,
                                      .witness = &witness,
                                      .refused_clients = control->refused_clients,
+                                     .watchdog = &control->watchdog,
                                      .log_lines_dropped = px_log_dropped(),
                                      .workers = count};
     px_gauges_write(prom, &gauges);
