@@ -10,6 +10,8 @@
 
 _Static_assert(sizeof(struct px_link) <= PX_LINK_BYTES_MAX,
                "an idle session costs more than 1 KB, see link_int.h");
+_Static_assert(PX_METRIC_MISFIT_UNREADABLE - PX_METRIC_MISFIT_SKIPPED == PX_MISFIT_COUNT - 1,
+               "the rows of zkferry_server_misfits_total follow enum px_misfit");
 _Static_assert(PX_METRIC_STATE_DEAD - PX_METRIC_STATE_GREETING == PX_SESSION_DEAD - PX_SESSION_GREETING,
                "the rows of zkferry_sessions follow the states");
 
@@ -169,6 +171,9 @@ static void link_act(struct px_link *link, const struct px_actions *actions, con
         break;
     case PX_ACTION_DROP_SERVER:
         px_conn_close(&link->server);
+        break;
+    case PX_ACTION_LOSE_SERVER:
+        px_link_lose_server(link, action->misfit);
         break;
     case PX_ACTION_AWAIT_APPLIED:
         await_applied(link, action->zxid);

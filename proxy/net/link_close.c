@@ -63,21 +63,33 @@ static void log_close(const struct px_link *link, enum px_close_reason reason)
            (unsigned long long)facts.received_count);
 }
 
-/* A reply that fits nothing: the server's mistake or ours, and nobody can tell afterwards without these. */
-static void log_misfit(const struct px_link *link)
+/* Nobody can tell afterwards without these what the server has passed over. */
+static void log_misfit(const struct px_link *link, enum px_misfit misfit)
 {
     struct px_session_facts facts;
-    struct zkp_reply_header header;
+    struct zkp_reply_header header = {0};
+    uint32_t length = 0;
 
-    if (link->walk == NULL || zkp_reply_header_decode(link->walk->event.body, &header) != RC_OK)
-        return;
+    if (link->walk != NULL && zkp_reply_header_decode(link->walk->event.body, &header) == RC_OK)
+        length = link->walk->event.length;
     px_session_facts_get(link->core, &facts);
-    px_log(
-        PX_LOG_WARN, "server.misfit",
-        "sid=0x%llx slot=%d length=%u xid=%d zxid=0x%llx err=%d awaited_xid=%d awaited_op=%s outstanding=%u",
-        (unsigned long long)facts.session_id, (int)link->slot, link->walk->event.length, header.xid,
-        (unsigned long long)header.zxid, header.err, facts.awaited_xid, zkp_op_row(facts.awaited_op)->name,
-        px_session_outstanding(link->core));
+    px_log(PX_LOG_WARN, "server.misfit",
+           "what=%s sid=0x%llx slot=%d length=%u xid=%d zxid=0x%llx err=%d awaited_xid=%d awaited_op=%s "
+           "outstanding=%u",
+           px_misfit_name(misfit), (unsigned long long)facts.session_id, (int)link->slot, length, header.xid,
+           (unsigned long long)header.zxid, header.err, facts.awaited_xid, zkp_op_row(facts.awaited_op)->name,
+           px_session_outstanding(link->core));
+}
+
+/* Like one that has closed. What came before the misfit in the same batch is passed on by the walk. */
+void px_link_lose_server(struct px_link *link, enum px_misfit misfit)
+{
+    log_misfit(link, misfit);
+    px_metric_add(link->worker->metrics, PX_METRIC_MISFIT_SKIPPED + misfit, 1);
+    if (misfit == PX_MISFIT_UNREADABLE)
+        px_metric_add(link->worker->metrics, PX_METRIC_DECODE_SERVER, 1);
+    px_conn_close(&link->server);
+    link->deferred = PX_EVENT_SERVER_GONE;
 }
 
 /* The core is DEAD already: sockets, claims and counts follow; memory waits for the sweep. */
@@ -85,8 +97,6 @@ void px_link_die(struct px_link *link, enum px_close_reason reason)
 {
     px_walk_flush(link);
     log_close(link, reason);
-    if (reason == PX_CLOSE_SERVER_PROTOCOL)
-        log_misfit(link);
     px_link_count_close(link, reason);
     px_link_dial_end(link, reason == PX_CLOSE_EXPIRED ? PX_DIAL_EXPIRED : PX_DIAL_ABANDONED);
     if (link->attempt != NULL)

@@ -31,8 +31,6 @@ void px_link_count_close(struct px_link *link, enum px_close_reason reason)
     px_metric_sub(metrics, PX_METRIC_CLIENTS, 1);
     if (reason == PX_CLOSE_RETURNED)
         px_metric_add(metrics, PX_METRIC_RETURN_DONE, 1);
-    if (reason == PX_CLOSE_SERVER_PROTOCOL)
-        px_metric_add(metrics, PX_METRIC_DECODE_SERVER, 1);
     if (reason == PX_CLOSE_BAD_CONNECT || reason == PX_CLOSE_BAD_REQUEST || reason == PX_CLOSE_FRAME_LENGTH ||
         reason == PX_CLOSE_FRAME_TOO_BIG)
         px_metric_add(metrics, PX_METRIC_DECODE_CLIENT, 1);

@@ -94,6 +94,8 @@ void px_link_row(const struct px_link *link, struct px_session_row *ret_row);
 
 /* link_close.c: the core is DEAD already; memory waits for the sweep. */
 void px_link_die(struct px_link *link, enum px_close_reason reason);
+/* Closes its server's connection for what it has sent; SERVER_GONE follows. */
+void px_link_lose_server(struct px_link *link, enum px_misfit misfit);
 
 /* link_count.c */
 void px_link_count_close(struct px_link *link, enum px_close_reason reason);

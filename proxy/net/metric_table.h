@@ -19,6 +19,7 @@
 
 #define TROUBLES_HELP                                                                                        \
     "Sessions cut off by their server's fault, that lost it, or that no server took twice; canaries apart."
+#define MISFITS_HELP  "What servers sent that fits nothing; each is the loss of that server."
 #define EXPIRED_HELP  "Sessions that expired; canaries apart."
 #define RETURNED_HELP "Sessions returned because they could not be moved; canaries apart."
 
@@ -88,6 +89,9 @@
       "Frames that could not be understood.")                                                                \
     X(DECODE_SERVER, "zkferry_decoder_errors_total", COUNTER, "from=\"server\"",                             \
       "Frames that could not be understood.")                                                                \
+    X(MISFIT_SKIPPED, "zkferry_server_misfits_total", COUNTER, "what=\"skipped\"", MISFITS_HELP)             \
+    X(MISFIT_UNASKED, "zkferry_server_misfits_total", COUNTER, "what=\"unasked\"", MISFITS_HELP)             \
+    X(MISFIT_UNREADABLE, "zkferry_server_misfits_total", COUNTER, "what=\"unreadable\"", MISFITS_HELP)       \
     X(CLIENT_BYTES_IN, "zkferry_client_bytes_total", COUNTER, "direction=\"in\"",                            \
       "Bytes on client connections.")                                                                        \
     X(CLIENT_BYTES_OUT, "zkferry_client_bytes_total", COUNTER, "direction=\"out\"",                          \

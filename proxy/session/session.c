@@ -58,6 +58,14 @@ const char *px_close_reason_name(enum px_close_reason reason)
     return names[reason];
 }
 
+const char *px_misfit_name(enum px_misfit misfit)
+{
+    static const char *const names[PX_MISFIT_COUNT] = {[PX_MISFIT_SKIPPED] = "skipped",
+                                                       [PX_MISFIT_UNASKED] = "unasked",
+                                                       [PX_MISFIT_UNREADABLE] = "unreadable"};
+    return names[misfit];
+}
+
 struct px_action *session_act(struct px_actions *actions, enum px_action_kind kind)
 {
     struct px_action *action;

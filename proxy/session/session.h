@@ -121,6 +121,16 @@ struct px_event {
     bool skips_auth;  /* NEXT_FRAME */
 };
 
+/* What a server sends although nobody may: such a server is lost, like one that closes. */
+enum px_misfit {
+    PX_MISFIT_SKIPPED,    /* the reply to a later request, with one before it unanswered: a server that has
+                             lost its leader drops the writes that it waits for, and goes on with reads */
+    PX_MISFIT_UNASKED,    /* the reply to nothing */
+    PX_MISFIT_UNREADABLE, /* no frame, no reply header, or not the body that was asked for */
+    PX_MISFIT_COUNT
+};
+const char *px_misfit_name(enum px_misfit misfit);
+
 /* Carried out in order, all of them, by the shell. */
 enum px_action_kind {
     PX_ACTION_FORWARD,       /* this event's frame to the other side, as it is */
@@ -139,6 +149,7 @@ enum px_action_kind {
     PX_ACTION_DROP_NEXT,     /* close the next connection: its answer was none */
     PX_ACTION_ADOPT,       /* session_id is served by the next server from now on; the old connection goes */
     PX_ACTION_DROP_SERVER, /* close the server's connection */
+    PX_ACTION_LOSE_SERVER, /* the same, and step with SERVER_GONE; misfit: what it has sent */
     PX_ACTION_AWAIT_APPLIED, /* zxid: step with APPLIED once the server is known to have applied it */
     PX_ACTION_CLOSE_CLIENT,  /* the client's connection only */
     PX_ACTION_CLOSE,         /* both, after what was sent; reason */
@@ -159,6 +170,7 @@ struct px_action {
         int64_t session_id;
         int64_t zxid;
         enum px_close_reason reason;
+        enum px_misfit misfit;
     };
 };
 

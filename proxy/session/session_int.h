@@ -109,6 +109,7 @@ struct session_data {
     bool has_lost_auth;
     bool is_attached_read_only;
     bool is_local;
+    bool has_misfit;                     /* its server is being lost for what it has sent */
     bool ends_with_server;               /* its server closes it for a reason: the client must see that */
     bool filters_events;                 /* it was attached anew: servers may know watches that have fired */
     bool keeps_in_block;                 /* `kept` is a block, not an array of its own */
@@ -135,7 +136,7 @@ px_handler on_connect_request, on_connect_late, on_claim_late, on_admitted, on_d
 /* session_serve.c */
 px_handler on_request, on_reply, on_continue, on_active_tick, on_active_ping, on_close_session_tick,
     on_end_client_gone, on_end_server_gone;
-px_handler on_bad, on_client_gone, on_superseded, on_conflict, on_stop;
+px_handler on_bad, on_server_bad, on_client_gone, on_superseded, on_conflict, on_stop;
 /* session_quiet.c */
 px_handler on_return, on_hold, on_hold_again, on_move, on_release, on_returning_settle, on_holding_settle,
     on_leaving_settle, on_quiet_tick, on_held_tick, on_held_mark;
@@ -239,6 +240,10 @@ bool session_watch_event(struct session_data *data, struct zkp_slice body, bool 
 struct px_session *session_new_in(enum px_session_state state, struct px_watch_space *space);
 const struct session_data *session_data_of(const struct px_session *session);
 struct session_data *session_data_edit(struct px_session *session);
+
+/* session_serve.c: its server is as good as gone; the shell says so next. */
+enum px_session_state session_misfit(struct session_data *data, struct px_actions *actions,
+                                     enum px_misfit misfit, enum px_session_state here);
 
 /* session.c: building actions. */
 struct px_action *session_act(struct px_actions *actions, enum px_action_kind kind);

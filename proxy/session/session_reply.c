@@ -191,6 +191,30 @@ static enum px_session_state answer_ours(struct session_data *data, const struct
     return here;
 }
 
+static bool is_awaited(const struct px_request_queue *queue, int32_t xid)
+{
+    for (uint32_t i = 0; i < queue->count; i++)
+        if (px_request_queue_at(queue, i)->xid == xid)
+            return true;
+    return false;
+}
+
+/* Nothing of it reaches the client. */
+static enum px_session_state refuse(struct session_data *data, struct px_actions *actions,
+                                    enum px_misfit misfit, enum px_session_state here)
+{
+    session_act(actions, PX_ACTION_DROP);
+    return session_misfit(data, actions, misfit, here);
+}
+
+static enum px_session_state refuse_unordered(struct session_data *data, int32_t xid,
+                                              struct px_actions *actions, enum px_session_state here)
+{
+    bool is_later = is_awaited(&data->pipeline, xid) || is_awaited(&data->out_of_band, xid);
+
+    return refuse(data, actions, is_later ? PX_MISFIT_SKIPPED : PX_MISFIT_UNASKED, here);
+}
+
 /* Nothing waits any more, or what waits next is ours to answer. */
 static bool may_go_on(const struct session_data *data)
 {
@@ -207,12 +231,12 @@ static enum px_session_state answer_head(struct session_data *data, const struct
     struct px_request request;
 
     if (queue == NULL)
-        return session_close(actions, PX_CLOSE_SERVER_PROTOCOL);
+        return refuse_unordered(data, header->xid, actions, here);
     request = *px_request_queue_head(queue);
     if (request.kind == PX_REQUEST_OURS)
         return answer_ours(data, event, header, actions, here);
     if (!pass_reply(event, &request, header->err, actions))
-        return session_close(actions, PX_CLOSE_SERVER_PROTOCOL);
+        return session_misfit(data, actions, PX_MISFIT_UNREADABLE, here);
     px_request_queue_pop(queue);
     settle_request(data, event, &request, header);
     /* 0 and -1 tell nothing (auth, refusals: protocol.md §4.2). */
@@ -254,7 +278,7 @@ enum px_session_state on_reply(struct session_data *data, const struct px_event 
     struct zkp_reply_header header;
 
     if (zkp_reply_header_decode(event->body, &header) != RC_OK)
-        return session_close(actions, PX_CLOSE_SERVER_PROTOCOL);
+        return refuse(data, actions, PX_MISFIT_UNREADABLE, here);
     if (is_event(data, &header))
         return pass_event(data, event, &header, actions, here);
     return answer_head(data, event, &header, actions, here);

@@ -10,6 +10,23 @@ enum px_session_state on_bad(struct session_data *data, const struct px_event *e
     return session_close(actions, event->reason);
 }
 
+enum px_session_state session_misfit(struct session_data *data, struct px_actions *actions,
+                                     enum px_misfit misfit, enum px_session_state here)
+{
+    data->has_misfit = true;
+    session_act(actions, PX_ACTION_LOSE_SERVER)->misfit = misfit;
+    return here;
+}
+
+/* Its bytes make no frames any more; another server's may. */
+enum px_session_state on_server_bad(struct session_data *data, const struct px_event *event,
+                                    struct px_actions *actions, enum px_session_state here)
+{
+    if (event->reason != PX_CLOSE_SERVER_PROTOCOL)
+        return on_bad(data, event, actions, here);
+    return session_misfit(data, actions, PX_MISFIT_UNREADABLE, here);
+}
+
 enum px_session_state on_client_gone(struct session_data *data, const struct px_event *event,
                                      struct px_actions *actions, enum px_session_state here)
 {

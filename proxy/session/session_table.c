@@ -5,7 +5,7 @@
 #define ENDS        [PX_EVENT_CLIENT_BAD] = on_bad, [PX_EVENT_SUPERSEDE] = on_superseded, [PX_EVENT_STOP] = on_stop
 #define CLIENT_ENDS [PX_EVENT_CLIENT_GONE] = on_client_gone
 /* … and an established one also these. */
-#define ESTABLISHED_ENDS ENDS, [PX_EVENT_SERVER_BAD] = on_bad, [PX_EVENT_CONFLICT] = on_conflict
+#define ESTABLISHED_ENDS ENDS, [PX_EVENT_SERVER_BAD] = on_server_bad, [PX_EVENT_CONFLICT] = on_conflict
 /* While its client's requests go through, if only the rest of one that had begun. */
 #define SERVES                                                                                               \
     [PX_EVENT_CLIENT_FRAME] = on_request, [PX_EVENT_SERVER_FRAME] = on_reply,                                \

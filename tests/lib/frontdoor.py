@@ -131,7 +131,7 @@ class Frontdoor(_Door):
     @property
     def line(self):
         """The server's line for the proxy's file, with the door in front."""
-        return self._server.line.replace(f";{self._server.address}", f";127.0.0.1:{self.port}")
+        return _line_behind(self._server, self.port)
 
     def _serve(self, near):
         first = _first_bytes(near)
@@ -164,6 +164,54 @@ class Frontdoor(_Door):
         return mode is Mode.SLOW
 
 
+class ForgetfulDoor(_Door):
+    """The reply with one xid does not pass; what comes behind it does, like from a server that has lost its
+    leader and lets go of the write it waits for."""
+
+    def __init__(self, server):
+        self.forgotten = 0  # replies that did not pass
+        self._xid = None
+        self._server = server
+        super().__init__(server.host, server.client_port)
+
+    @property
+    def line(self):
+        return _line_behind(self._server, self.port)
+
+    def forget(self, xid):
+        """Once."""
+        self._xid = xid
+
+    def _serve(self, near):
+        far = self._dial()
+        try:
+            self._start(_guard, _copy, near, far)
+            self._copy_replies(far, near)
+        finally:
+            self._end(far)
+            near.shutdown(socket.SHUT_RDWR)  # the other thread may be reading it: closing alone tells nobody
+
+    def _copy_replies(self, far, near):
+        data = b""
+        while part := far.recv(PUMP_BYTES):
+            data += part
+            while len(data) >= 8:
+                length, xid = struct.unpack_from(">ii", data)
+                end = 4 + length
+                if length > WORD_LENGTH or length < 0:  # a word's answer
+                    end = len(data)
+                elif len(data) < end:
+                    break
+                elif xid == self._xid:
+                    self._xid = None
+                    self.forgotten += 1
+                    data = data[end:]
+                    continue
+                near.sendall(data[:end])
+                data = data[end:]
+        near.sendall(data)
+
+
 class LaggingDoor(_Door):
     """Everything the leader says to whoever comes this way arrives lag_seconds later, in order."""
 
@@ -190,6 +238,10 @@ class LaggingDoor(_Door):
                 waiting.append((time.monotonic() + self._lag_seconds, part))
             while waiting and waiting[0][0] <= time.monotonic():
                 near.sendall(waiting.popleft()[1])
+
+
+def _line_behind(server, port):
+    return server.line.replace(f";{server.address}", f";127.0.0.1:{port}")
 
 
 def _send_with_end(end, reply):

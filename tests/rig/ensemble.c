@@ -6,6 +6,9 @@ const int rig_parents[RIG_PATHS] = {RIG_NONE, 0, 0, RIG_NONE, 3, RIG_NONE};
 
 static void rig_lose_leader(struct rig_ensemble *e)
 {
+    for (int i = 0; i < RIG_CONNS; i++)
+        if (e->servers[e->conns[i].server].is_alive && !e->servers[e->conns[i].server].is_hung)
+            rig_skip_write(e, &e->conns[i]);
     e->leader = RIG_NONE;
     e->leaderless_ms = e->now_ms;
     for (int i = 0; i < RIG_SERVERS; i++) /* followers drop their clients at once */

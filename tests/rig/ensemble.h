@@ -165,6 +165,9 @@ bool rig_is_write(int32_t op);
 bool rig_is_busy(const struct rig_conn *conn);
 /* One request of one connection. */
 void rig_serve(struct rig_ensemble *e, struct rig_conn *conn);
+/* A server that has lost its leader drops the write that it waits for, and may answer what came behind it
+ * before it closes (seen with 3.8.0). */
+void rig_skip_write(struct rig_ensemble *e, struct rig_conn *conn);
 
 /* --- the servers --- */
 

@@ -200,6 +200,20 @@ static void rig_request(struct rig_ensemble *e, struct rig_conn *conn, struct zk
     rig_pop(&conn->to_server);
 }
 
+void rig_skip_write(struct rig_ensemble *e, struct rig_conn *conn)
+{
+    struct rig_frame *frame;
+
+    if (!conn->has_server || conn->awaited == RIG_NONE || conn->to_server.count < 2 || rig_is_busy(conn))
+        return;
+    rig_pop(&conn->to_server);
+    conn->awaited = RIG_NONE;
+    frame = rig_front(&conn->to_server);
+    e->asked_ms = frame->at_ms;
+    if (!rig_is_write(zkp_load_i32(frame->body + 4)))
+        rig_request(e, conn, zkp_slice_of(frame->body, frame->length));
+}
+
 bool rig_is_busy(const struct rig_conn *conn)
 {
     return conn->to_proxy.count > RIG_QUEUE - 20;

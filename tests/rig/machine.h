@@ -51,6 +51,7 @@ struct rig_machine {
     int64_t awaited_zxid;
     int64_t hold_until_ms;
     bool had_trouble;   /* since it began */
+    bool has_lost;      /* the core wants no more of its server */
     int64_t proved_ms;  /* when the request was sent whose answer last proved that the session lives */
     bool is_inexact;    /* this move's old server leads, or was asked too often */
     uint32_t old_pings; /* of this move */
@@ -58,6 +59,7 @@ struct rig_machine {
     bool is_closed;
     enum px_close_reason reason;
     uint64_t outcomes[8];
+    uint64_t misfits; /* servers lost for what they sent */
     uint64_t exported;
     uint64_t export_bits;
     FILE *trace; /* NULL = none */

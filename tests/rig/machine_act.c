@@ -150,6 +150,11 @@ static void rig_act(struct rig_machine *m, const struct px_event *event, const s
     case PX_ACTION_DROP_SERVER:
         rig_hang_up(m, &m->server);
         break;
+    case PX_ACTION_LOSE_SERVER:
+        m->has_lost = true;
+        m->misfits++;
+        rig_hang_up(m, &m->server);
+        break;
     case PX_ACTION_AWAIT_APPLIED:
         m->awaited_zxid = action->zxid;
         break;
@@ -225,6 +230,11 @@ void rig_step(struct rig_machine *m, struct px_event event)
     rig_step_once(m, &event);
     while (m->actions.has_more && !m->is_closed) {
         event.kind = PX_EVENT_CONTINUE;
+        rig_step_once(m, &event);
+    }
+    if (m->has_lost && !m->is_closed) {
+        m->has_lost = false;
+        event = rig_event(m, PX_EVENT_SERVER_GONE);
         rig_step_once(m, &event);
     }
     if (!m->is_closed && rig_waits_for_quiet(m)) {

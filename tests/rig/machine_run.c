@@ -185,12 +185,13 @@ void rig_start(struct rig_machine *m, const struct rig_options *options, uint32_
     m->session = px_session_new(true, 5000, &m->spaces[0]);
     ASSERT(m->session != NULL);
     m->requests.head = m->requests.count = m->scanned = 0;
-    m->is_paused = m->wants_route = m->is_dialling = m->had_trouble = m->is_inexact = m->is_closed = false;
+    m->is_paused = m->wants_route = m->is_dialling = m->had_trouble = m->has_lost = m->is_inexact =
+        m->is_closed = false;
     m->server = m->next = m->home = RIG_NONE;
     m->tried = m->old_pings = 0;
     m->silent_ms = m->awaited_zxid = 0;
     m->proved_ms = m->e.now_ms;
-    m->exported = 0;
+    m->exported = m->misfits = 0;
     m->export_bits = 1;
     memset(m->outcomes, 0, sizeof(m->outcomes));
     rig_connect_client(m);

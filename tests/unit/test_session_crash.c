@@ -363,6 +363,127 @@ static void where_nobody_listens_the_client_is_told_at_once(void **state)
     assert_closed_for(b, SERVER_GONE);
 }
 
+/* --- what fits nothing is the server's end --- */
+
+static void assert_misfit(struct bench *b, enum px_misfit misfit)
+{
+    const struct px_action *lose = bench_find(b, PX_ACTION_LOSE_SERVER);
+
+    assert_non_null(lose);
+    assert_string_equal(px_misfit_name(lose->misfit), px_misfit_name(misfit));
+    assert_non_null(bench_find(b, PX_ACTION_DROP));
+    assert_null(bench_find(b, PX_ACTION_FORWARD));
+    assert_state(b, ACTIVE);
+}
+
+/* A server that has lost its leader lets go of the write it waits for, and still answers the read behind. */
+static void a_write_passed_over_is_unknown(void **state)
+{
+    struct bench *b = *state;
+
+    bench_request(b, 1, ZKP_OP_CREATE);
+    bench_read(b, 2, ZKP_OP_GET_DATA, "/a", false);
+    bench_reply(b, 2, M, 0);
+    assert_misfit(b, PX_MISFIT_SKIPPED);
+    bench_kind(b, PX_EVENT_SERVER_GONE);
+    assert_closed_for(b, UNKNOWN_OUTCOME);
+}
+
+static void reads_passed_over_are_asked_again(void **state)
+{
+    struct bench *b = *state;
+
+    bench_read(b, 1, ZKP_OP_SYNC, "/", false);
+    bench_read(b, 2, ZKP_OP_GET_DATA, "/a", true);
+    bench_reply(b, 2, M, 0);
+    assert_misfit(b, PX_MISFIT_SKIPPED);
+    bench_reattach(b, M);
+    assert_outcome(b, REATTACHED);
+    assert_request(b, PX_ACTION_PUT_SERVER, 0, 1, ZKP_OP_SYNC);
+    assert_request(b, PX_ACTION_PUT_SERVER, 1, 2, ZKP_OP_GET_DATA);
+    bench_reply(b, 1, M, 0);
+    bench_reply(b, 2, M, 0);
+    assert_non_null(bench_find(b, PX_ACTION_FORWARD));
+}
+
+static void a_reply_to_nothing_loses_the_server_only(void **state)
+{
+    struct bench *b = *state;
+
+    bench_reply(b, 77, M, 0);
+    assert_misfit(b, PX_MISFIT_UNASKED);
+    bench_reattach(b, M);
+    assert_outcome(b, REATTACHED);
+}
+
+static void what_cant_be_read_loses_the_server_only(void **state)
+{
+    struct bench *b = *state;
+    static const uint8_t short_header[3];
+
+    bench_frame(b, PX_EVENT_SERVER_FRAME, short_header, sizeof(short_header));
+    assert_misfit(b, PX_MISFIT_UNREADABLE);
+    bench_reattach(b, M);
+    assert_outcome(b, REATTACHED);
+    bench_step(b, (struct px_event){.kind = PX_EVENT_SERVER_BAD, .reason = PX_CLOSE_SERVER_PROTOCOL});
+    assert_int_equal(bench_find(b, PX_ACTION_LOSE_SERVER)->misfit, PX_MISFIT_UNREADABLE);
+    bench_reattach(b, M);
+    assert_outcome(b, REATTACHED);
+}
+
+/* The guard wants to see a Stat that is none. */
+static void a_body_of_another_shape_loses_the_server_only(void **state)
+{
+    struct bench *b = *state;
+    uint8_t reply[16 + 5] = {0, 0, 0, 1};
+
+    bench_read(b, 1, ZKP_OP_EXISTS, "/zookeeper/config", false);
+    bench_frame(b, PX_EVENT_SERVER_FRAME, reply, sizeof(reply));
+    assert_misfit(b, PX_MISFIT_UNREADABLE);
+    bench_reattach(b, M);
+    assert_request(b, PX_ACTION_PUT_SERVER, 0, 1, ZKP_OP_EXISTS);
+}
+
+/* Every server answers it with nonsense: then it is the request, and its client is told. */
+static void nonsense_everywhere_is_the_clients_end(void **state)
+{
+    struct bench *b = *state;
+
+    bench_read(b, 1, ZKP_OP_GET_DATA, "/a", false);
+    for (int i = 0; i < 3; i++) {
+        bench_reply(b, 99, M, 0);
+        bench_reattach(b, M);
+        assert_outcome(b, REATTACHED);
+    }
+    bench_reply(b, 99, M, 0);
+    bench_kind(b, PX_EVENT_SERVER_GONE);
+    assert_closed_for(b, SERVER_PROTOCOL);
+}
+
+/* A loss later on is not blamed on it. */
+static void a_misfit_is_forgotten_with_its_server(void **state)
+{
+    struct bench *b = *state;
+
+    bench_reply(b, 77, M, 0);
+    bench_reattach(b, M);
+    b->now_ms += BENCH_TIMEOUT_MS / 2; /* silent: not attached again */
+    bench_kind(b, PX_EVENT_SERVER_GONE);
+    assert_closed_for(b, SERVER_GONE);
+}
+
+static void while_closing_it_is_the_end(void **state)
+{
+    struct bench *b = *state;
+
+    bench_request(b, 1, ZKP_OP_CLOSE_SESSION);
+    assert_state(b, ENDING);
+    bench_reply(b, 77, M, 0);
+    assert_non_null(bench_find(b, PX_ACTION_LOSE_SERVER));
+    bench_kind(b, PX_EVENT_SERVER_GONE);
+    assert_closed_for(b, CLOSE_SESSION);
+}
+
 /* --- lasting watches: SetWatches2 catches up with nothing --- */
 
 static void next_reply_with_own(struct bench *b, int32_t xid, int64_t zxid, int64_t own_zxid)
@@ -505,6 +626,14 @@ int main(void)
         TEST(expired_elsewhere_is_the_end),
         TEST(it_is_tried_as_long_as_the_client_waits),
         TEST(where_nobody_listens_the_client_is_told_at_once),
+        TEST(a_write_passed_over_is_unknown),
+        TEST(reads_passed_over_are_asked_again),
+        TEST(a_reply_to_nothing_loses_the_server_only),
+        TEST(what_cant_be_read_loses_the_server_only),
+        TEST(a_body_of_another_shape_loses_the_server_only),
+        TEST(nonsense_everywhere_is_the_clients_end),
+        TEST(a_misfit_is_forgotten_with_its_server),
+        TEST(while_closing_it_is_the_end),
         TEST(nothing_happened),
         TEST(something_happened),
         TEST(only_our_own_reconfig_happened),

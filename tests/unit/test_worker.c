@@ -541,6 +541,78 @@ static void lost_writes_are_told_apart(void **state)
     close(pair.client);
 }
 
+/* A read behind a write is answered, the write is not: one batch in which the reply before it still counts.
+ */
+static void a_write_passed_over_is_told(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    uint8_t frames[128];
+    uint32_t length = bench_request_frame(1, ZKP_OP_GET_ACL, frames);
+
+    length += bench_request_frame(2, ZKP_OP_CREATE, frames + length);
+    length += bench_request_frame(3, ZKP_OP_GET_ACL, frames + length);
+    bench_put(pair.client, frames, length);
+    bench_get(pair.server, frames, length);
+    length = bench_reply_frame(1, 11, 0, frames);
+    length += bench_reply_frame(3, 12, 0, frames + length);
+    bench_put(pair.server, frames, length);
+    bench_get(pair.client, frames, 20);
+    assert_int_equal(zkp_load_i32(frames + 4), 1);
+    bench_expect_end(pair.client);
+    bench_expect_end(pair.server);
+    assert_int_equal(metric(b, PX_METRIC_CLOSED_UNKNOWN_OUTCOME), 1);
+    assert_int_equal(metric(b, PX_METRIC_MISFIT_SKIPPED), 1);
+    close_pair(pair);
+}
+
+/* The server's side of an attachment after a loss; the frames of its unanswered reads come next. */
+static int attach_again(struct bench *b)
+{
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+    int server = bench_accept(b);
+
+    bench_put(server, frame, bench_answer_frame(SID, frame));
+    bench_get(server, frame, 17);
+    bench_put(server, frame, bench_reply_frame(INT32_MIN, 12, 0, frame));
+    return server;
+}
+
+/* Whatever a server says that is no answer, a read goes on elsewhere. */
+static void nonsense_of_a_server_is_its_own_end(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    uint8_t frame[64];
+
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_GET_ACL, frame));
+    bench_get(pair.server, frame, 12);
+    bench_put(pair.server, frame, bench_reply_frame(7, 12, 0, frame)); /* nobody has asked */
+    bench_expect_end(pair.server);
+    close(pair.server);
+    pair.server = attach_again(b);
+    bench_get(pair.server, frame, 12);
+    bench_put(pair.server, "\xff\xff\xff\xff", 4); /* no length */
+    bench_expect_end(pair.server);
+    close(pair.server);
+    pair.server = attach_again(b);
+    bench_get(pair.server, frame, 12);
+    bench_put(pair.server, "\0\0\0\3abc", 7); /* no header */
+    bench_expect_end(pair.server);
+    close(pair.server);
+    pair.server = attach_again(b);
+    bench_get(pair.server, frame, 12);
+    assert_int_equal(zkp_load_i32(frame + 4), 1);
+    bench_put(pair.server, frame, bench_reply_frame(1, 12, 0, frame));
+    bench_get(pair.client, frame, 20);
+    assert_int_equal(zkp_load_i32(frame + 4), 1);
+    assert_int_equal(metric(b, PX_METRIC_REATTACH_DONE), 3);
+    assert_int_equal(metric(b, PX_METRIC_MISFIT_UNASKED), 1);
+    assert_int_equal(metric(b, PX_METRIC_MISFIT_UNREADABLE), 2);
+    assert_int_equal(metric(b, PX_METRIC_CLOSED_SERVER_PROTOCOL), 0);
+    close_pair(pair);
+}
+
 static void nonsense_is_closed(void **state)
 {
     struct bench *b = *state;
@@ -672,6 +744,8 @@ int main(void)
         CASE(a_hold_ends_by_itself),
         CASE(a_refused_dial_is_tried_elsewhere),
         CASE(lost_writes_are_told_apart),
+        CASE(a_write_passed_over_is_told),
+        CASE(nonsense_of_a_server_is_its_own_end),
         CASE(nonsense_is_closed),
         CASE(a_word_goes_to_control),
         CASE(watches_follow_events_in_pieces),
