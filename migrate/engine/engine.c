@@ -27,13 +27,25 @@ struct mig_engine *mig_engine_new(const struct conf *conf, const struct mig_swit
     (void)switches; /* a release never runs without its safety rules */
 #endif
     e->phase = MIG_PHASE_IDLE;
+    e->ledger = ledger_new();
+    if (e->ledger == NULL) {
+        free(e);
+        return NULL;
+    }
     e->draft_rc = mig_plan_make(conf, 0, 0, &e->draft, &e->draft_err);
     return e;
 }
 
 void mig_engine_free(struct mig_engine *engine)
 {
+    if (engine != NULL)
+        ledger_free(engine->ledger);
     free(engine);
+}
+
+void mig_engine_bar(struct mig_engine *engine, const char *why)
+{
+    mig_text_set(engine->barred, sizeof(engine->barred), "%s", why);
 }
 
 bool mig_engine_plan_runs(const struct mig_engine *engine)
@@ -225,7 +237,7 @@ void engine_run(struct run *r)
     advance_clock(r);
     engine_canary_watch(r);
     hold_keep(r);
-    if (e->journal_seq != 0 || e->op.is_pending || background_barrier(r))
+    if (e->journal_seq != 0 || owed_keep(r) || e->op.is_pending || background_barrier(r))
         return;
     if (mig_engine_plan_runs(e) && tally_keep(r))
         return;
@@ -278,22 +290,20 @@ static void absorb_journaled(struct run *r, const struct mig_event *event)
 {
     struct mig_engine *e = r->e;
     engine_drain_journaled(e, event);
-    if (event->rc == RC_OK && event->seq == e->journal_seq)
-        e->journal_seq = 0;
-    if (event->rc == RC_OK || e->journal_seq == 0)
-        return;
-    e->journal_seq = 0;
-    hook_dropped(e, event->seq);
-    if (mig_phase_is_running(e->phase))
-        engine_goto(r, engine_fail(r, "the journal cannot be written: %s", event->text));
-    else
-        run_log(r, "plan.journal.failed", "%s", event->text);
+    if (event->rc == RC_OK) {
+        ledger_written(e, event->seq);
+        if (event->seq == e->journal_seq)
+            e->journal_seq = 0;
+    } else if (e->journal_seq != 0) {
+        ledger_lost(r, event->seq, event->text);
+    }
 }
 
 void mig_engine_step(struct mig_engine *engine, const struct mig_facts *facts, const struct mig_event *event,
                      struct mig_effects *ret_effects)
 {
     ret_effects->count = 0;
+    ledger_open(engine);
     struct run r = run_begin(engine, facts, ret_effects);
     switch (event->kind) {
     case MIG_EVENT_TICK:
@@ -319,4 +329,5 @@ void mig_engine_step(struct mig_engine *engine, const struct mig_facts *facts, c
         ASSERT(event->kind != MIG_EVENT_COUNT);
     }
     engine_run(&r);
+    (void)ledger_seal(&r);
 }

@@ -22,6 +22,10 @@ struct mig_engine; /* owned by the control thread */
 struct mig_engine *mig_engine_new(const struct conf *conf, const struct mig_switches *switches);
 void mig_engine_free(struct mig_engine *engine);
 
+/* No plan can be driven and nobody drained, because the journal can't be read; why: a sentence with what to
+ * do. */
+void mig_engine_bar(struct mig_engine *engine, const char *why);
+
 /* A reload: source, target and migration for the next plan. RC_REFUSED while a plan runs. */
 enum rc mig_engine_configure(struct mig_engine *engine, const struct conf *conf) RC_MUST_CHECK;
 /* True while a reload of source, target, migration, credentials must be refused: a running plan, or a

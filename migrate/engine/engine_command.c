@@ -26,7 +26,7 @@ static bool can_roll_back(const struct mig_engine *e, const struct mig_facts *f)
 
 bool engine_can(const struct mig_engine *e, const struct mig_facts *f, enum mig_command_kind kind)
 {
-    if (!mig_phase_allows(e->phase, kind))
+    if (!mig_phase_allows(e->phase, kind) || (e->barred[0] != '\0' && kind != MIG_COMMAND_PREFLIGHT))
         return false;
     switch (kind) {
     case MIG_COMMAND_START:
@@ -304,7 +304,12 @@ static bool is_admissible(const struct mig_engine *e, const struct mig_facts *f,
                           const struct mig_command *command, struct mig_answer *answer)
 {
     bool is_confirm = command->kind == MIG_COMMAND_CONFIRM;
-    if (names_other_plan(e, command)) {
+    if (e->barred[0] != '\0' && command->kind != MIG_COMMAND_PREFLIGHT) {
+        engine_refuse(answer, 409, "journal_damaged", "the log says it too (event=journal.damaged)", "%s",
+                      e->barred);
+    } else if (!ledger_has_room(e)) {
+        engine_refuse(answer, 409, "busy", "try again", "the journal has not written what was asked before");
+    } else if (names_other_plan(e, command)) {
         engine_refuse(answer, 409, "wrong_plan", "`zkferry status` shows the plan's id",
                       "the plan is %s, not %s", engine_has_plan(e) ? e->plan.id : "none", command->plan_id);
     } else if (is_confirm && mig_phase_allows(e->phase, command->kind) &&
@@ -324,6 +329,7 @@ void mig_engine_command(struct mig_engine *engine, const struct mig_facts *facts
                         struct mig_effects *ret_effects)
 {
     ret_effects->count = 0;
+    ledger_open(engine);
     struct run r = run_begin(engine, facts, ret_effects);
     answer_ok(ret_answer);
     if (!is_admissible(engine, facts, command, ret_answer))
@@ -331,4 +337,8 @@ void mig_engine_command(struct mig_engine *engine, const struct mig_facts *facts
     carry_out(&r, command, ret_answer);
     if (ret_answer->rc == RC_OK)
         engine_run(&r);
+    if (!ledger_seal(&r))
+        engine_refuse(ret_answer, 500, "journal", "`zkferry status` says more; please report it",
+                      "what %s would write could not follow what is in the journal",
+                      mig_command_name(command->kind));
 }

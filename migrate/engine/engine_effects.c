@@ -55,6 +55,9 @@ struct mig_effect *run_tell(struct run *r, enum mig_effect_kind kind)
 
 struct mig_record *run_journal(struct run *r, enum mig_record_kind kind)
 {
+    if (kind == MIG_RECORD_PLAN)
+        r->e->owed.is_due = false; /* it begins a new file */
+    owed_pay(r);
     struct mig_effect *effect = effect_add(r, MIG_EFFECT_JOURNAL);
     effect->record.kind = kind;
     effect->record.wall_ms = r->f->wall_ms;

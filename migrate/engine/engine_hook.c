@@ -108,12 +108,6 @@ void hook_absorb(struct mig_engine *e, const struct mig_event *event)
     mig_text_set(h->text, sizeof(h->text), "%s", event->text);
 }
 
-void hook_dropped(struct mig_engine *e, uint64_t seq)
-{
-    if (e->hook.seq > seq)
-        e->hook.is_pending = false;
-}
-
 /* Nobody answers there, by probes newer than the phase. */
 static bool is_down(const struct run *r, int32_t id)
 {

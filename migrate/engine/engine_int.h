@@ -158,9 +158,23 @@ struct data_check {
     int64_t retry_at_ms;
 };
 
+/* The plan stands still because the journal could not be written, and that is not in the journal. */
+struct owed_failure {
+    bool is_due;
+    bool is_told; /* its reason says so */
+    int64_t retry_at_ms;
+    enum mig_phase phase; /* the one that failed */
+    char text[MIG_TEXT_MAX];
+};
+
+struct engine_ledger;
+
 /* Owned by the control thread; allocated once. */
 struct mig_engine {
-    enum mig_phase phase; /* written by engine_goto and replay only */
+    struct engine_ledger *ledger; /* owned; NULL in the ledger's own engines */
+    struct owed_failure owed;
+    char barred[MIG_TEXT_MAX]; /* why nothing can be journaled; "" = it can */
+    enum mig_phase phase;      /* written by engine_goto and replay only */
     bool is_paused;
     struct mig_plan plan;  /* id "" = none */
     struct mig_plan draft; /* what the configuration says now, for the next start */
@@ -351,6 +365,26 @@ enum hold_result hold_take(struct run *r, char *why, uint32_t capacity);
 void hold_keep(struct run *r); /* at every call: the lease lasts as long as the outcome is open */
 bool hold_waits_for_sessions(struct run *r); /* a new leader is proven; before its first transaction */
 
+/* engine_replay.c: intent only; of the ledger's engines, too. */
+enum rc engine_replay_record(struct mig_engine *e, const struct mig_record *record,
+                             struct err *err) RC_MUST_CHECK;
+
+/* engine_ledger.c: what is on disk, and on its way there. */
+#define LEDGER_CALL_MAX 8u              /* records of one call */
+#define LEDGER_MAX      32u             /* on their way; commands wait for those before them to be written */
+struct engine_ledger *ledger_new(void); /* NULL when out of memory */
+void ledger_free(struct engine_ledger *ledger);
+void ledger_open(struct mig_engine *e);           /* the replay is over; before every call */
+bool ledger_has_room(const struct mig_engine *e); /* for what a command writes */
+/* At the end of every call. False: its records could not follow what is on disk; nothing of it is done, and
+ * the plan has failed. */
+bool ledger_seal(struct run *r);
+void ledger_written(struct mig_engine *e, uint64_t seq);
+void ledger_lost(struct run *r, uint64_t seq, const char *why); /* and everything behind it */
+void owed_note(struct run *r, enum mig_phase from);             /* FAILED is entered, its record is owed */
+void owed_pay(struct run *r);  /* before any other record; no-op when nothing is owed */
+bool owed_keep(struct run *r); /* at every call; true: it wrote the record */
+
 /* engine_command.c */
 void engine_refuse(struct mig_answer *answer, int http_status, const char *code, const char *hint,
                    const char *format, ...) __attribute__((format(printf, 5, 6)));
@@ -374,7 +408,6 @@ bool hook_is_under_way(const struct mig_engine *e, enum conf_hook hook, int32_t 
 /* Begins it unless it is under way, then waits for its end, once per begin. FAILED: the reason is written. */
 enum hook_end hook_run(struct run *r, enum conf_hook hook, int32_t server);
 void hook_absorb(struct mig_engine *e, const struct mig_event *event);
-void hook_dropped(struct mig_engine *e, uint64_t seq); /* effects behind this record were not carried out */
 void hook_mark(struct mig_engine *e, enum conf_hook hook, int32_t server); /* it has ended well */
 void hook_forget(struct mig_engine *e); /* what ended well need not be so any more */
 /* Those of joiners that do not run, one after another; ENDED: none is left to be started. */

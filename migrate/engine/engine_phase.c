@@ -41,15 +41,20 @@ static void enter_failed(struct run *r, enum mig_phase from)
     struct mig_engine *e = r->e;
     run_release(r);
     e->failed_phase = from;
-    describe_what_is_left(r);
+    if (!e->owed.is_told)
+        describe_what_is_left(r);
     struct mig_step *step = engine_current_step(e);
     if (step != NULL) {
         step->state = MIG_STEP_FAILED;
         mig_text_set(step->detail, sizeof(step->detail), "%s", e->failed_reason);
     }
-    struct mig_record *record = run_journal(r, MIG_RECORD_FAILED);
-    record->phase = from;
-    mig_text_set(record->text, sizeof(record->text), "%s", e->failed_reason);
+    if (e->owed.is_due) {
+        owed_note(r, from);
+    } else {
+        struct mig_record *record = run_journal(r, MIG_RECORD_FAILED);
+        record->phase = from;
+        mig_text_set(record->text, sizeof(record->text), "%s", e->failed_reason);
+    }
     if (!e->has_changed)
         (void)run_tell(r, MIG_EFFECT_DROP_LOCK);
     run_log(r, "plan.failed", "%s", e->failed_reason);

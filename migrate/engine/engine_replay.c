@@ -275,13 +275,18 @@ static enum rc replay_record(struct mig_engine *e, const struct mig_record *reco
     return err_set(err, RC_CORRUPT, "a record of unknown kind %d", (int)record->kind);
 }
 
-enum rc mig_engine_replay(struct mig_engine *engine, const struct mig_record *record, struct err *err)
+enum rc engine_replay_record(struct mig_engine *e, const struct mig_record *record, struct err *err)
 {
-    enum rc rc = replay_record(engine, record, err);
+    enum rc rc = replay_record(e, record, err);
     bool is_milestone = record->kind == MIG_RECORD_PLAN || record->kind == MIG_RECORD_PHASE ||
                         record->kind == MIG_RECORD_STEP;
     if (rc == RC_OK && is_milestone)
-        engine->replay_wall_ms = record->wall_ms;
-    tally_replay(engine, record);
+        e->replay_wall_ms = record->wall_ms;
+    tally_replay(e, record);
     return rc;
+}
+
+enum rc mig_engine_replay(struct mig_engine *engine, const struct mig_record *record, struct err *err)
+{
+    return engine_replay_record(engine, record, err);
 }

@@ -153,6 +153,8 @@ void mig_engine_view(const struct mig_engine *engine, const struct mig_facts *fa
     ret_view->plan_id = engine->plan.id;
     ret_view->plan = engine_has_plan(engine) ? &engine->plan : NULL;
     describe_waiting(engine, facts, ret_view->waiting_for, sizeof(ret_view->waiting_for));
+    if (engine->barred[0] != '\0')
+        mig_text_set(ret_view->waiting_for, sizeof(ret_view->waiting_for), "%s", engine->barred);
     describe_next(engine, ret_view->next_step, sizeof(ret_view->next_step));
     for (uint32_t i = 0; i < MIG_COMMAND_COUNT; i++)
         ret_view->can[i] = engine_can(engine, facts, (enum mig_command_kind)i);

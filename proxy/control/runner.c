@@ -19,6 +19,7 @@ struct px_runner {
     struct item **tail;
     uint64_t writing; /* seq of the record that is being written, 0 = none */
     bool is_pumping;  /* an effect that pushes more effects must not run them inside itself */
+    bool is_lost;     /* a record was not written, and who pushes does not know it yet */
 };
 
 struct px_runner *px_runner_new(px_effect_fn *run, px_journal_fn *journal, void *context)
@@ -96,6 +97,8 @@ enum rc px_runner_push(struct px_runner *runner, const struct mig_effects *effec
 {
     struct item *first = NULL;
     struct item **end = &first;
+    if (runner->is_lost)
+        return RC_OK; /* what follows from something that did not happen is dropped with it */
     for (uint32_t i = 0; i < effects->count; i++) {
         struct item *item = malloc(sizeof *item);
         if (!item) {
@@ -123,9 +126,21 @@ void px_runner_journaled(struct px_runner *runner, uint64_t seq, enum rc rc)
     if (runner->writing != seq)
         return;
     runner->writing = 0;
-    if (rc != RC_OK)
+    if (rc != RC_OK) {
         drop_all(runner);
+        runner->is_lost = true;
+    }
     pump(runner);
+}
+
+void px_runner_resume(struct px_runner *runner)
+{
+    runner->is_lost = false;
+}
+
+bool px_runner_is_lost(const struct px_runner *runner)
+{
+    return runner->is_lost;
 }
 
 bool px_runner_is_idle(const struct px_runner *runner)

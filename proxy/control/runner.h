@@ -20,8 +20,13 @@ void px_runner_free(struct px_runner *runner); /* NULL is fine */
 
 /* Queues copies and runs what may run. RC_NOMEM: nothing of it was queued. */
 enum rc px_runner_push(struct px_runner *runner, const struct mig_effects *effects) RC_MUST_CHECK;
-/* The record of `seq` is on disk (RC_OK), or can't be: then everything queued behind it is dropped. */
+/* The record of `seq` is on disk (RC_OK), or can't be: then everything queued behind it is dropped, and so is
+ * what is pushed until px_runner_resume: it follows from something that did not happen. */
 void px_runner_journaled(struct px_runner *runner, uint64_t seq, enum rc rc);
+/* The engine is about to learn of the lost record. */
+void px_runner_resume(struct px_runner *runner);
+/* Between the two: no command may be given. */
+bool px_runner_is_lost(const struct px_runner *runner);
 /* Nothing queued and no record being written. */
 bool px_runner_is_idle(const struct px_runner *runner);
 

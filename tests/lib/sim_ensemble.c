@@ -379,10 +379,18 @@ static int32_t unseated(const struct mig_effect *effect)
     return is_role ? atoi(effect->joining + strlen("server.")) : atoi(effect->leaving);
 }
 
+/* Written for a command, which may come while a request is on its way. */
+static bool is_commanded(const struct mig_record *record)
+{
+    return record->kind == MIG_RECORD_ROLLBACK || record->kind == MIG_RECORD_PAUSED ||
+           record->kind == MIG_RECORD_RESUMED || record->kind == MIG_RECORD_CONFIRMED;
+}
+
 static void check_reconfig(const struct sim *sim, const struct mig_effect *effect)
 {
     const struct mig_record *last = &sim->records[sim->record_count - 1];
-    last -= last->kind == MIG_RECORD_ROLLBACK;       /* commanded while the request was on its way */
+    while (is_commanded(last))
+        last--;
     assert_int_equal(last->kind, MIG_RECORD_INTENT); /* intent is on disk before the request */
     assert_string_equal(last->joining, effect->joining);
     assert_string_equal(last->leaving, effect->leaving);
@@ -502,8 +510,9 @@ static void do_lock(struct sim *sim, const struct mig_effect *effect, struct mig
 
 static void do_journal(struct sim *sim, const struct mig_effect *effect, struct mig_event *event)
 {
-    event->rc = sim->journal_fails ? RC_IO : RC_OK;
-    if (sim->journal_fails) {
+    bool is_full = sim->journal_capacity != 0 && sim->record_count >= sim->journal_capacity;
+    event->rc = sim->journal_fails || is_full ? RC_IO : RC_OK;
+    if (event->rc != RC_OK) {
         strcpy(event->text, "no space left on device");
         return;
     }
@@ -795,17 +804,32 @@ bool sim_run_for(struct sim *sim, int64_t ms)
     return true;
 }
 
-void sim_restart(struct sim *sim)
+/* A PLAN record begins a new file: what stands before it is gone. */
+static uint32_t journal_start(const struct sim *sim)
 {
-    mig_engine_free(sim->engine);
-    sim->engine = mig_engine_new(&sim->conf, &sim->switches);
-    assert_non_null(sim->engine);
+    for (uint32_t i = sim->record_count; i > 0; i--)
+        if (sim->records[i - 1].kind == MIG_RECORD_PLAN)
+            return i - 1;
+    return 0;
+}
+
+struct mig_engine *sim_replay(const struct sim *sim)
+{
+    struct mig_engine *engine = mig_engine_new(&sim->conf, &sim->switches);
+    assert_non_null(engine);
     struct err err = {.text = ""};
-    for (uint32_t i = 0; i < sim->record_count; i++) {
-        enum rc rc = mig_engine_replay(sim->engine, &sim->records[i], &err);
+    for (uint32_t i = journal_start(sim); i < sim->record_count; i++) {
+        enum rc rc = mig_engine_replay(engine, &sim->records[i], &err);
         assert_string_equal(err.text, "");
         assert_int_equal(rc, RC_OK);
     }
+    return engine;
+}
+
+void sim_restart(struct sim *sim)
+{
+    mig_engine_free(sim->engine);
+    sim->engine = sim_replay(sim);
     sim->has_crashed = false;
     sim->crash_after = 0;
     sim->hook_seq = 0; /* whatever it does now, nobody reports it */

@@ -86,7 +86,8 @@ struct sim {
     struct mig_ids compared; /* by the last one */
     bool is_compared_full;
     bool journal_fails;
-    bool has_late; /* SIM_LOST_LATE: this one is under way */
+    uint32_t journal_capacity; /* records for which there is room on the disk; 0 = for all */
+    bool has_late;             /* SIM_LOST_LATE: this one is under way */
     struct mig_effect late;
     bool reads_early; /* reads of the config forget their barrier: the control run */
     bool is_deaf;     /* barriers and reads of the config get no answer */
@@ -145,6 +146,8 @@ bool sim_until(struct sim *sim, enum mig_phase phase, int64_t max_ms);
 /* Ticks until the text appears in waiting_for. */
 bool sim_until_waiting(struct sim *sim, const char *text, int64_t max_ms);
 bool sim_run_for(struct sim *sim, int64_t ms); /* true */
+/* What the journal says: a new engine from it, the caller's. Asserts that it replays. */
+struct mig_engine *sim_replay(const struct sim *sim);
 /* kill -9 and start again: a new engine from the journal. */
 void sim_restart(struct sim *sim);
 void sim_assert_rolled_back(struct sim *sim); /* everything is as before the plan */

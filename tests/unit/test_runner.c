@@ -106,6 +106,12 @@ static void test_failed_record_drops_what_is_behind(void **state)
     px_runner_journaled(shell->runner, 1, RC_IO);
     assert_done(shell, 1);
     assert_true(px_runner_is_idle(shell->runner));
+    assert_true(px_runner_is_lost(shell->runner));
+    assert_int_equal(px_runner_push(shell->runner, effects_of("je", 90)), RC_OK); /* decided too early */
+    assert_done(shell, 1);
+    assert_true(px_runner_is_idle(shell->runner));
+    px_runner_resume(shell->runner);
+    assert_false(px_runner_is_lost(shell->runner));
     assert_int_equal(px_runner_push(shell->runner, effects_of("e", 2)), RC_OK);
     assert_done(shell, 2);
 }

@@ -76,6 +76,11 @@ static void carry_out(struct px_control *control, struct px_admin_reply reply,
                       const struct mig_command *command)
 {
     struct mig_answer answer;
+    if (px_runner_is_lost(control->runner)) {
+        px_admin_reply_error(reply, 500, "journal", "the journal could not be written at this moment",
+                             "see that state_dir can be written");
+        return;
+    }
     px_control_observe(control);
     mig_engine_command(control->engine, &control->facts, command, &answer, &control->effects);
     px_events_add(control->events, control->facts.wall_ms, "command", control->view.plan_id, -1, "%s%s%s",
