@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf/conf_int.h"
@@ -113,10 +114,23 @@ static enum rc refuse_file(const char *file, enum rc rc, const char *why, struct
     return rc;
 }
 
+/* Of a regular file; -1 with errno. A FIFO, or a terminal, must not hang who reads. */
+static int open_regular(const char *file)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat status;
+
+    if (fd < 0 || (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)))
+        return fd;
+    (void)close(fd);
+    errno = S_ISDIR(status.st_mode) ? EISDIR : ENOTSUP;
+    return -1;
+}
+
 /* Fills buf (CONF_FILE_BYTES_MAX + 1 bytes); 0 or an errno. */
 static int read_file(const char *file, uint8_t *buf, uint32_t *ret_len)
 {
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    int fd = open_regular(file);
     uint32_t used = 0;
     int fault = 0;
 
@@ -149,7 +163,8 @@ enum rc conf_load(const char *file, struct conf **ret_conf, struct conf_problems
     int fault = strlen(file) < CONF_PATH_MAX ? read_file(file, buf, &len) : ENAMETOOLONG;
     if (fault != 0) {
         char why[160];
-        (void)snprintf(why, sizeof(why), "cannot be read (%s), allowed is a readable file", strerror(fault));
+        (void)snprintf(why, sizeof(why), "cannot be read (%s), allowed is a readable file",
+                       fault == ENOTSUP ? "Not a regular file" : strerror(fault));
         rc = refuse_file(file, RC_IO, why, ret_problems);
     } else if (len > CONF_FILE_BYTES_MAX) {
         rc = refuse_file(file, RC_TOO_BIG, "is too large, allowed is at most 64 KiB", ret_problems);

@@ -26,6 +26,9 @@ static int open_checked(struct conf_reader *r, int line)
     } else if ((status.st_mode & 07777u & ~0600u) != 0) {
         conf_problem(r, line, key_name, "%s has mode %04o, allowed is 0600 or stricter: chmod 600 %s", path,
                      (unsigned)status.st_mode & 07777u, path);
+    } else if (status.st_uid != geteuid() && status.st_uid != 0) {
+        conf_problem(r, line, key_name, "%s belongs to user %u, allowed are this one (%u) and root", path,
+                     (unsigned)status.st_uid, (unsigned)geteuid());
     } else {
         return fd;
     }

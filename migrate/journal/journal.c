@@ -42,16 +42,17 @@ static enum rc replay_payload(void *context, uint32_t number, struct zkp_slice p
     return rc;
 }
 
-enum rc mig_journal_open(const char *state_dir, struct mig_helper *helper,
-                         const struct mig_journal_callbacks *callbacks, struct mig_journal **ret_journal,
-                         struct err *err)
+/* payload NULL: the journal's records are not for us. */
+static enum rc open_with(const char *state_dir, struct mig_helper *helper,
+                         const struct mig_journal_callbacks *callbacks, mig_payload_fn *payload,
+                         struct mig_journal **ret_journal, struct err *err)
 {
     struct mig_journal *journal = calloc(1, sizeof *journal);
     if (journal == NULL)
         return err_set(err, RC_NOMEM, "journal: out of memory");
     journal->helper = helper;
     journal->callbacks = *callbacks;
-    enum rc rc = mig_journal_file_open(&journal->file, state_dir, replay_payload, journal, err);
+    enum rc rc = mig_journal_file_open(&journal->file, state_dir, payload, journal, err);
     if (rc != RC_OK) {
         free(journal);
         return rc;
@@ -64,6 +65,28 @@ enum rc mig_journal_open(const char *state_dir, struct mig_helper *helper,
     }
     *ret_journal = journal;
     return RC_OK;
+}
+
+enum rc mig_journal_open(const char *state_dir, struct mig_helper *helper,
+                         const struct mig_journal_callbacks *callbacks, struct mig_journal **ret_journal,
+                         struct err *err)
+{
+    return open_with(state_dir, helper, callbacks, replay_payload, ret_journal, err);
+}
+
+enum rc mig_journal_open_barred(const char *state_dir, struct mig_helper *helper,
+                                const struct mig_journal_callbacks *callbacks, const char *why,
+                                struct mig_journal **ret_journal, struct err *err)
+{
+    enum rc rc = open_with(state_dir, helper, callbacks, NULL, ret_journal, err);
+    if (rc == RC_OK)
+        mig_journal_file_bar(&(*ret_journal)->file, why);
+    return rc;
+}
+
+uint64_t mig_journal_cut(const struct mig_journal *journal)
+{
+    return journal->file.cut;
 }
 
 void mig_journal_free(struct mig_journal *journal)

@@ -27,6 +27,14 @@ struct mig_journal_callbacks {
 enum rc mig_journal_open(const char *state_dir, struct mig_helper *helper,
                          const struct mig_journal_callbacks *callbacks, struct mig_journal **ret_journal,
                          struct err *err) RC_MUST_CHECK;
+/* The directory is taken and has its id, but its journal is left alone, and every append fails with `why`:
+ * for a daemon that goes on without a plan because the journal can't be read. */
+enum rc mig_journal_open_barred(const char *state_dir, struct mig_helper *helper,
+                                const struct mig_journal_callbacks *callbacks, const char *why,
+                                struct mig_journal **ret_journal, struct err *err) RC_MUST_CHECK;
+/* Bytes of a last record that a crash had left in pieces, cut off by the open. */
+uint64_t mig_journal_cut(const struct mig_journal *journal);
+
 /* After mig_helper_free: no append may be in flight. NULL is fine. */
 void mig_journal_free(struct mig_journal *journal);
 

@@ -60,12 +60,66 @@ static ssize_t read_all(int fd, uint8_t *buf, size_t capacity)
     return (ssize_t)length;
 }
 
+/* What is written there drives reconfigs of the ensemble: nobody else may write it. */
+static enum rc check_owner(const struct stat *status, struct err *err)
+{
+    if (status->st_uid != geteuid() && status->st_uid != 0)
+        return err_set(err, RC_REFUSED, "it belongs to user %u, allowed are this one (%u) and root",
+                       (unsigned)status->st_uid, (unsigned)geteuid());
+    if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return err_set(err, RC_REFUSED, "it has mode %04o, others may write there: chmod go-w",
+                       (unsigned)status->st_mode & 07777u);
+    return RC_OK;
+}
+
 static enum rc open_directory(struct mig_journal_file *file, const char *state_dir, struct err *err)
 {
     if (mkdir(state_dir, 0700) < 0 && errno != EEXIST)
         return io_error(err, state_dir);
     file->dir = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return file->dir >= 0 ? RC_OK : io_error(err, state_dir);
+    struct stat status;
+    if (file->dir < 0 || fstat(file->dir, &status) != 0)
+        return io_error(err, state_dir);
+    file->place = status.st_dev;
+    file->node = status.st_ino;
+    int length = snprintf(file->path, sizeof file->path, "%s", state_dir);
+    if (length < 0 || (size_t)length >= sizeof file->path)
+        return err_set(err, RC_TOO_BIG, "%s: longer than %u bytes", state_dir, MIG_JOURNAL_PATH_MAX - 1);
+    return check_owner(&status, err);
+}
+
+/* The file is still the one that a restart would read: somebody may have removed it, or put a copy there. */
+static bool is_in_place(const struct mig_journal_file *file)
+{
+    struct stat here, entry, open;
+    if (stat(file->path, &here) != 0 || here.st_dev != file->place || here.st_ino != file->node)
+        return false;
+    if (file->fd < 0)
+        return true;
+    return fstat(file->fd, &open) == 0 && fstatat(file->dir, JOURNAL, &entry, AT_SYMLINK_NOFOLLOW) == 0 &&
+           open.st_dev == entry.st_dev && open.st_ino == entry.st_ino;
+}
+
+static enum rc break_it(struct mig_journal_file *file, struct err *err, const char *what)
+{
+    mig_journal_file_bar(file, what);
+    return err_set(err, RC_IO, "%s", file->why);
+}
+
+static enum rc check_place(struct mig_journal_file *file, struct err *err)
+{
+    if (is_in_place(file))
+        return RC_OK;
+    return break_it(
+        file, err,
+        "journal: state_dir or the journal in it was removed or replaced while zkferryd runs; bring "
+        "it back, then restart zkferryd");
+}
+
+void mig_journal_file_bar(struct mig_journal_file *file, const char *why)
+{
+    file->is_broken = true;
+    snprintf(file->why, sizeof file->why, "%s", why);
 }
 
 static enum rc take_lock(struct mig_journal_file *file, struct err *err)
@@ -91,18 +145,21 @@ static enum rc replay_bytes(struct mig_journal_file *file, struct zkp_slice byte
         return rc;
     if (good < bytes.len && (ftruncate(file->fd, (off_t)good) < 0 || fsync(file->fd) < 0))
         return io_error(err, "journal: cutting a torn record");
+    file->cut = bytes.len - good;
     file->good = (int64_t)good;
     return lseek(file->fd, (off_t)good, SEEK_SET) >= 0 ? RC_OK : io_error(err, "journal");
 }
 
 static enum rc replay(struct mig_journal_file *file, mig_payload_fn *fn, void *context, struct err *err)
 {
-    file->fd = openat(file->dir, JOURNAL, O_RDWR | O_CLOEXEC);
+    file->fd = openat(file->dir, JOURNAL, O_RDWR | O_CLOEXEC | O_NONBLOCK); /* it may be anything */
     if (file->fd < 0)
         return errno == ENOENT ? RC_OK : io_error(err, "journal");
     struct stat stat;
     if (fstat(file->fd, &stat) < 0)
         return io_error(err, "journal");
+    if (!S_ISREG(stat.st_mode))
+        return err_set(err, RC_CORRUPT, "journal: not a regular file");
     if (stat.st_size > (off_t)MIG_JOURNAL_FILE_MAX)
         return err_set(err, RC_TOO_BIG, "journal: %lld bytes, at most %u are expected",
                        (long long)stat.st_size, MIG_JOURNAL_FILE_MAX);
@@ -126,7 +183,7 @@ enum rc mig_journal_file_open(struct mig_journal_file *file, const char *state_d
     enum rc rc = open_directory(file, state_dir, err);
     if (rc == RC_OK)
         rc = take_lock(file, err);
-    if (rc == RC_OK)
+    if (rc == RC_OK && fn != NULL)
         rc = replay(file, fn, context, err);
     if (rc == RC_OK)
         return RC_OK;
@@ -163,31 +220,35 @@ static enum rc write_record(int fd, struct zkp_slice payload, struct err *err)
     return rc;
 }
 
-static enum rc check_payload(const struct mig_journal_file *file, struct zkp_slice payload, struct err *err)
+static enum rc check_payload(struct mig_journal_file *file, struct zkp_slice payload, struct err *err)
 {
     if (file->is_broken)
-        return err_set(err, RC_IO, "journal: an earlier sync failed, restart zkferryd");
+        return err_set(err, RC_IO, "%s", file->why);
     if (payload.len == 0 || payload.len > MIG_JOURNAL_PAYLOAD_MAX)
         return err_set(err, RC_TOO_BIG, "journal: a record of %u bytes, 1 to %u are allowed", payload.len,
                        MIG_JOURNAL_PAYLOAD_MAX);
-    return RC_OK;
+    return check_place(file, err); /* and once more behind the write */
 }
 
 static enum rc append_here(struct mig_journal_file *file, struct zkp_slice payload, struct err *err)
 {
     enum rc rc = write_record(file->fd, payload, err);
     if (rc != RC_OK) { /* disk full: take the piece back, so that the next one can be tried */
-        file->is_broken =
-            ftruncate(file->fd, (off_t)file->good) < 0 || lseek(file->fd, (off_t)file->good, SEEK_SET) < 0;
+        if (ftruncate(file->fd, (off_t)file->good) < 0 || lseek(file->fd, (off_t)file->good, SEEK_SET) < 0)
+            mig_journal_file_bar(file,
+                                 "journal: a piece of a record could not be taken back, restart zkferryd");
         return rc;
     }
     MIG_FAILPOINT("journal_written", NULL);
     if (fdatasync(file->fd) < 0) { /* the kernel may have dropped the pages: nothing is known any more */
-        file->is_broken = true;
-        return io_error(err, "journal: fdatasync");
+        enum rc failed = io_error(err, "journal: fdatasync");
+        mig_journal_file_bar(file, "journal: an earlier sync failed, restart zkferryd");
+        return failed;
     }
-    file->good += MIG_JOURNAL_HEADER + payload.len;
-    return RC_OK;
+    rc = check_place(file, err); /* last: nothing is said to be done that a restart would not find */
+    if (rc == RC_OK)
+        file->good += MIG_JOURNAL_HEADER + payload.len;
+    return rc;
 }
 
 enum rc mig_journal_file_append(struct mig_journal_file *file, struct zkp_slice payload, struct err *err)
@@ -223,14 +284,16 @@ enum rc mig_journal_file_begin(struct mig_journal_file *file, struct zkp_slice p
         rc = rename_synced(file->dir, JOURNAL_NEW, JOURNAL, err);
     if (rc != RC_OK) {
         /* After a rename that may or may not have reached the disk, neither file is surely the journal. */
-        file->is_broken = unlinkat(file->dir, JOURNAL_NEW, 0) < 0 && errno == ENOENT;
+        if (unlinkat(file->dir, JOURNAL_NEW, 0) < 0 && errno == ENOENT)
+            mig_journal_file_bar(file,
+                                 "journal: it is not known which file is the journal, restart zkferryd");
         close(fd);
         return rc;
     }
     close_fd(&file->fd);
     file->fd = fd;
     file->good = MIG_JOURNAL_HEADER + payload.len;
-    return RC_OK;
+    return check_place(file, err);
 }
 
 static bool is_instance(const uint8_t *text, ssize_t length)

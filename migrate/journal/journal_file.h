@@ -9,12 +9,15 @@
 #ifndef MIGRATE_JOURNAL_FILE_H
 #define MIGRATE_JOURNAL_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "zkproto/err.h"
 #include "zkproto/slice.h"
 
+#define MIG_JOURNAL_PATH_MAX    1024u
 #define MIG_JOURNAL_HEADER      8u
 #define MIG_JOURNAL_PAYLOAD_MAX (512u * 1024u) /* a plan of 32 + 32 + 64 server lines of 2 KB, and room */
 #define MIG_JOURNAL_FILE_MAX    (64u * 1024u * 1024u) /* a plan writes some dozens of records */
@@ -35,14 +38,22 @@ struct mig_journal_file {
     int lock;       /* flock held as long as this is open */
     int fd;         /* the journal; -1 = nothing was ever written */
     int64_t good;   /* length up to which everything is synced */
-    bool is_broken; /* a sync failed: what is on disk is not known until the next open */
+    bool is_broken; /* what is on disk is not known until the next open */
+    uint64_t cut;   /* bytes of a torn last record that the open has cut off */
+    dev_t place;    /* of the directory: it must stay where it is */
+    ino_t node;
+    char path[MIG_JOURNAL_PATH_MAX];
+    char why[ERR_TEXT_MAX]; /* it is broken */
 };
 
 /* Creates the directory (0700, one level) when it is missing, takes the lock (RC_EXISTS: another process
- * has it), replays through fn, cuts a torn record. */
+ * has it), replays through fn, cuts a torn record. fn NULL: the journal is not opened. RC_REFUSED: the
+ * directory is somebody else's, or others may write there. RC_CORRUPT, RC_TOO_BIG: it can't be read. */
 enum rc mig_journal_file_open(struct mig_journal_file *file, const char *state_dir, mig_payload_fn *fn,
                               void *context, struct err *err) RC_MUST_CHECK;
 void mig_journal_file_close(struct mig_journal_file *file);
+/* Every further call fails with this. */
+void mig_journal_file_bar(struct mig_journal_file *file, const char *why);
 /* Behind the last record; synced when it returns RC_OK. On an error nothing was added (what was written is
  * taken back), or the file is broken and every further call says so. */
 enum rc mig_journal_file_append(struct mig_journal_file *file, struct zkp_slice payload,

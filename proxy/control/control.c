@@ -297,6 +297,7 @@ enum rc px_control_run(struct conf *take_conf, struct err *err)
     }
     control->conf = take_conf;
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write, not the end */
     px_watchdog_init(&control->watchdog);
     enum rc rc = open_all(control, err);
     if (rc == RC_OK)

@@ -6,6 +6,7 @@
 
 #include "migrate/failpoint.h"
 #include "migrate/monotonic.h"
+#include "migrate/text.h"
 #include "proxy/control/control_int.h"
 #include "proxy/log.h"
 #include "zkproto/assert.h"
@@ -160,6 +161,8 @@ void px_control_run_queue(struct px_control *control)
         if (!control->queue)
             control->queue_tail = &control->queue;
         pass_failpoint(&queued->event);
+        if (queued->event.kind == MIG_EVENT_JOURNALED && queued->event.rc != RC_OK)
+            px_runner_resume(control->runner); /* what it decides from here on counts again */
         px_control_drive(control, &queued->event);
         free(queued);
     }
@@ -248,15 +251,54 @@ static void on_changed(void *context)
     event_active(control->wake, 0, 0);
 }
 
+static bool make_engine(struct px_control *control)
+{
+    const struct mig_switches switches = {
+#define SWITCH(name) .name = mig_switch(#name),
+        MIG_SWITCHES(SWITCH)
+#undef SWITCH
+    };
+    mig_engine_free(control->engine);
+    control->engine = mig_engine_new(control->conf, &switches);
+    return control->engine != NULL;
+}
+
+/* Clients are served as long as no plan has to be driven; what the file says is left to a person. err: why it
+ * can't be read. */
+static enum rc open_barred(struct px_control *control, const struct mig_journal_callbacks *callbacks,
+                           struct err *err)
+{
+    char why[MIG_TEXT_MAX];
+    const char *dir = control->conf->state_dir;
+    mig_text_set(
+        why, sizeof why,
+        "no plan can be driven: %.220s. Clients are served. To go on, move that journal away and restart "
+        "zkferryd: a plan it was in the middle of, and drains, are forgotten then, so look at `zkferry "
+        "servers` first",
+        err->text);
+    px_log(PX_LOG_ERROR, "journal.damaged", "why=%s", why);
+    if (!make_engine(control)) /* it has replayed what could be read */
+        return err_set(err, RC_NOMEM, "engine");
+    memset(control->history, 0, sizeof *control->history);
+    mig_engine_bar(control->engine, why);
+    return mig_journal_open_barred(dir, control->helper, callbacks, why, &control->journal, err);
+}
+
 static enum rc open_journal(struct px_control *control, struct err *err)
 {
     const struct mig_journal_callbacks callbacks = {
         .context = control, .replay = on_replay, .journaled = on_journaled};
-    enum rc rc =
-        mig_journal_open(control->conf->state_dir, control->helper, &callbacks, &control->journal, err);
-    if (rc == RC_OK)
-        px_control_history_opened(control);
-    return rc;
+    const char *dir = control->conf->state_dir;
+    enum rc rc = mig_journal_open(dir, control->helper, &callbacks, &control->journal, err);
+    if (rc == RC_CORRUPT || rc == RC_TOO_BIG)
+        return open_barred(control, &callbacks, err);
+    if (rc != RC_OK)
+        return rc;
+    if (mig_journal_cut(control->journal) > 0)
+        px_log(PX_LOG_WARN, "journal.cut", "bytes=%" PRIu64 " why=%s", mig_journal_cut(control->journal),
+               "a crash left the last record in pieces");
+    px_control_history_opened(control);
+    return RC_OK;
 }
 
 /* Rooms for what is told about the plan. */
@@ -271,14 +313,8 @@ static bool open_story(struct px_control *control)
 
 enum rc px_control_open_engine(struct px_control *control, struct err *err)
 {
-    const struct mig_switches switches = {
-#define SWITCH(name) .name = mig_switch(#name),
-        MIG_SWITCHES(SWITCH)
-#undef SWITCH
-    };
-    control->engine = mig_engine_new(control->conf, &switches);
     control->runner = px_runner_new(run_effect, write_record, control);
-    if (!control->engine || !control->runner || !open_story(control))
+    if (!make_engine(control) || !control->runner || !open_story(control))
         return err_set(err, RC_NOMEM, "engine");
     enum rc rc = open_journal(control, err);
     if (rc != RC_OK)

@@ -269,6 +269,12 @@ static void files_that_cannot_be_read_are_refused(void **state)
     assert_int_equal(conf_load("/", &conf, &problems), RC_IO);
     assert_string_equal(problems.text, "/: cannot be read (Is a directory), allowed is a readable file");
     conf_problems_done(&problems);
+    (void)unlink(world->conf_file);
+    assert_int_equal(mkfifo(world->conf_file, 0600), 0); /* must be refused, not waited for */
+    assert_int_equal(conf_load(world->conf_file, &conf, &problems), RC_IO);
+    assert_non_null(strstr(problems.text, "cannot be read (Not a regular file), allowed is a readable file"));
+    assert_int_equal(unlink(world->conf_file), 0);
+    conf_problems_done(&problems);
 
     char *large = malloc(CONF_FILE_BYTES_MAX + 2u);
     assert_non_null(large);

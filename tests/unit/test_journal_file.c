@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -327,6 +328,98 @@ static void the_instance_stays_the_same(void **state)
     mig_journal_file_close(&file);
 }
 
+/* A record that a restart would not find was not written, whatever the file system says. */
+static void a_journal_that_is_gone_is_noticed(void **state)
+{
+    (void)state;
+    for (int what = 0; what < 3; what++) {
+        struct mig_journal_file file;
+        struct seen seen = {0};
+        struct err err = {.text = ""};
+        char path[128], away[160];
+        journal_path(path);
+        assert_int_equal(mig_journal_file_open(&file, dir, see, &seen, &err), RC_OK);
+        assert_int_equal(mig_journal_file_begin(&file, zkp_slice_str("one"), &err), RC_OK);
+        assert_int_equal(mig_journal_file_append(&file, zkp_slice_str("two"), &err), RC_OK);
+        snprintf(away, sizeof away, "%s.away", what == 2 ? dir : path);
+        if (what == 0) { /* removed */
+            assert_int_equal(unlink(path), 0);
+        } else if (what == 1) { /* a copy of it in its place */
+            assert_int_equal(rename(path, away), 0);
+            int copy = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+            assert_true(copy >= 0 && close(copy) == 0);
+        } else { /* the whole directory */
+            assert_int_equal(rename(dir, away), 0);
+        }
+        assert_int_equal(mig_journal_file_append(&file, zkp_slice_str("three"), &err), RC_IO);
+        assert_non_null(strstr(err.text, "removed or replaced"));
+        if (what == 2)
+            assert_int_equal(rename(away, dir), 0);
+        else if (what == 1)
+            assert_int_equal(unlink(away), 0);
+        /* For good: nobody knows what has happened meanwhile. */
+        assert_int_equal(mig_journal_file_begin(&file, zkp_slice_str("four"), &err), RC_IO);
+        mig_journal_file_close(&file);
+        (void)unlink(path);
+    }
+}
+
+static void a_directory_of_others_is_refused(void **state)
+{
+    (void)state;
+    struct mig_journal_file file;
+    struct seen seen = {0};
+    struct err err = {.text = ""};
+    assert_int_equal(chmod(dir, 0770), 0);
+    assert_int_equal(mig_journal_file_open(&file, dir, see, &seen, &err), RC_REFUSED);
+    assert_non_null(strstr(err.text, "0770"));
+    assert_int_equal(chmod(dir, 0755), 0);
+    assert_int_equal(mig_journal_file_open(&file, dir, see, &seen, &err), RC_OK);
+    mig_journal_file_close(&file);
+    if (geteuid() != 0)
+        return; /* only root can give it away */
+    assert_int_equal(chown(dir, 12345, (gid_t)-1), 0);
+    assert_int_equal(mig_journal_file_open(&file, dir, see, &seen, &err), RC_REFUSED);
+    assert_non_null(strstr(err.text, "12345"));
+    assert_int_equal(chown(dir, 0, (gid_t)-1), 0);
+}
+
+static void a_journal_that_is_no_file_hangs_nobody(void **state)
+{
+    (void)state;
+    struct mig_journal_file file;
+    struct seen seen = {0};
+    struct err err = {.text = ""};
+    char path[128];
+    journal_path(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(mig_journal_file_open(&file, dir, see, &seen, &err), RC_CORRUPT);
+    assert_non_null(strstr(err.text, "not a regular file"));
+}
+
+/* The daemon goes on without a plan: the directory is its own, the journal is left as it is. */
+static void a_barred_journal_is_left_alone(void **state)
+{
+    (void)state;
+    struct mig_journal_file file, other;
+    struct seen seen = {0};
+    struct err err = {.text = ""};
+    char path[128];
+    struct stat status;
+    journal_path(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && write(fd, "rubbish", 7) == 7 && close(fd) == 0);
+    assert_int_equal(mig_journal_file_open(&file, dir, see, &seen, &err), RC_CORRUPT);
+    assert_int_equal(mig_journal_file_open(&file, dir, NULL, NULL, &err), RC_OK);
+    mig_journal_file_bar(&file, "it is damaged");
+    assert_int_equal(mig_journal_file_open(&other, dir, NULL, NULL, &err), RC_EXISTS);
+    assert_int_equal(mig_journal_file_begin(&file, zkp_slice_str("one"), &err), RC_IO);
+    assert_string_equal(err.text, "it is damaged");
+    assert_int_equal(mig_journal_file_append(&file, zkp_slice_str("one"), &err), RC_IO);
+    assert_true(stat(path, &status) == 0 && status.st_size == 7);
+    mig_journal_file_close(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +428,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_prefix_is_opened, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(every_flipped_bit_is_noticed, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(zeros_at_the_end_are_cut, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(a_journal_that_is_gone_is_noticed, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(a_directory_of_others_is_refused, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(a_journal_that_is_no_file_hangs_nobody, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(a_barred_journal_is_left_alone, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(more_rubbish_than_one_record_is_damage, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(begin_replaces_everything, make_dir, drop_dir),
         cmocka_unit_test_setup_teardown(a_failed_begin_keeps_the_old_plan, make_dir, drop_dir),
