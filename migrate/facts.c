@@ -34,19 +34,16 @@ bool mig_server_is_serving(const struct mig_facts *facts, const struct mig_serve
     return server->health == MIG_HEALTH_SERVING && answered_within(facts, server, max_age_ms);
 }
 
-int64_t mig_server_strangers(const struct mig_server_facts *server)
-{
-    int64_t others = server->srvr.connections - server->our_sessions - server->our_other_connections - 1;
-    return server->srvr_at_ms != 0 && others > 0 ? others : 0;
-}
-
-void mig_server_own_session(struct mig_server_facts *server, int64_t session_id)
+void mig_server_own_connection(struct mig_server_facts *server, int64_t session_id, int64_t since_ms)
 {
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < server->other_count; i++)
+    server->ours_most++;
+    server->ours_least += since_ms != 0 && since_ms < server->srvr_at_ms;
+    for (uint32_t i = 0; i < server->other_count && session_id != 0; i++)
         if (server->others[i].session_id != session_id)
             server->others[kept++] = server->others[i];
-    server->other_count = kept;
+    if (session_id != 0)
+        server->other_count = kept;
 }
 
 /* What its own words and the config say; the epoch is compared by the caller. */

@@ -56,7 +56,8 @@ struct mig_mntr {
     int64_t uptime_ms; /* of its present role, so at most the process's */
 };
 
-#define MIG_OTHERS_MAX 8u
+#define MIG_OTHERS_MAX    8u
+#define MIG_ALONE_SAMPLES 3u /* one may miss a client that is just connecting anew */
 
 /* A connection to a server, by its own `cons`. */
 struct mig_other {
@@ -87,12 +88,18 @@ struct mig_server_facts {
     enum mig_seen mntr_seen;
     int64_t mntr_at_ms;
     struct mig_mntr mntr;
-    int64_t our_sessions;          /* client sessions attached through us, with the witness */
-    int64_t witness_sessions;      /* of them, the witness's: 0 or 1 */
-    int64_t our_canaries;          /* those of them that go first in a switch */
-    int64_t our_other_connections; /* admin session and the like, without the probe itself */
-    int64_t strangers;             /* connections not of this proxy, seen twice in a row; 0 = none */
-    bool hides_srvr;               /* srvr is not in its whitelist, and AdminServer gives nothing either */
+    int64_t our_sessions;     /* client sessions attached through us, with the witness */
+    int64_t witness_sessions; /* of them, the witness's: 0 or 1 */
+    int64_t our_canaries;     /* those of them that go first in a switch */
+    /* Connections of ours among those that the last srvr counts: at least, at most. What came, went or was
+     * being made while it was asked is in `most` only. */
+    int64_t ours_least;
+    int64_t ours_most;
+    int64_t strangers; /* connections not of this proxy, at least, in two answers in a row; -1 = not known */
+    /* The last MIG_ALONE_SAMPLES answers in a row can't have counted anybody but us: when the first of them
+     * was asked for. 0 = somebody is there, or it can't be said. */
+    int64_t alone_since_ms;
+    bool hides_srvr; /* srvr is not in its whitelist, and AdminServer gives nothing either */
     /* cons, asked for at the straggler gate only: sessions there, without those of our own that the shell
      * knows */
     int64_t cons_at_ms; /* when the question was sent; 0 = never answered */
@@ -152,11 +159,10 @@ const struct mig_server_facts *mig_facts_server(const struct mig_facts *facts, i
 bool mig_server_is_serving(const struct mig_facts *facts, const struct mig_server_facts *server,
                            int64_t max_age_ms);
 
-/* Connections that did not come through us, by the last answer to srvr: those it counts without ours and
- * without the asker. */
-int64_t mig_server_strangers(const struct mig_server_facts *server);
-/* The session is one of our own: it is none of the others. */
-void mig_server_own_session(struct mig_server_facts *server, int64_t session_id);
+/* A connection of our own, to a session that has this id (0 = none yet) since since_ms (0 = not yet): it is
+ * none of the others, and among those counted when it stood before the count was asked for. Call it while
+ * facts are put together, after the answers were filled. */
+void mig_server_own_connection(struct mig_server_facts *server, int64_t session_id, int64_t since_ms);
 
 /* A proven leader. epoch is zxid >> 32. */
 struct mig_leader {

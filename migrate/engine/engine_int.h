@@ -201,10 +201,11 @@ struct mig_engine {
     int64_t finding_since_ms;  /* a joiner has a block since then; 0 = none */
     int64_t probe_retry_at_ms; /* a probe got no answer */
     int64_t adopt_retry_at_ms;
-    bool has_read_config; /* verifying: read behind a barrier */
-    bool has_stragglers;  /* removing: waits for them, or for somebody to accept them */
-    bool wants_probes;    /* preflight command outside a plan */
-    bool wants_findings;  /* the same, since the last plan ended */
+    bool has_read_config;   /* verifying: read behind a barrier */
+    bool has_stragglers;    /* removing: waits for them, or for somebody to accept them */
+    int64_t alone_asked_ms; /* since when a server that leaves does not show that it is alone; 0 = not */
+    bool wants_probes;      /* preflight command outside a plan */
+    bool wants_findings;    /* the same, since the last plan ended */
 
     struct canary canary;
     struct mig_lookback lookback; /* of all sessions, for what is usual */
@@ -338,7 +339,8 @@ void data_absorb(struct mig_engine *e, const struct mig_event *event);
 
 /* engine_straggler.c: before the first removal nobody bypasses the proxy on a server that leaves, or it is
  * accepted by name. */
-bool gate_stragglers(struct run *r);
+bool gate_stragglers(struct run *r); /* nobody is seen */
+bool gate_alone(struct run *r);      /* surely nobody is there; right before the request */
 
 /* engine_canary.c */
 bool engine_canary_is_pending(const struct mig_engine *e); /* the plan has that step, and it is not done */

@@ -79,5 +79,7 @@ enum mig_phase phase_removing(struct run *r)
         run_step_start(r, MIG_DO_REMOVE, next);
     if (!gate_stragglers(r))
         return MIG_PHASE_REMOVING;
-    return gate_confirm(r, MIG_GATE_REMOVE) ? members_change(r, MIG_DO_REMOVE, next) : MIG_PHASE_REMOVING;
+    if (!gate_confirm(r, MIG_GATE_REMOVE) || !gate_alone(r))
+        return MIG_PHASE_REMOVING;
+    return members_change(r, MIG_DO_REMOVE, next);
 }

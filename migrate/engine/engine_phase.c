@@ -68,6 +68,7 @@ static void enter(struct run *r, enum mig_phase from)
     e->wait_since_ms = r->f->now_ms;
     e->has_read_config = false;
     e->has_stragglers = false;
+    e->alone_asked_ms = 0;
     memset(&e->catch_up, 0, sizeof(e->catch_up));
     memset(e->reprobed_at_ms, 0, sizeof(e->reprobed_at_ms));
     if (e->phase == MIG_PHASE_SWITCHING)

@@ -178,7 +178,9 @@ static void ask_next(struct mig_prober *prober, int64_t now_ms)
     for (int i = 0; i < PROBE_SLOT_COUNT; i++)
         if (prober->due_ms[i] <= now_ms) {
             prober->due_ms[i] = prober->interval_ms[i] > 0 ? now_ms + prober->interval_ms[i] : INT64_MAX;
-            probe_ask(prober, slots[i].word, now_ms);
+            if (prober->callbacks.asking != NULL)
+                prober->callbacks.asking(prober->callbacks.context, slots[i].word);
+            probe_ask(prober, slots[i].word, mig_now_ms());
             return;
         }
 }

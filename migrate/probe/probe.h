@@ -52,6 +52,8 @@ struct mig_probe_answer {
 
 struct mig_prober_callbacks {
     void *context;
+    /* A question begins: its connection is made next. May be NULL. */
+    void (*asking)(void *context, enum zkp_word word);
     /* After every question, whatever it gave. */
     void (*answer)(void *context, const struct mig_probe_answer *answer);
     /* The health has changed; reason "" when serving. May be NULL: mig_prober_health tells the same. */

@@ -67,6 +67,7 @@ enum rc probe_parse_stats(struct zkp_slice json, struct zkp_srvr *srvr)
     srvr->mode = mode_named(text_of(stats, "server_state"));
     bool is_whole = srvr->version[0] != '\0' && srvr->mode != ZKP_MODE_UNKNOWN &&
                     number(stats, "last_processed_zxid", &srvr->zxid);
+    srvr->connections = -1; /* not said is not none */
     number(stats, "num_alive_client_connections", &srvr->connections);
     number(stats, "outstanding_requests", &srvr->outstanding);
     number(root, "node_count", &srvr->node_count);

@@ -164,6 +164,11 @@ enum mig_zk_state mig_zk_state(const struct mig_zk *zk)
     return zk->state;
 }
 
+int64_t mig_zk_connected_since_ms(const struct mig_zk *zk)
+{
+    return zk->is_connected ? zk->connected_at_ms : 0;
+}
+
 int64_t mig_zk_session_id(const struct mig_zk *zk)
 {
     return zk->session.id;

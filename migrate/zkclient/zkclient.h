@@ -121,6 +121,8 @@ void mig_zk_detach(struct mig_zk *zk, struct mig_zk_session *ret_session);
 
 enum mig_zk_state mig_zk_state(const struct mig_zk *zk);
 int64_t mig_zk_session_id(const struct mig_zk *zk); /* 0 = none yet */
+/* Since when the connection that stands was seen to stand, monotonic; 0 = none does. */
+int64_t mig_zk_connected_since_ms(const struct mig_zk *zk);
 int32_t mig_zk_timeout_ms(const struct mig_zk *zk); /* as the server grants it */
 /* Our end of the connection that stands or is being made. RC_NOT_FOUND: there is none. */
 enum rc mig_zk_local_address(const struct mig_zk *zk, struct mig_address *ret_address) RC_MUST_CHECK;

@@ -25,6 +25,7 @@ static void on_session(zhandle_t *handle, int type, int state, const char *path,
         zk->session.id = id->client_id;
         memcpy(zk->session.password, id->passwd, MIG_ZK_PASSWORD_LEN);
         zk->granted_ms = zoo_recv_timeout(handle);
+        zk->connected_at_ms = mig_now_ms();
         zk->connection++;
         return;
     }

@@ -85,7 +85,8 @@ struct mig_zk {
 
     enum mig_zk_state state;
     enum mig_zk_state told_state;
-    bool is_connected;   /* what the library's watcher said last */
+    bool is_connected; /* what the library's watcher said last */
+    int64_t connected_at_ms;
     uint64_t connection; /* counts them */
     bool must_replace;   /* the handle is of no use any more */
     bool must_tell_expired;

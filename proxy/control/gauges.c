@@ -66,8 +66,8 @@ static bool value_sessions(const struct px_gauges *g, uint32_t i, double *ret_va
 
 static bool value_strangers(const struct px_gauges *g, uint32_t i, double *ret_value)
 {
-    *ret_value = (double)mig_server_strangers(&g->facts->servers[i]);
-    return g->facts->servers[i].srvr_at_ms != 0;
+    *ret_value = (double)g->facts->servers[i].strangers;
+    return g->facts->servers[i].strangers >= 0;
 }
 
 static const struct server_row {

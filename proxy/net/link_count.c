@@ -70,6 +70,7 @@ void px_link_count_session(const struct px_link *link, uint32_t slot, bool is_mo
 {
     struct px_shared_slot *row = &link->worker->shared->slots[slot];
 
+    count(&row->session_changes, true);
     count(&row->session_count, is_more);
     if (link->is_own)
         count(&row->own_count, is_more);

@@ -42,7 +42,8 @@ const char *px_dial_result_name(enum px_dial_result result);
 /* One per slot. All workers add and subtract, control reads. */
 struct px_shared_slot {
     alignas(64) _Atomic(uint32_t) session_count; /* established */
-    _Atomic(uint32_t) own_count;                 /* of them, sessions of the daemon itself */
+    _Atomic(uint32_t) session_changes;           /* sessions that came or went, in all */
+    _Atomic(uint32_t) own_count;                 /* of the sessions, the daemon's own */
     _Atomic(uint32_t) canary_count;              /* of these, those that go first in a switch */
     _Atomic(uint32_t) connect_count;             /* dials without their ConnectResponse, <= PX_CONNECTS_MAX */
     _Atomic(int64_t) zxid;                       /* highest seen in its replies */

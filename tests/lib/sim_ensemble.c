@@ -211,11 +211,26 @@ void sim_foreign_config(struct sim *sim, int32_t removed)
     apply_config(sim);
 }
 
+/* Every look of the simulation is an answer. */
+static void count_strangers(struct mig_server_facts *facts, struct sim_server *server)
+{
+    int64_t *at_ms = server->alone_at_ms;
+    if (server->strangers > 0 || server->hides_count) {
+        memset(at_ms, 0, sizeof(server->alone_at_ms));
+    } else if (at_ms[0] != facts->srvr_at_ms) {
+        memmove(at_ms + 1, at_ms, (MIG_ALONE_SAMPLES - 1) * sizeof(at_ms[0]));
+        at_ms[0] = facts->srvr_at_ms;
+    }
+    facts->strangers = server->hides_count ? -1 : server->strangers;
+    facts->alone_since_ms = at_ms[MIG_ALONE_SAMPLES - 1];
+}
+
 static void observe_server(struct sim *sim, struct mig_server_facts *facts, struct sim_server *server)
 {
     int64_t now_ms = sim->facts.now_ms;
     come_back(sim, server);
-    enum mig_health health = server->is_up ? MIG_HEALTH_SERVING : MIG_HEALTH_DOWN;
+    bool is_seen = server->is_up && !server->is_cut_off;
+    enum mig_health health = is_seen ? MIG_HEALTH_SERVING : MIG_HEALTH_DOWN;
     if (facts->health != health)
         facts->health_since_ms = now_ms;
     facts->id = server->id;
@@ -223,11 +238,13 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
     facts->spec = line_of(sim, server->id);
     facts->health = health;
     facts->probed_at_ms = now_ms;
-    facts->shows_service = server->is_up;
+    facts->shows_service = is_seen;
     facts->our_sessions = server->sessions;
-    facts->gone_at_ms = server->gone_at_ms;
-    strcpy(facts->health_reason, server->is_up ? "" : "connection refused");
-    if (!server->is_up)
+    facts->gone_at_ms = server->is_cut_off ? 0 : server->gone_at_ms;
+    strcpy(facts->health_reason, is_seen              ? ""
+                                 : server->is_cut_off ? "no answer in time"
+                                                      : "connection refused");
+    if (!is_seen)
         return;
     if (!server->is_stuck)
         server->answer.membership = sim->config;
@@ -241,6 +258,7 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
         facts->srvr.mode = server->own_mode;
     facts->srvr.zxid = server->zxid;
     facts->srvr.connections = server->sessions + server->strangers + 1;
+    count_strangers(facts, server);
     facts->cons_at_ms = now_ms;
     facts->other_count = server->strangers > 0;
     strcpy(facts->others[0].address, "10.9.9.9:4711");

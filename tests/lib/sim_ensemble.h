@@ -41,12 +41,15 @@ struct sim_server {
     int64_t zxid;
     int64_t sessions;
     int64_t gone_at_ms; /* it was down then */
+    bool is_cut_off;    /* it runs, and the proxy gets no answer at all from there */
     int64_t back_at_ms; /* it is down and comes back then; 0 = it stays as it is */
     bool is_slow;       /* it lacks what it has missed, and what comes */
     char version[16];
-    int64_t uptime_ms; /* -1 = it does not show it */
-    int64_t strangers; /* clients that bypass the proxy */
-    int64_t firsts;    /* of the sessions: those that are canaries whenever there are canaries */
+    int64_t uptime_ms;                      /* -1 = it does not show it */
+    int64_t strangers;                      /* clients that bypass the proxy */
+    bool hides_count;                       /* what it counts proves nothing */
+    int64_t alone_at_ms[MIG_ALONE_SAMPLES]; /* the last looks without strangers, newest first */
+    int64_t firsts; /* of the sessions: those that are canaries whenever there are canaries */
     struct zkp_conf_answer answer;
 };
 

@@ -132,6 +132,61 @@ static void test_only_before_the_first_removal(void **state)
     finishes(sim);
 }
 
+/* Nothing that is seen speaks against it, and nothing for it: the gate can't see, and says so. */
+static void test_what_cannot_be_seen_is_not_nobody(void **state)
+{
+    (void)state;
+    struct sim *sim = prepared(false);
+    sim_server(sim, 2)->strangers = 0;
+    sim_server(sim, 2)->hides_count = true;
+    sim_start(sim, NULL);
+    assert_true(sim_until_waiting(sim, "3 answers of server 2 in a row", MINUTE_MS));
+    (void)sim_run_for(sim, MINUTE_MS);
+    assert_int_equal(sim->reconfigs, 3);
+    assert_non_null(strstr(sim->view.waiting_for, "--accept stragglers-2"));
+    assert_int_equal(sim_confirm(sim, "remove", "stragglers-2").rc, RC_OK);
+    finishes(sim);
+}
+
+static void test_it_is_seen_in_the_end(void **state)
+{
+    (void)state;
+    struct sim *sim = prepared(false);
+    sim_server(sim, 2)->strangers = 0;
+    sim_server(sim, 2)->hides_count = true;
+    sim_start(sim, NULL);
+    assert_true(sim_until_waiting(sim, "3 answers of server 2 in a row", MINUTE_MS));
+    sim_server(sim, 2)->hides_count = false;
+    finishes(sim);
+}
+
+/* We can't reach it; its clients can. */
+static void test_silence_is_not_nobody(void **state)
+{
+    (void)state;
+    struct sim *sim = prepared(true);
+    sim_server(sim, 2)->strangers = 0;
+    sim_start(sim, NULL);
+    assert_true(sim_until_waiting(sim, "confirmation of \"remove\"", MINUTE_MS));
+    sim_server(sim, 2)->is_cut_off = true;
+    assert_int_equal(sim_command(sim, MIG_COMMAND_CONFIRM, "remove").rc, RC_OK);
+    (void)sim_run_for(sim, MINUTE_MS);
+    assert_true(sim_until_waiting(sim, "3 answers of server 2 in a row", MINUTE_MS));
+    assert_int_equal(sim->reconfigs, 3);
+    sim_free(sim);
+}
+
+static void test_a_server_that_is_gone_has_no_clients(void **state)
+{
+    (void)state;
+    struct sim *sim = prepared(true);
+    sim_start(sim, NULL);
+    waits(sim);
+    assert_int_equal(sim_command(sim, MIG_COMMAND_CONFIRM, "remove").rc, RC_OK);
+    sim_server(sim, 2)->is_up = false;
+    finishes(sim);
+}
+
 static void test_without_the_gate_they_lose_their_server(void **state)
 {
     (void)state;
@@ -155,6 +210,10 @@ int main(void)
         cmocka_unit_test(test_confirming_alone_accepts_nobody),
         cmocka_unit_test(test_not_before_its_time),
         cmocka_unit_test(test_only_before_the_first_removal),
+        cmocka_unit_test(test_what_cannot_be_seen_is_not_nobody),
+        cmocka_unit_test(test_it_is_seen_in_the_end),
+        cmocka_unit_test(test_silence_is_not_nobody),
+        cmocka_unit_test(test_a_server_that_is_gone_has_no_clients),
         cmocka_unit_test(test_without_the_gate_they_lose_their_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,11 +147,11 @@ static void fill(const struct server *server, struct mig_server_facts *out)
         .mntr_seen = server->mntr_seen,
         .mntr_at_ms = server->mntr_at_ms,
         .mntr = server->mntr,
-        .our_other_connections = server->has_other_probe,
         .our_sessions = sessions,
         .witness_sessions = own < sessions ? own : sessions, /* they are not counted in one moment */
         .our_canaries = atomic_load_explicit(&slot->canary_count, memory_order_relaxed),
     };
+    px_ours_counted(&server->before, &server->after, server->counts_asker, &out->ours_least, &out->ours_most);
     out->cons_at_ms = server->cons_at_ms;
     out->other_count = server->other_count;
     memcpy(out->others, server->others, sizeof out->others);

@@ -4,6 +4,7 @@
 #define PROXY_CONTROL_FLEET_FLEET_INT_H
 
 #include "proxy/control/fleet/fleet.h"
+#include "proxy/control/fleet/ours.h"
 
 struct server {
     struct px_fleet *fleet;
@@ -19,6 +20,7 @@ struct server {
      * the server serves. Both or none. */
     struct mig_prober *prober;  /* srvr */
     struct mig_prober *details; /* conf, mntr */
+    uint32_t details_asked;     /* questions of that one, in all */
     /* last answers */
     enum mig_health health;
     char health_reason[128];
@@ -30,7 +32,10 @@ struct server {
     int64_t gone_at_ms;
     int64_t srvr_at_ms;
     struct zkp_srvr srvr;
-    bool has_other_probe; /* when it answered: counted among its connections */
+    struct px_ours asked;  /* when srvr was asked: now */
+    struct px_ours before; /* when the last answered one was asked, and when the answer was there */
+    struct px_ours after;
+    bool counts_asker; /* it came as a word: AdminServer is no client of the server */
     enum mig_seen conf_seen;
     int64_t conf_at_ms;
     struct zkp_conf_answer *conf; /* owned; NULL unless data */

@@ -12,6 +12,30 @@
 #define SLOW_WORDS_FACTOR 2    /* conf and mntr are asked at half the pace of srvr: 3.5's mntr is expensive */
 #define LIVE_REPLY_MAX_MS 5000 /* "replies lately": long enough for pings of idle sessions */
 
+/* --- questions --- */
+
+/* changes is read first: what is counted behind it, it does not know yet, and is a change then. */
+static struct px_ours ours_now(const struct server *server)
+{
+    const struct px_shared_slot *slot = &server->fleet->shared->slots[server->slot];
+    uint32_t changes = atomic_load_explicit(&slot->session_changes, memory_order_acquire);
+    return (struct px_ours){
+        .changes = changes,
+        .sessions = atomic_load_explicit(&slot->session_count, memory_order_relaxed),
+        .details = server->details_asked,
+        .asks_details = server->details && mig_prober_is_asking(server->details),
+    };
+}
+
+static void on_asking(void *context, enum zkp_word word)
+{
+    struct server *server = context;
+    if (word == ZKP_WORD_SRVR)
+        server->asked = ours_now(server);
+    else
+        server->details_asked++;
+}
+
 /* --- answers --- */
 
 static void on_srvr(struct server *server, const struct mig_probe_answer *answer)
@@ -28,7 +52,9 @@ static void on_srvr(struct server *server, const struct mig_probe_answer *answer
         return;
     server->srvr_at_ms = answer->asked_at_ms;
     server->srvr = *answer->srvr;
-    server->has_other_probe = server->details && mig_prober_is_asking(server->details);
+    server->before = server->asked;
+    server->after = ours_now(server);
+    server->counts_asker = !answer->from_admin_server;
     px_shared_zxid_raise(server->fleet->shared, server->slot, answer->srvr->zxid);
 }
 
@@ -141,6 +167,7 @@ static enum rc open_probers(struct server *server)
     const struct px_fleet *fleet = server->fleet;
     struct mig_prober_callbacks callbacks = {
         .context = server,
+        .asking = on_asking,
         .answer = on_answer,
         .has_live_sessions = on_has_live_sessions,
     };

@@ -41,7 +41,8 @@ void px_links_kick(struct px_links *links);
 /* Keeps the monitor and the lock on living members, reads the config every interval, closes connections
  * nobody has used for a while. facts: the newest, borrowed. */
 void px_links_tick(struct px_links *links, const struct mig_facts *facts, int32_t interval_ms);
-/* Fills config, config_at_ms, lock and lock_holder, adds to the servers' our_other_connections. */
+/* Fills config, config_at_ms, lock and lock_holder, adds its connections to the servers' ours_least and
+ * ours_most. */
 void px_links_facts(const struct px_links *links, struct mig_facts *facts);
 
 #endif

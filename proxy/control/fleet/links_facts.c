@@ -35,10 +35,8 @@ bool px_links_reconfig_pending(const struct px_links *links)
 
 static void count_connection(struct mig_server_facts *server, const struct mig_zk *zk)
 {
-    if (!zk)
-        return;
-    server->our_other_connections++;
-    mig_server_own_session(server, mig_zk_session_id(zk));
+    if (zk)
+        mig_server_own_connection(server, mig_zk_session_id(zk), mig_zk_connected_since_ms(zk));
 }
 
 void px_links_facts(const struct px_links *links, struct mig_facts *facts)

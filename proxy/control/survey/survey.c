@@ -113,10 +113,18 @@ void px_survey_tick(struct px_survey *survey, const struct mig_facts *facts, boo
         begin(survey, facts);
 }
 
+static void count_connection(struct mig_server_facts *server, const struct mig_zk *zk)
+{
+    if (zk)
+        mig_server_own_connection(server, mig_zk_session_id(zk), mig_zk_connected_since_ms(zk));
+}
+
 void px_survey_facts(const struct px_survey *survey, struct mig_facts *facts)
 {
     facts->survey = survey->ended;
     for (uint32_t i = 0; i < facts->server_count; i++)
-        if (facts->servers[i].id == survey->server)
-            facts->servers[i].our_other_connections += (survey->super != NULL) + (survey->nobody != NULL);
+        if (facts->servers[i].id == survey->server) {
+            count_connection(&facts->servers[i], survey->super);
+            count_connection(&facts->servers[i], survey->nobody);
+        }
 }

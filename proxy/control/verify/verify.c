@@ -228,10 +228,9 @@ void px_verify_facts(const struct px_verify *verify, struct mig_facts *facts)
 {
     for (uint32_t i = 0; i < facts->server_count; i++)
         for (uint32_t c = 0; c < verify->count; c++)
-            if (verify->conns[c].zk && verify->ids[c] == facts->servers[i].id) {
-                facts->servers[i].our_other_connections++;
-                mig_server_own_session(&facts->servers[i], mig_zk_session_id(verify->conns[c].zk));
-            }
+            if (verify->conns[c].zk && verify->ids[c] == facts->servers[i].id)
+                mig_server_own_connection(&facts->servers[i], mig_zk_session_id(verify->conns[c].zk),
+                                          mig_zk_connected_since_ms(verify->conns[c].zk));
 }
 
 static int64_t expected_nodes(const struct mig_counts *counts)

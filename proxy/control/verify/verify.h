@@ -67,7 +67,7 @@ void px_verify_tick(struct px_verify *verify, const struct mig_facts *facts, boo
 bool px_verify_is_running(const struct px_verify *verify);
 /* Its connections have credentials that are not to be used any more. A running walk ends as interrupted. */
 void px_verify_cancel(struct px_verify *verify, const char *why);
-/* Adds its connections to the servers' our_other_connections. */
+/* Adds its connections to the servers' ours_least and ours_most. */
 void px_verify_facts(const struct px_verify *verify, struct mig_facts *facts);
 void px_verify_view(struct px_verify *verify, struct px_verify_view *ret_view);
 
