@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/log_limit.h"
 #include "zkproto/assert.h"
 
 #define CACHE_LINE 64
@@ -30,6 +31,8 @@ static _Atomic(struct ring *) rings[PX_LOG_RINGS_MAX];
 static _Atomic(uint32_t) ring_count;
 static uint64_t dropped_reported; /* px_log_drain only */
 static _Thread_local struct ring *own_ring;
+static _Thread_local struct px_log_limit own_limit;
+static _Atomic(uint64_t) left_out_total;
 
 const char *px_log_level_name(enum px_log_level level)
 {
@@ -127,12 +130,73 @@ static uint32_t line_head(char *buf, uint32_t capacity, enum px_log_level level,
     return (uint32_t)len;
 }
 
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The host of the line's peer=HOST:PORT; "" when it has none. */
+static void source_of(const char *pairs, char source[PX_LOG_SOURCE_MAX])
+{
+    const char *peer = strncmp(pairs, "peer=", 5) == 0 ? pairs : strstr(pairs, " peer=");
+    size_t len;
+
+    source[0] = '\0';
+    if (peer == NULL)
+        return;
+    peer = strchr(peer, '=') + 1;
+    len = strcspn(peer, " \n");
+    for (size_t i = len; i > 0; i--)
+        if (peer[i - 1] == ':') {
+            len = i - 1;
+            break;
+        }
+    len = len < PX_LOG_SOURCE_MAX - 1 ? len : PX_LOG_SOURCE_MAX - 1;
+    memcpy(source, peer, len);
+    source[len] = '\0';
+}
+
+static bool may_go_out(enum px_log_level level, const char *event, const char *pairs, uint32_t *ret_left_out)
+{
+    char source[PX_LOG_SOURCE_MAX];
+
+    *ret_left_out = 0;
+    if (level == PX_LOG_FATAL || px_log_limit_exempts(event))
+        return true;
+    source_of(pairs, source);
+    if (px_log_limit_take(&own_limit, event, source, monotonic_ms(), ret_left_out))
+        return true;
+    atomic_fetch_add_explicit(&left_out_total, 1, memory_order_relaxed);
+    return false;
+}
+
+uint64_t px_log_left_out(void)
+{
+    return atomic_load_explicit(&left_out_total, memory_order_relaxed);
+}
+
+void px_log_sweep(void)
+{
+    const struct px_log_limit_row *row;
+    uint32_t left_out;
+    int64_t now_ms = monotonic_ms();
+
+    while ((row = px_log_limit_next(&own_limit, now_ms, &left_out)) != NULL)
+        px_log(PX_LOG_WARN, "log.left_out", "of=%s source=%s lines=%u", row->event, row->source, left_out);
+}
+
 void px_log_line(enum px_log_level level, const char *event, const char *format, ...)
 {
     static const char cut_mark[] = " cut=true";
     char line[PX_LOG_LINE_MAX];
-    uint32_t room = PX_LOG_LINE_MAX - (uint32_t)sizeof cut_mark; /* its NUL is the place of the newline */
+    char tail[32]; /* how many were left out before it */
+    uint32_t room = PX_LOG_LINE_MAX - (uint32_t)(sizeof cut_mark + sizeof tail);
     uint32_t len = line_head(line, room, level, event);
+    uint32_t head = len;
+    uint32_t left_out;
     bool is_cut = false;
     va_list args;
 
@@ -141,6 +205,14 @@ void px_log_line(enum px_log_level level, const char *event, const char *format,
         va_start(args, format);
         len += px_log_format(line + len, room - len, &is_cut, format, args);
         va_end(args);
+    }
+    line[len] = '\0';
+    if (!may_go_out(level, event, line + head + (len > head), &left_out))
+        return;
+    if (left_out > 0) {
+        int added = snprintf(tail, sizeof tail, " left_out=%u", left_out);
+        memcpy(line + len, tail, (size_t)added);
+        len += (uint32_t)added;
     }
     if (is_cut) {
         memcpy(line + len, cut_mark, sizeof cut_mark - 1);

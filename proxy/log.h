@@ -60,6 +60,12 @@ void px_log_ring_detach(void);
 void px_log_drain(void);
 /* Lines dropped since the start, over all rings. Any thread. */
 uint64_t px_log_dropped(void);
+/* What one peer, or one kind of event, causes in lines is limited (log_limit.h). The next line of the kind
+ * that goes out ends in left_out=N; px_log_sweep tells of those after which none came (event=log.left_out).
+ * Every thread that logs calls it for itself, about once a second. */
+void px_log_sweep(void);
+/* Lines left out for that since the start. Any thread. */
+uint64_t px_log_left_out(void);
 /* Drains and frees all rings. Only when every thread that attached one has ended. */
 void px_log_done(void);
 

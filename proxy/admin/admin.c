@@ -107,8 +107,8 @@ static void audit(struct evhttp_request *request)
     ev_uint16_t port = 0;
 
     evhttp_connection_get_peer(evhttp_request_get_connection(request), &peer, &port);
-    px_log(PX_LOG_INFO, "admin.call", "method=POST path=%s who=%s:%u", evhttp_request_get_uri(request),
-           peer != NULL ? peer : "unknown", (unsigned)port);
+    px_log(PX_LOG_INFO, "admin.call", "method=POST path=%.*s who=%s:%u", PX_ADMIN_LOGGED_PATH,
+           evhttp_request_get_uri(request), peer != NULL ? peer : "unknown", (unsigned)port);
 }
 
 static void on_request(struct evhttp_request *request, void *argument)

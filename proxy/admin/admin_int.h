@@ -2,6 +2,9 @@
 #ifndef PROXY_ADMIN_ADMIN_INT_H
 #define PROXY_ADMIN_ADMIN_INT_H
 
+/* A path is as long as the caller likes: the log has this much of it. */
+#define PX_ADMIN_LOGGED_PATH 128
+
 #include <event2/http.h>
 #include <jansson.h>
 

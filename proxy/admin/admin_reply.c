@@ -101,8 +101,8 @@ static void send_buffer(struct evhttp_request *request, int http_status, const c
     (void)evhttp_add_header(headers, "Cache-Control", "no-store");
     (void)evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
     if (evhttp_request_get_command(request) == EVHTTP_REQ_POST)
-        px_log(PX_LOG_INFO, "admin.answer", "path=%s status=%d", evhttp_request_get_uri(request),
-               http_status);
+        px_log(PX_LOG_INFO, "admin.answer", "path=%.*s status=%d", PX_ADMIN_LOGGED_PATH,
+               evhttp_request_get_uri(request), http_status);
     evhttp_send_reply(request, http_status, NULL, body); /* NULL: evhttp's own phrase for the status */
 }
 

@@ -124,6 +124,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     report_waiting(control);
     reload_if_wanted(control);
     end_step(control, now_ms);
+    px_log_sweep();
     px_log_drain();
     arm_tick(control);
 }

@@ -178,5 +178,8 @@ void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges)
     px_prom_count(prom, NULL, 0, gauges->refused_clients);
     px_prom_family(prom, "zkferry_log_lines_dropped_total", PX_PROM_COUNTER, "Log lines lost to full rings.");
     px_prom_count(prom, NULL, 0, gauges->log_lines_dropped);
+    px_prom_family(prom, "zkferry_log_lines_left_out_total", PX_PROM_COUNTER,
+                   "Log lines left out because one peer, or one kind of event, caused too many.");
+    px_prom_count(prom, NULL, 0, gauges->log_lines_left_out);
     write_turns(prom, gauges->watchdog);
 }

@@ -1,6 +1,7 @@
 /* The end of a link: sockets closed in the way the reason asks for, claims and counts given back. Worker
  * thread. */
 #include "proxy/log.h"
+#include "proxy/net/address.h"
 #include "proxy/net/linger.h"
 #include "proxy/net/link_int.h"
 #include "proxy/net/worker_int.h"
@@ -53,12 +54,17 @@ static void close_client(struct px_link *link, enum px_close_reason reason)
 static void log_close(const struct px_link *link, enum px_close_reason reason)
 {
     struct px_session_facts facts;
+    char peer[PX_ADDRESS_TEXT_MAX];
     bool is_usual =
         reason == PX_CLOSE_CLIENT_GONE || reason == PX_CLOSE_CLOSE_SESSION || reason == PX_CLOSE_WORD;
+    enum px_log_level level = is_usual ? PX_LOG_DEBUG : PX_LOG_INFO;
 
+    if ((int)level < atomic_load_explicit(&px_log_threshold, memory_order_relaxed))
+        return;
     px_session_facts_get(link->core, &facts);
-    px_log(is_usual ? PX_LOG_DEBUG : PX_LOG_INFO, "client.closed",
-           "reason=%s sid=0x%llx slot=%d zxid=0x%llx received=%llu", px_close_reason_name(reason),
+    px_log(level, "client.closed", "reason=%s peer=%s sid=0x%llx slot=%d zxid=0x%llx received=%llu",
+           px_close_reason_name(reason),
+           px_address_text((const struct sockaddr *)&link->peer, peer, sizeof(peer)), /* family 0: "?" */
            (unsigned long long)facts.session_id, (int)link->slot, (unsigned long long)facts.last_zxid,
            (unsigned long long)facts.received_count);
 }

@@ -196,6 +196,7 @@ static void tick_slow(struct px_worker *worker)
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
         px_worker_step_state(worker, states[i], PX_EVENT_TICK, 0);
     px_linger_tick(worker);
+    px_log_sweep();
     px_block_cache_trim(&worker->watch_space.blocks);
 }
 

@@ -182,7 +182,7 @@ static void *flood_main(void *argument)
     (void)argument;
     assert_int_equal(px_log_ring_attach(), RC_OK);
     for (uint32_t i = 0; i < PX_LOG_RING_SIZE / 16; i++) /* every line is longer than 16 bytes */
-        px_log(PX_LOG_INFO, "test.flood", "i=%u", i);
+        px_log(PX_LOG_INFO, "log.flood", "i=%u", i);
     px_log(PX_LOG_FATAL, "test.fatal", "direct=%s", "yes");
     px_log_ring_detach();
     return NULL;
@@ -194,6 +194,33 @@ static void *drain_main(void *argument)
     (void)argument;
     px_log_drain();
     return NULL;
+}
+
+static uint32_t count_of(const char *text, const char *what)
+{
+    uint32_t count = 0;
+
+    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
+        count++;
+    return count;
+}
+
+/* One peer's lines are limited, by its host; others' are not, nor are those about plans. */
+static void test_a_peers_lines_are_limited(void **state)
+{
+    struct pipe_log *log = *state;
+    uint64_t before = px_log_left_out();
+    const char *text;
+
+    for (unsigned i = 0; i < 50; i++)
+        px_log(PX_LOG_INFO, "test.peer", "reason=x peer=%s:%u", "10.0.0.1", 1000 + i);
+    px_log(PX_LOG_INFO, "test.peer", "reason=x peer=%s:%u", "10.0.0.2", 1u);
+    for (unsigned i = 0; i < 50; i++)
+        px_log(PX_LOG_INFO, "plan.test", "peer=%s:%u", "10.0.0.1", 1000 + i);
+    text = read_all(log);
+    assert_int_equal(count_of(text, "peer=10.0.0.1:10"), 20 + 50);
+    assert_int_equal(count_of(text, "peer=10.0.0.2:1"), 1);
+    assert_int_equal(px_log_left_out() - before, 30);
 }
 
 static void test_a_full_ring_drops_and_counts(void **state)
@@ -234,6 +261,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_line_and_the_level, pipe_setup, pipe_teardown),
         cmocka_unit_test_setup_teardown(test_a_cut_line_says_so, pipe_setup, pipe_teardown),
         cmocka_unit_test_setup_teardown(test_rings_wait_for_the_drain, pipe_setup, pipe_teardown),
+        cmocka_unit_test_setup_teardown(test_a_peers_lines_are_limited, pipe_setup, pipe_teardown),
         cmocka_unit_test_setup_teardown(test_a_full_ring_drops_and_counts, pipe_setup, pipe_teardown),
     };
 

@@ -9,8 +9,8 @@
 #include "proxy/admin/prom_workers.h"
 #include "proxy/control/control_int.h"
 #include "proxy/control/gauges.h"
-#include "proxy/control/port/address.h"
 #include "proxy/log.h"
+#include "proxy/net/address.h"
 
 #define SESSION_ADDRESS_MAX  80u
 #define PREFLIGHT_TIMEOUT_MS 6000 /* below PX_ADMIN_REPLY_TIMEOUT_MS; a standalone server has no config */
@@ -188,6 +188,7 @@ static void op_metrics(void *context, struct px_prom *prom)
                                      .refused_clients = control->refused_clients,
                                      .watchdog = &control->watchdog,
                                      .log_lines_dropped = px_log_dropped(),
+                                     .log_lines_left_out = px_log_left_out(),
                                      .workers = count};
     px_gauges_write(prom, &gauges);
 }

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/control/port/address.h"
 #include "proxy/log.h"
+#include "proxy/net/address.h"
 
 #define BACKLOG          1024
 #define ACCEPTS_PER_TURN 64  /* one storm of connects may not keep the control loop from its other work */

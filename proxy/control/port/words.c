@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "migrate/monotonic.h"
-#include "proxy/control/port/address.h"
 #include "proxy/log.h"
+#include "proxy/net/address.h"
 
 #define ANSWER_TIMEOUT_S 10 /* a reader that takes nothing for so long is gone */
 #define ADDRESS_TEXT_MAX 80u

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 #include "migrate/monotonic.h"
-#include "proxy/control/port/address.h"
 #include "proxy/control/witness/witness_int.h"
 #include "proxy/log.h"
+#include "proxy/net/address.h"
 
 #define STALL_TELL_MS 1000 /* clients' own patience begins at a few seconds */
 

@@ -1,5 +1,5 @@
 /* See address.h. */
-#include "proxy/control/port/address.h"
+#include "proxy/net/address.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
