@@ -91,6 +91,43 @@ struct mig_leader mig_facts_leader(const struct mig_facts *facts, int64_t max_ag
     return mig_facts_leader_in(facts, facts->config, max_age_ms);
 }
 
+/* While no config is known, the sources are. */
+static bool is_member(const struct mig_facts *facts, const struct mig_server_facts *server)
+{
+    if (facts->config == NULL)
+        return server->side == MIG_SIDE_SOURCE;
+    return zkp_config_find(facts->config, server->id) != NULL;
+}
+
+static bool follows(const struct mig_facts *facts, const struct mig_server_facts *server)
+{
+    bool is_led = server->srvr.mode == ZKP_MODE_FOLLOWER || server->srvr.mode == ZKP_MODE_OBSERVER;
+    return server->shows_service && is_led && is_member(facts, server);
+}
+
+static bool any_follows(const struct mig_facts *facts)
+{
+    for (uint32_t i = 0; i < facts->server_count; i++)
+        if (follows(facts, &facts->servers[i]))
+            return true;
+    return false;
+}
+
+static bool any_is_standalone(const struct mig_facts *facts)
+{
+    for (uint32_t i = 0; i < facts->server_count; i++) {
+        const struct mig_server_facts *server = &facts->servers[i];
+        if (server->shows_service && server->srvr.mode == ZKP_MODE_STANDALONE && is_member(facts, server))
+            return true;
+    }
+    return false;
+}
+
+bool mig_facts_is_led(const struct mig_facts *facts)
+{
+    return any_follows(facts) || any_is_standalone(facts) || mig_facts_leader(facts, INT64_MAX).id >= 0;
+}
+
 static bool is_voter(const struct mig_facts *facts, const struct mig_server_facts *server)
 {
     if (facts->config == NULL)
@@ -132,5 +169,5 @@ int64_t mig_facts_no_quorum_ms(const struct mig_facts *facts)
             asked_ms[place] = asked_ms[place - 1];
         asked_ms[place] = at_ms;
     }
-    return count >= majority ? asked_ms[majority - 1] : 0;
+    return count >= majority && !any_follows(facts) ? asked_ms[majority - 1] : 0;
 }

@@ -181,11 +181,17 @@ struct mig_leader mig_facts_leader(const struct mig_facts *facts, int64_t max_ag
 struct mig_leader mig_facts_leader_in(const struct mig_facts *facts, const struct zkp_config *config,
                                       int64_t max_age_ms);
 
+/* The ensemble has a leader, whether anybody has seen it or not: it is proven, or a member serves as a
+ * follower or observer, which none does without one. A leader may serve nobody (leaderServes=no), be out of
+ * reach, or not be in our file (pitfall P28). A standalone server needs none. */
+bool mig_facts_is_led(const struct mig_facts *facts);
+
 /* No voter shows that it serves: no quorum, or nobody can be reached. */
 bool mig_facts_nobody_serves(const struct mig_facts *facts);
 /* A moment at which there was no quorum: within the last second a majority of the voters (of the sources,
- * while no config is known) said themselves that they do not serve, none has said otherwise since. The oldest
- * of these answers counts, by when it was asked. 0 = no such majority. */
+ * while no config is known) said themselves that they do not serve, none has said otherwise since, and no
+ * member's last answer shows that it follows: a leader may serve nobody and have a quorum all the same, the
+ * others of which follow. The oldest of these answers counts, by when it was asked. 0 = no such majority. */
 int64_t mig_facts_no_quorum_ms(const struct mig_facts *facts);
 
 static inline int64_t mig_zxid_epoch(int64_t zxid)

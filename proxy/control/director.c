@@ -128,16 +128,6 @@ static void fill_canary(const struct mig_routes *routes, const struct mig_view *
     memcpy(out->clients.items, view->plan->canary.clients.items, sizeof out->clients.items);
 }
 
-/* A standalone server needs nobody to lead it. */
-static bool has_standalone(const struct mig_facts *facts)
-{
-    for (uint32_t i = 0; i < facts->server_count; i++)
-        if (facts->servers[i].health == MIG_HEALTH_SERVING &&
-            facts->servers[i].srvr.mode == ZKP_MODE_STANDALONE)
-            return true;
-    return false;
-}
-
 static void fill(const struct px_director *director, const struct conf *conf, const struct mig_facts *facts,
                  const struct mig_routes *routes, const struct mig_view *view, struct px_directive *out)
 {
@@ -159,7 +149,7 @@ static void fill(const struct px_director *director, const struct conf *conf, co
     out->hold = director->hold;
     fill_canary(routes, view, &out->canary);
     out->nobody_expires_ms = director->nobody_expires_ms;
-    out->has_leader = view->leader.id >= 0 || has_standalone(facts);
+    out->has_leader = view->leader.id >= 0 || mig_facts_is_led(facts);
     snprintf(out->why_waiting, sizeof out->why_waiting, "%s",
              out->has_leader ? "no admitted server serves" : "the ensemble has no leader");
     out->stop = director->is_stopping;

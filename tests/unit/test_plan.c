@@ -256,6 +256,49 @@ static void test_no_quorum(void **state)
     assert_int_equal(mig_facts_no_quorum_ms(&sim->facts), now_ms - 100);
 }
 
+/* leaderServes=no: the leader and a follower that still syncs say that they don't serve; the other follower
+ * has both of them for its quorum. */
+static void test_quorum_of_a_leader_that_serves_nobody(void **state)
+{
+    struct sim *sim = *state;
+    sim_tick(sim);
+    refuses(sim, 3, 10);
+    refuses(sim, 1, 10);
+    assert_int_equal(sim->facts.servers[1].srvr.mode, ZKP_MODE_FOLLOWER);
+    assert_int_equal(mig_facts_no_quorum_ms(&sim->facts), 0);
+    sim->facts.servers[1].shows_service = false; /* the control: without its answer it was no quorum */
+    assert_true(mig_facts_no_quorum_ms(&sim->facts) > 0);
+}
+
+/* No leader seen is not no leader: who follows has one. */
+static void test_followers_are_led(void **state)
+{
+    struct sim *sim = *state;
+    struct mig_server_facts *servers = sim->facts.servers;
+    sim_tick(sim);
+    refuses(sim, 3, 10);
+    servers[2].health = MIG_HEALTH_NOT_SERVING;
+    assert_int_equal(mig_facts_leader(&sim->facts, 5000).id, -1);
+    assert_true(mig_facts_is_led(&sim->facts));
+    servers[2].health = MIG_HEALTH_DOWN;
+    servers[1].shows_service = false;
+    assert_true(mig_facts_is_led(&sim->facts)); /* one is enough */
+    servers[0].srvr.mode = ZKP_MODE_OBSERVER;
+    assert_true(mig_facts_is_led(&sim->facts));
+    servers[0].srvr.mode = ZKP_MODE_LEADER; /* a leader's own word proves nothing: it has an old epoch */
+    servers[0].srvr.zxid = 1;
+    assert_false(mig_facts_is_led(&sim->facts));
+    servers[0].srvr.mode = ZKP_MODE_FOLLOWER;
+    servers[0].shows_service = false; /* nor what it said before */
+    assert_false(mig_facts_is_led(&sim->facts));
+    servers[4].shows_service = true; /* a stranger's ensemble is not ours */
+    servers[4].srvr.mode = ZKP_MODE_FOLLOWER;
+    assert_false(mig_facts_is_led(&sim->facts));
+    servers[0].shows_service = true;
+    servers[0].srvr.mode = ZKP_MODE_STANDALONE;
+    assert_true(mig_facts_is_led(&sim->facts));
+}
+
 /* A voter that is not in the file counts all the same. */
 static void test_no_quorum_with_strangers(void **state)
 {
@@ -300,6 +343,8 @@ int main(void)
         TEST(test_tolerance_of_facts),
         TEST(test_no_quorum),
         TEST(test_no_quorum_with_strangers),
+        TEST(test_quorum_of_a_leader_that_serves_nobody),
+        TEST(test_followers_are_led),
         TEST(test_nobody_serves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
