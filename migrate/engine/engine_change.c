@@ -310,8 +310,10 @@ static enum change_stage stage_leader(struct run *r)
     if (r->leader.id >= 0 && is_new && r->f->now_ms >= c->retry_at_ms)
         return hold_waits_for_sessions(r) ? CHANGE_LEADER : CHANGE_BARRIER;
     c->leader_since_ms = 0;
-    run_wait(r, "see why the members elect no leader",
-             c->takes_leader ? "the new leader; the old one has left" : "a leader that is proven to lead");
+    if (c->takes_leader && !mig_facts_is_led(r->f))
+        run_wait(r, "see why the members elect no leader", "the new leader; the old one has left");
+    else
+        gate_wait_leader(r);
     run_reprobe(r, MIG_PROBE_SRVR);
     return CHANGE_LEADER;
 }

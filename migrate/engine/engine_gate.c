@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "migrate/engine/engine_int.h"
+#include "migrate/engine/unseen.h"
 #include "migrate/text.h"
 #include "zkproto/assert.h"
 #include "zkproto/zkerr.h"
@@ -19,13 +20,24 @@ bool gate_confirm(struct run *r, enum mig_gate gate)
     return false;
 }
 
+void gate_wait_leader(struct run *r)
+{
+    char unseen[MIG_TEXT_MAX];
+    mig_unseen_leader_text(r->f, r->config, unseen, sizeof(unseen));
+    if (mig_facts_is_led(r->f))
+        run_wait(r, "leaderServes=yes on every server, and its client port reachable from here",
+                 "a leader that is seen to lead; %s", unseen);
+    else
+        run_wait(r, "see why the members do not form a quorum", "a leader that is proven to lead");
+}
+
 bool gate_leader(struct run *r)
 {
     bool is_usable = r->leader.id >= 0 && r->e->barriered_epoch == r->leader.epoch;
     if (is_usable)
         return true;
     if (r->leader.id < 0)
-        run_wait(r, "see why the members do not form a quorum", "a leader that is proven to lead");
+        gate_wait_leader(r);
     else
         run_wait(r, "", "a committed transaction on the new leader, server %d", r->leader.id);
     run_reprobe(r, MIG_PROBE_SRVR);

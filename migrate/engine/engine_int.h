@@ -286,7 +286,8 @@ bool engine_step_is_over(const struct mig_engine *e, enum mig_step_kind kind); /
 struct mig_step *engine_current_step(struct mig_engine *e); /* RUNNING or WAITING; NULL = none */
 
 /* engine_gate.c: conditions. False = not yet; the reason is in run_wait. */
-bool gate_leader(struct run *r); /* a proven leader, and the epoch trap is sprung */
+void gate_wait_leader(struct run *r); /* says why none is proven */
+bool gate_leader(struct run *r);      /* a proven leader, and the epoch trap is sprung */
 bool gate_config(struct run *r,
                  bool *ret_is_foreign); /* observed = expected; foreign: reason is in failed_reason */
 void gate_fail_foreign(struct run *r, const struct zkp_config *seen); /* writes that reason */

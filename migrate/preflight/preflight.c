@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "migrate/engine/unseen.h"
 #include "migrate/preflight/preflight_int.h"
 #include "migrate/text.h"
 
@@ -86,8 +87,11 @@ void mig_preflight(const struct mig_plan *plan, const struct mig_facts *facts,
                       .drained = drained,
                       .switches = switches,
                       .leader = mig_facts_leader(facts, ANSWER_AGE_MAX_MS),
+                      .unseen_leader = -1,
                       .out = ret_findings};
     start(ret_findings);
+    if (r.leader.id < 0)
+        r.unseen_leader = mig_unseen_leader(facts, facts->config);
     rules_ensemble(&r);
     rules_room(&r);
     rules_survey(&r);
@@ -105,6 +109,7 @@ void mig_preflight_target(const struct mig_plan *plan, const struct mig_facts *f
                       .facts = facts,
                       .switches = switches,
                       .leader = mig_facts_leader(facts, ANSWER_AGE_MAX_MS),
+                      .unseen_leader = -1,
                       .out = ret_findings};
     start(ret_findings);
     const struct mig_server_facts *server = mig_facts_server(facts, id);

@@ -2,6 +2,7 @@
  * the end. */
 #include <string.h>
 
+#include "migrate/engine/unseen.h"
 #include "migrate/preflight/preflight_int.h"
 #include "migrate/text.h"
 #include "zkproto/zkerr.h"
@@ -66,10 +67,18 @@ static void check_config(struct rules *r)
         check_members(r);
 }
 
+/* Between the servers' answers a leader may have changed: then the next preflight sees it. */
 static void check_leader(struct rules *r)
 {
-    if (r->leader.id < 0)
+    char text[MIG_TEXT_MAX];
+    if (r->leader.id >= 0)
+        return;
+    if (!mig_facts_is_led(r->facts)) {
         rules_add(r, MIG_RULE_NO_LEADER, -1, "no source is proven to lead");
+        return;
+    }
+    mig_unseen_leader_text(r->facts, r->facts->config, text, sizeof(text));
+    rules_add(r, MIG_RULE_LEADER_UNSEEN, r->unseen_leader, "%s", text);
 }
 
 static int32_t tolerated(uint32_t voters)

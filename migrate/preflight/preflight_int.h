@@ -12,6 +12,7 @@ struct rules {
     const struct mig_drained *drained; /* the same */
     const struct mig_switches *switches;
     struct mig_leader leader;
+    int32_t unseen_leader; /* only while none is proven; -1 = not known who it is */
     struct mig_findings *out;
 };
 

@@ -18,6 +18,8 @@ static void check_target(struct rules *r, const struct mig_server_facts *server)
 
 static void check_source(struct rules *r, const struct mig_server_facts *server)
 {
+    if (server->id == r->unseen_leader)
+        return; /* rules_ensemble has told: it is well, and leads */
     if (server->health == MIG_HEALTH_DOWN && is_named_to_leave(r, server->id))
         rules_add(r, MIG_RULE_LEAVING_SERVER_DOWN, server->id, "down: %s", server->health_reason);
     else if (server->health == MIG_HEALTH_NOT_SERVING)

@@ -22,6 +22,10 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
       "remove group and weight lines from the config first")                                                 \
     X(NO_LEADER, "no-leader", "P28", REFUSE, "every step needs a leader with a synced quorum",               \
       "see why the sources do not form a quorum")                                                            \
+    X(LEADER_UNSEEN, "leader-unseen", "P28", REFUSE,                                                         \
+      "clients are served by the followers; but a plan asks the leader itself: what is synced, whom it "     \
+      "counts, each reconfig",                                                                               \
+      "leaderServes=yes on every server, its client port reachable from here, its line in `source`")         \
     X(CREDENTIALS_MISSING, "credentials-missing", "P7", REFUSE, "reconfig needs ZooKeeper's super user",     \
       "set credentials.super_file and reload")                                                               \
     X(SUPER_WRONG, "super-wrong", "P7", REFUSE, "reconfig would be refused with NO_AUTH",                    \

@@ -9,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from lib.ensemble import Ensemble  # noqa: E402 - the path above must come first
 from lib.proxy import Proxy  # noqa: E402
+from lib.raw import RawClient  # noqa: E402
 from lib.waiting import SCALE  # noqa: E402
 from lib.workload import Workload  # noqa: E402
 
@@ -70,6 +71,19 @@ def make_ensemble(request):
 def ensemble(make_ensemble):
     """Three servers that serve."""
     return make_ensemble().start()
+
+
+@pytest.fixture
+def connect():
+    """Raw connections that are closed at the end."""
+    opened = []
+
+    def open_one(address, **options):
+        opened.append(RawClient(address, **options))
+        return opened[-1]
+    yield open_one
+    for client in opened:
+        client.close()
 
 
 @pytest.fixture(scope="module")

@@ -23,19 +23,6 @@ def proxy(shared_ensemble, make_proxy):
     return make_proxy(shared_ensemble.lines([1, 2, 3]))
 
 
-@pytest.fixture
-def connect(request):
-    """Raw connections that are closed at the end."""
-    opened = []
-
-    def open_one(address, **options):
-        opened.append(RawClient(address, **options))
-        return opened[-1]
-    yield open_one
-    for client in opened:
-        client.close()
-
-
 def counted(proxy, reason):
     return proxy.metrics().value(CLOSED, reason=reason)
 

@@ -80,7 +80,7 @@ def wait_seen(proxy, *ids, deadline=40):
 
 def findings(proxy):
     """{id: finding} of a fresh preflight, asked for until everybody has answered."""
-    pending = {"super-unknown", "reconfig-unknown", "config-unknown", "no-leader"}
+    pending = {"super-unknown", "reconfig-unknown", "config-unknown", "no-leader", "leader-unseen"}
 
     def complete():
         found = {item["id"]: item for item in proxy.get("/v1/preflight").json["findings"]}

@@ -186,7 +186,7 @@ static void test_leader(void **state)
 {
     struct world *w = *state;
     server(w, 3)->srvr.mode = ZKP_MODE_FOLLOWER;
-    assert_block(w, "no-leader");
+    assert_block(w, "leader-unseen");
     server(w, 3)->srvr.mode = ZKP_MODE_STANDALONE;
     assert_block(w, "standalone-3");
 }

@@ -70,6 +70,30 @@ static void leader_silent(struct world *w)
 {
     server(w, 3)->srvr.mode = ZKP_MODE_FOLLOWER;
 }
+static void serves_nobody(struct world *w, int32_t id)
+{
+    server(w, id)->health = MIG_HEALTH_NOT_SERVING;
+    server(w, id)->shows_service = false;
+}
+static void leader_serves_nobody(struct world *w)
+{
+    serves_nobody(w, 3);
+}
+static void leader_out_of_reach(struct world *w)
+{
+    is_down(w, 3);
+    server(w, 3)->shows_service = false;
+}
+static void two_are_silent(struct world *w)
+{
+    serves_nobody(w, 3);
+    serves_nobody(w, 2);
+}
+static void none_serves(struct world *w)
+{
+    for (int32_t id = 1; id <= 3; id++)
+        serves_nobody(w, id);
+}
 static void leader_without_followers(struct world *w)
 {
     server(w, 3)->mntr.synced_followers = 0;
@@ -570,8 +594,13 @@ static const struct {
     {"members-differ", source_gone, a_config},
     {"hierarchical", groups, a_config},
     {"reconfig-inactive", version_zero, a_config},
-    {"no-leader", leader_silent, leader_with_one_follower},
-    {"no-leader", leader_without_followers, leader_with_one_follower},
+    {"no-leader server-not-serving-1 server-not-serving-2 server-not-serving-3", none_serves,
+     leader_with_one_follower},
+    {"leader-unseen", leader_silent, leader_with_one_follower},
+    {"leader-unseen server-not-serving-2 server-not-serving-3", two_are_silent, leader_with_one_follower},
+    {"leader-unseen-3", leader_serves_nobody, leader_with_one_follower},
+    {"leader-unseen-3", leader_out_of_reach, leader_with_one_follower},
+    {"leader-unseen-3", leader_without_followers, leader_with_one_follower},
     {"credentials-missing", no_credentials, enabled},
     {"super-wrong", not_super, enabled},
     {"super-unknown", super_not_asked, enabled},

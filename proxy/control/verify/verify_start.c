@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "migrate/engine/unseen.h"
 #include "proxy/control/verify/verify_int.h"
 #include "proxy/log.h"
 
@@ -46,10 +47,19 @@ static void choose_all(struct chosen *chosen, const struct mig_facts *facts)
             choose_one(chosen, facts->servers[i].id);
 }
 
+static enum rc unseen(const struct mig_facts *facts, struct err *err)
+{
+    char text[MIG_TEXT_MAX];
+    mig_unseen_leader_text(facts, facts->config, text, sizeof text);
+    return err_set(err, RC_AGAIN, "nothing can be compared with the leader: %s", text);
+}
+
 static enum rc choose(const struct mig_facts *facts, const struct px_verify_request *request,
                       struct chosen *ret_chosen, struct err *err)
 {
     int32_t leader = mig_facts_leader(facts, INT64_MAX / 2).id;
+    if (leader < 0 && mig_facts_is_led(facts))
+        return unseen(facts, err);
     if (leader < 0)
         return err_set(err, RC_AGAIN, "no leader is proven at the moment, there is nothing to compare with");
     *ret_chosen = (struct chosen){.count = 1, .ids = {leader}};
