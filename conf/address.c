@@ -1,8 +1,11 @@
 /* Addresses that this host binds: always numeric, since a name that resolves to two addresses, or to
- * another one tomorrow, is no place to listen. "localhost" is taken as 127.0.0.1. Pure, any thread. */
+ * another one tomorrow, is no place to listen. "localhost" is taken as 127.0.0.1. Any thread; pure but for
+ * conf_host_is_here. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "conf/conf_int.h"
 
@@ -21,6 +24,24 @@ bool conf_host_numeric(const char *host, char *buf, uint32_t capacity)
 bool conf_host_is_loopback(const char *numeric_host)
 {
     return strncmp(numeric_host, "127.", 4) == 0 || strcmp(numeric_host, "::1") == 0;
+}
+
+/* Nobody else's address can be bound; a datagram socket disturbs no listener. */
+bool conf_host_is_here(const char *numeric_host)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    bool is_v4 = inet_pton(AF_INET, numeric_host, &v4.sin_addr) == 1;
+
+    if (!is_v4 && inet_pton(AF_INET6, numeric_host, &v6.sin6_addr) != 1)
+        return false;
+    int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    const struct sockaddr *address = is_v4 ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6;
+    bool is_bound = bind(fd, address, is_v4 ? sizeof(v4) : sizeof(v6)) == 0;
+    close(fd);
+    return is_bound;
 }
 
 static bool port_parse(const char *text, uint16_t *ret_port)

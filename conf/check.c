@@ -1,5 +1,6 @@
 /* Rules over several keys, and over servers that were understood one by one. Problems name the line of
- * the later of the two places. Thread: the one that loads; reads no files. */
+ * the later of the two places. Thread: the one that loads; reads no files, asks the kernel at most which
+ * addresses are this host's. */
 #include <stdio.h>
 
 #include "conf/conf_int.h"
@@ -117,6 +118,45 @@ static void check_listeners(struct conf_reader *r)
     }
 }
 
+/* A wildcard takes only what comes to this host. */
+static bool leads_to(const struct conf_reader *r, const struct conf_address *place,
+                     const struct conf_address *listener)
+{
+    if (!conf_address_overlaps(place, listener))
+        return false;
+    return strcmp(place->host, listener->host) == 0 || conf_host_is_loopback(place->host) ||
+           (r->asks_host && conf_host_is_here(place->host));
+}
+
+/* Names are resolved later; what answers there shows then whether they lead back to us. */
+static bool numeric_place(const struct zkp_server *server, struct conf_address *ret_place)
+{
+    const char *host = zkp_server_client_host(server);
+
+    if (host == NULL || zkp_host_is_wildcard(host))
+        return false;
+    ret_place->port = server->client_port;
+    return conf_host_numeric(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, ret_place->host,
+                             sizeof(ret_place->host));
+}
+
+/* Taken for a healthy server it would give our clients back to us, in circles. */
+static void check_circles(struct conf_reader *r, const char *side, const struct conf_servers *list)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct conf_address place;
+        if (!numeric_place(&list->servers[i], &place))
+            continue;
+        for (uint32_t k = 0; k < r->conf->listener_count; k++) {
+            if (leads_to(r, &place, &r->conf->listeners[k].address))
+                conf_problem(r, list->lines[i], side,
+                             "server.%d has zkferry's own client port as its client address, allowed is the "
+                             "server's own",
+                             (int)list->servers[i].id);
+        }
+    }
+}
+
 static bool needs_target(enum conf_kind kind)
 {
     return kind == CONF_KIND_MIGRATE || kind == CONF_KIND_EXPAND || kind == CONF_KIND_REPLACE;
@@ -203,5 +243,7 @@ void conf_check(struct conf_reader *r)
     check_servers(r, "target", &r->conf->target);
     check_sides(r);
     check_listeners(r);
+    check_circles(r, "source", &r->conf->source);
+    check_circles(r, "target", &r->conf->target);
     check_migration(r);
 }

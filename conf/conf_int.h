@@ -84,6 +84,7 @@ struct conf_reader {
     int canary_line;          /* the same */
     bool is_guard_given[CONF_LISTENERS_MAX];
     int listener_lines[CONF_LISTENERS_MAX];
+    bool asks_host; /* what is this host's may be asked of the kernel */
     bool is_nomem;
     uint32_t problem_count; /* <= CONF_PROBLEMS_MAX */
     uint32_t lost_count;    /* found after the table was full */
@@ -135,6 +136,7 @@ const struct conf_choice *conf_choice_named(const struct conf_choice *choices, c
 bool conf_address_parse(const char *text, struct conf_address *ret_address, const char **ret_why);
 bool conf_host_numeric(const char *host, char *buf, uint32_t capacity); /* false: not an IP address */
 bool conf_host_is_loopback(const char *numeric_host);
+bool conf_host_is_here(const char *numeric_host); /* an address of this host: asks the kernel */
 /* Whether both cannot be bound at once: same port (not 0), same host or a wildcard of its family. */
 bool conf_address_overlaps(const struct conf_address *a, const struct conf_address *b);
 

@@ -61,6 +61,7 @@ static void read_all(struct conf_reader *r, struct zkp_slice text, enum conf_sec
     if (r->is_nomem || conf_problems_full(r))
         return;
     complete(r);
+    r->asks_host = secrets == CONF_SECRETS_READ;
     conf_check(r);
     if (secrets == CONF_SECRETS_READ && r->conf->super_file[0] != '\0')
         conf_secret_read(r);

@@ -24,7 +24,8 @@ const struct mig_server_facts *mig_facts_server(const struct mig_facts *facts, i
 static bool answered_within(const struct mig_facts *facts, const struct mig_server_facts *server,
                             int64_t max_age_ms)
 {
-    bool is_silent = server->health == MIG_HEALTH_DOWN || server->health == MIG_HEALTH_NOT_SERVING;
+    bool is_silent = server->health == MIG_HEALTH_DOWN || server->health == MIG_HEALTH_NOT_SERVING ||
+                     server->health == MIG_HEALTH_PROXY;
     return !is_silent && server->srvr_at_ms > 0 && facts->now_ms - server->srvr_at_ms <= max_age_ms;
 }
 

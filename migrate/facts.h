@@ -25,7 +25,8 @@ enum mig_side { MIG_SIDE_SOURCE, MIG_SIDE_TARGET };
     X(SERVING, "serving")         /* srvr gave data, risen */                                                \
     X(NOT_SERVING, "not_serving") /* answers "not currently serving requests" */                             \
     X(DOWN, "down")               /* no answer, fallen */                                                    \
-    X(FULL, "full")               /* closes new connections at once while live sessions get replies */
+    X(FULL, "full")               /* closes new connections at once while live sessions get replies */       \
+    X(PROXY, "proxy")             /* zkferry answers there: this one, or another; it is no server */
 
 enum mig_health {
 #define MIG_HEALTH_ENUM(name, text) MIG_HEALTH_##name,

@@ -49,6 +49,7 @@ static const char *const mode_names[] = {
     [ZKP_MODE_UNKNOWN] = "unknown",       [ZKP_MODE_LEADER] = "leader",
     [ZKP_MODE_FOLLOWER] = "follower",     [ZKP_MODE_OBSERVER] = "observer",
     [ZKP_MODE_STANDALONE] = "standalone", [ZKP_MODE_READ_ONLY] = "read-only",
+    [ZKP_MODE_PROXY] = "proxy",
 };
 #define MODE_COUNT (sizeof mode_names / sizeof mode_names[0])
 

@@ -56,6 +56,7 @@ enum zkp_mode {
     ZKP_MODE_OBSERVER,
     ZKP_MODE_STANDALONE,
     ZKP_MODE_READ_ONLY,
+    ZKP_MODE_PROXY, /* zkferry itself, or another one: no server */
 };
 const char *zkp_mode_name(enum zkp_mode mode);
 

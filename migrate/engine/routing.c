@@ -31,6 +31,8 @@ static const char *refusal(const struct mig_drained *drained, const struct mig_f
         return facts->config == NULL ? "config not observed" : "not in the config";
     if (mig_drained_has(drained, server->id))
         return "drained";
+    if (server->health == MIG_HEALTH_PROXY)
+        return "a proxy answers there";
     return server->health == MIG_HEALTH_FULL ? "full" : "";
 }
 
@@ -62,7 +64,7 @@ static bool must_empty(struct mig_traffic traffic, const struct mig_facts *facts
                        const struct mig_server_facts *server, const struct mig_route *route,
                        bool has_preferred)
 {
-    if (!is_member(facts, server) || route->is_drained)
+    if (!is_member(facts, server) || route->is_drained || server->health == MIG_HEALTH_PROXY)
         return true;
     if (traffic.resting == server->id)
         return traffic.is_emptying;

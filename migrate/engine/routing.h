@@ -29,12 +29,12 @@ struct mig_routes {
 /* Rules: (1) Config observed: only its members are eligible; a removed server, or a target that is not a
  * voter yet, never; a non-member empties as soon as a member is admitted. (2) Config not observable
  * (standalone, 3.4, no admin session yet): the sources. (3) Not a drained one, and it empties as soon as
- * another is admitted; so it is with the one that a rolling plan restarts. (4) Not a full one. (5) Until the
- * switch is open the sources among them, from then on those that do not leave: targets and staying sources;
- * when none of the preferred serves, the others. (6) Canaries have their switch before the others. (7) Switch
- * open and the plan neither paused nor failed: those that leave empty as long as one of the preferred is
- * admitted. Whether a server serves right now decides only who is admitted: workers learn of a server's loss
- * before any probe does. */
+ * another is admitted; so it is with the one that a rolling plan restarts. (4) Not a full one, nor where
+ * zkferry itself answers: that empties. (5) Until the switch is open the sources among them, from then on
+ * those that do not leave: targets and staying sources; when none of the preferred serves, the others. (6)
+ * Canaries have their switch before the others. (7) Switch open and the plan neither paused nor failed: those
+ * that leave empty as long as one of the preferred is admitted. Whether a server serves right now decides
+ * only who is admitted: workers learn of a server's loss before any probe does. */
 void mig_route(struct mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
                struct mig_routes *ret_routes);
 

@@ -34,6 +34,8 @@ static void check_answers(struct rules *r, const struct mig_server_facts *server
     if (server->hides_srvr)
         rules_add(r, MIG_RULE_SRVR_HIDDEN, server->id,
                   "srvr is not in its whitelist, AdminServer does not answer");
+    else if (server->health == MIG_HEALTH_PROXY)
+        rules_add(r, MIG_RULE_SERVER_PROXY, server->id, "answers with %s", server->health_reason);
     else if (server->health == MIG_HEALTH_FULL)
         rules_add(r, MIG_RULE_SERVER_FULL, server->id, "closes new connections");
     else if (server->side == MIG_SIDE_TARGET)

@@ -110,6 +110,10 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
     X(SERVER_FULL, "server-full", "P42", BLOCK,                                                              \
       "it closes new connections while sessions on it live: maxClientCnxns or maxCnxns is reached",          \
       "set maxClientCnxns=0 there, or give more addresses in bind")                                          \
+    X(SERVER_PROXY, "server-is-a-proxy", "", REFUSE,                                                         \
+      "its line leads to zkferry, this one or another: clients would go in circles, so nobody is admitted "  \
+      "there",                                                                                               \
+      "write the server's own address and client port, not what clients use")                                \
     X(SERVER_READ_ONLY, "server-read-only", "P38", BLOCK,                                                    \
       "it has lost the quorum and answers with old data", "see why it does not reach the leader")            \
     X(FOREIGN_KEEPER, "foreign-keeper", "P45", REFUSE,                                                       \

@@ -36,12 +36,13 @@ const char *mig_probe_kind_text(enum mig_probe_kind kind)
  */
 
 /* What the answer to srvr says by itself, without hysteresis. */
-static enum mig_health health_seen(const struct mig_prober *prober, enum mig_probe_kind kind)
+static enum mig_health health_seen(const struct mig_prober *prober, enum mig_probe_kind kind,
+                                   enum zkp_mode mode)
 {
     const struct mig_prober_callbacks *callbacks = &prober->callbacks;
     switch (kind) {
     case MIG_PROBE_KIND_DATA:
-        return MIG_HEALTH_SERVING;
+        return mode == ZKP_MODE_PROXY ? MIG_HEALTH_PROXY : MIG_HEALTH_SERVING;
     case MIG_PROBE_KIND_NOT_SERVING:
         return MIG_HEALTH_NOT_SERVING;
     case MIG_PROBE_KIND_NOT_ALLOWED: /* it lives, but nobody can say more */
@@ -71,16 +72,20 @@ static bool is_settled(struct mig_prober *prober, enum mig_health seen)
         return true;
     if (is_good)
         return prober->good_count >= prober->options.rise;
+    if (seen == MIG_HEALTH_PROXY) /* nothing that could pass */
+        return true;
     return prober->health != MIG_HEALTH_SERVING || prober->bad_count >= prober->options.fall;
 }
 
-static void update_health(struct mig_prober *prober, enum mig_probe_kind kind, const char *reason)
+static void update_health(struct mig_prober *prober, const struct mig_probe_answer *answer)
 {
-    enum mig_health seen = health_seen(prober, kind);
+    enum zkp_mode mode = answer->srvr != NULL ? answer->srvr->mode : ZKP_MODE_UNKNOWN;
+    enum mig_health seen = health_seen(prober, answer->kind, mode);
     if (!is_settled(prober, seen) || seen == prober->health)
         return;
     prober->health = seen;
-    snprintf(prober->health_reason, sizeof prober->health_reason, "%s", reason);
+    snprintf(prober->health_reason, sizeof prober->health_reason, "%s",
+             seen == MIG_HEALTH_PROXY ? "Mode: proxy" : answer->reason);
     if (prober->callbacks.health != NULL)
         prober->callbacks.health(prober->callbacks.context, seen, prober->health_reason);
 }
@@ -163,7 +168,7 @@ static bool report(struct mig_prober *prober)
     prober->is_reporting = true;
     prober->callbacks.answer(prober->callbacks.context, &answer);
     if (!prober->is_freed && q->word == ZKP_WORD_SRVR)
-        update_health(prober, q->kind, q->reason);
+        update_health(prober, &answer);
     prober->is_reporting = false;
     bool is_freed = prober->is_freed;
     if (is_freed)

@@ -48,7 +48,7 @@ static const char *text_of(const json_t *object, const char *key)
 
 static enum zkp_mode mode_named(const char *name)
 {
-    for (int mode = ZKP_MODE_UNKNOWN; mode <= ZKP_MODE_READ_ONLY; mode++)
+    for (int mode = ZKP_MODE_UNKNOWN; mode <= ZKP_MODE_PROXY; mode++)
         if (strcmp(zkp_mode_name((enum zkp_mode)mode), name) == 0)
             return (enum zkp_mode)mode;
     return ZKP_MODE_UNKNOWN;

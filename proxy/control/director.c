@@ -95,7 +95,7 @@ static void fill_server(struct px_server_directive *out, const struct mig_server
         .has_watch_modes = has_watch_modes(server->srvr.version),
         .id = server->id,
         .side = server->side == MIG_SIDE_TARGET ? PX_SIDE_TARGET : PX_SIDE_SOURCE,
-        .zxid = server->srvr.zxid,
+        .zxid = server->health == MIG_HEALTH_PROXY ? 0 : server->srvr.zxid,
     };
     if (address) {
         out->address_count = 1;

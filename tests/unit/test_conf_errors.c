@@ -128,6 +128,13 @@ static const struct error_case list_cases[] = {
      "f:5: listen.clients: 10.0.0.1 port 1 is taken by an earlier entry, allowed is each address once"},
     {SOURCE "listen:\n  clients: [\"0.0.0.0:7\"]\n  admin: \"127.0.0.1:7\"\n",
      "f:3: listen.clients: 0.0.0.0 port 7 is listen.admin's, allowed is each address once"},
+    {"listen: {clients: [\"127.0.0.1:7\", \"10.0.0.1:2181\"]}\n" SOURCE,
+     "f:2: source: server.1 has zkferry's own client port as its client address, allowed is the server's "
+     "own"},
+    {SOURCE "listen: {clients: [\"0.0.0.0:7\", \"10.9.9.9:2181\"]}\ntarget: |\n"
+            "  server.4=10.0.0.4:2888:3888;10.0.0.4:7\n  server.5=10.0.0.5:2888:3888;localhost:7\n",
+     "f:5: target: server.5 has zkferry's own client port as its client address, allowed is the server's "
+     "own"},
     {SOURCE "listen:\n  admin: \"127.0.0.1:2181\"\n",
      "f:3: listen.clients: 0.0.0.0 port 2181 is listen.admin's, allowed is each address once"},
 };

@@ -256,6 +256,23 @@ static void lists_and_spellings_are_understood(void **state)
     conf_free(conf);
 }
 
+/* A wildcard listens on every address of this host, and on no other. */
+static void a_line_that_leads_back_is_refused(void **state)
+{
+    const struct world *world = *state;
+    const char *listen = "listen: {clients: [\"0.0.0.0:7\"]}\nsource: |\n";
+    char text[256];
+    assert_true(conf_host_is_here("127.0.0.1"));
+    assert_false(conf_host_is_here("198.51.100.77")); /* RFC 5737: nobody has it */
+    assert_false(conf_host_is_here("2001:db8::1"));
+    (void)snprintf(text, sizeof(text), "%s  server.1=198.51.100.77:1:2;198.51.100.77:7\n", listen);
+    conf_free(load(world, text));
+    (void)snprintf(text, sizeof(text), "%s  server.1=198.51.100.77:1:2;127.0.0.9:7\n", listen);
+    check_refused(world, text, RC_INVALID,
+                  ":3: source: server.1 has zkferry's own client port as its client address, allowed is the "
+                  "server's own");
+}
+
 static void files_that_cannot_be_read_are_refused(void **state)
 {
     const struct world *world = *state;
@@ -469,6 +486,7 @@ int main(void)
         cmocka_unit_test(defaults_complete_a_minimal_file),
         cmocka_unit_test(the_full_example_names_every_key_and_its_default),
         cmocka_unit_test(lists_and_spellings_are_understood),
+        cmocka_unit_test(a_line_that_leads_back_is_refused),
         cmocka_unit_test(files_that_cannot_be_read_are_refused),
         cmocka_unit_test(the_super_file_must_be_private),
         cmocka_unit_test(the_super_file_holds_one_line),

@@ -342,9 +342,22 @@ static void read_only(struct world *w)
 {
     server(w, 2)->srvr.mode = ZKP_MODE_READ_ONLY;
 }
+static void proxied(struct world *w)
+{
+    server(w, 2)->srvr.mode = ZKP_MODE_PROXY;
+    server(w, 2)->health = MIG_HEALTH_PROXY;
+    server(w, 2)->srvr.zxid = INT64_C(9) << 32; /* not ours to say who leads */
+    strcpy(server(w, 2)->health_reason, "Mode: proxy");
+}
 static void follows(struct world *w)
 {
     server(w, 2)->srvr.mode = ZKP_MODE_FOLLOWER;
+}
+static void follows_again(struct world *w)
+{
+    follows(w);
+    server(w, 2)->health = MIG_HEALTH_SERVING;
+    server(w, 2)->srvr.zxid = server(w, 1)->srvr.zxid;
 }
 static void keeper(struct world *w)
 {
@@ -636,6 +649,7 @@ static const struct {
     {"target-not-started-5", target_down, enabled},
     {"srvr-not-allowed-2", srvr_hidden, source_back},
     {"server-full-2", full, source_back},
+    {"server-is-a-proxy-2", proxied, follows_again},
     {"server-read-only-2", read_only, follows},
     {"foreign-keeper-2", keeper, is_394},
     {"version-unknown-2", no_version, is_394},

@@ -325,6 +325,22 @@ static void one_good_answer_starts_the_count_anew(void **state)
     assert_int_equal(w->healths, 1);
 }
 
+/* What px_words prints: a line that leads to zkferry, by DNS or a virtual address. */
+static void a_proxy_is_told_from_a_server(void **state)
+{
+    struct world *w = *state;
+    ask(w, MIG_PROBE_SRVR);
+    assert_int_equal(w->health, MIG_HEALTH_SERVING);
+    w->texts[ZKP_WORD_SRVR] = "Zookeeper version: zkferry-0.1, built on -\nLatency min/avg/max: 0/0.0/0\n"
+                              "Received: 4\nSent: 4\nConnections: 2\nOutstanding: 0\n"
+                              "Zxid: 0x100000007\nMode: proxy\nNode count: 0\n";
+    ask(w, MIG_PROBE_SRVR);
+    assert_int_equal(w->health, MIG_HEALTH_PROXY); /* at once: no second answer is waited for */
+    w->texts[ZKP_WORD_SRVR] = srvr_text;
+    ask(w, MIG_PROBE_SRVR);
+    assert_int_equal(w->health, MIG_HEALTH_SERVING);
+}
+
 static void a_server_with_live_sessions_is_full_not_down(void **state)
 {
     struct world *w = *state;
@@ -509,6 +525,7 @@ int main(void)
         WITH_WORLD(other_answers_are_told_apart),
         WITH_WORLD(health_falls_after_two_and_rises_after_one),
         WITH_WORLD(one_good_answer_starts_the_count_anew),
+        WITH_WORLD(a_proxy_is_told_from_a_server),
         WITH_WORLD(a_server_with_live_sessions_is_full_not_down),
         WITH_WORLD(a_silent_server_is_down_whatever_it_did_before),
         WITH_WORLD(an_interval_repeats_and_stops),

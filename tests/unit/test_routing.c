@@ -179,6 +179,20 @@ static void test_health(void **state)
     assert_routes(sim, &staying, "eeeee-"); /* who serves first is taken */
 }
 
+/* What leads back to zkferry is never eligible, whatever the workers believe of it, and gives away what it
+ * has. */
+static void test_a_proxy_is_no_server(void **state)
+{
+    struct sim *sim = *state;
+    all_are_members(sim);
+    sim->facts.servers[4].health = MIG_HEALTH_PROXY;
+    assert_routes(sim, &staying, "DDDADA");
+    static const struct mig_drained nobody;
+    struct mig_routes routes;
+    mig_route(staying, &nobody, &sim->facts, &routes);
+    assert_string_equal(routes.routes[4].reason, "a proxy answers there");
+}
+
 static void test_config_not_observable(void **state)
 {
     struct sim *sim = *state;
@@ -229,6 +243,7 @@ int main(void)
         TEST(test_before_and_after_the_switch),
         TEST(test_forgotten_plan),
         TEST(test_health),
+        TEST(test_a_proxy_is_no_server),
         TEST(test_config_not_observable),
         TEST(test_drained),
         TEST(test_drained_ids),

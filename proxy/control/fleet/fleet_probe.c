@@ -43,7 +43,8 @@ static void on_srvr(struct server *server, const struct mig_probe_answer *answer
     bool is_data = answer->kind == MIG_PROBE_KIND_DATA;
     bool is_refusal = answer->kind == MIG_PROBE_KIND_NOT_SERVING;
     server->probed_at_ms = answer->observed_at_ms;
-    server->shows_service = is_data && answer->srvr->mode != ZKP_MODE_READ_ONLY;
+    bool is_server = is_data && answer->srvr->mode != ZKP_MODE_PROXY;
+    server->shows_service = is_server && answer->srvr->mode != ZKP_MODE_READ_ONLY;
     server->not_serving_at_ms = is_refusal ? answer->asked_at_ms : 0;
     server->hides_srvr = answer->kind == MIG_PROBE_KIND_NOT_ALLOWED;
     if (answer->kind == MIG_PROBE_KIND_CONN_REFUSED)
@@ -55,7 +56,8 @@ static void on_srvr(struct server *server, const struct mig_probe_answer *answer
     server->before = server->asked;
     server->after = ours_now(server);
     server->counts_asker = !answer->from_admin_server;
-    px_shared_zxid_raise(server->fleet->shared, server->slot, answer->srvr->zxid);
+    if (is_server)
+        px_shared_zxid_raise(server->fleet->shared, server->slot, answer->srvr->zxid);
 }
 
 static enum mig_seen seen_of(const struct mig_probe_answer *answer, enum mig_seen before)

@@ -12,6 +12,8 @@ Zkf__Health__Value px_value_health(enum mig_health health)
         return ZKF__HEALTH__VALUE__down;
     case MIG_HEALTH_FULL:
         return ZKF__HEALTH__VALUE__full;
+    case MIG_HEALTH_PROXY:
+        return ZKF__HEALTH__VALUE__proxy;
     case MIG_HEALTH_UNKNOWN:
     case MIG_HEALTH_COUNT:
         break;
@@ -32,6 +34,8 @@ Zkf__Mode__Value px_value_mode(enum zkp_mode mode)
         return ZKF__MODE__VALUE__standalone;
     case ZKP_MODE_READ_ONLY:
         return ZKF__MODE__VALUE__read_only;
+    case ZKP_MODE_PROXY:
+        return ZKF__MODE__VALUE__proxy;
     case ZKP_MODE_UNKNOWN:
         break;
     }
