@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "migrate/monotonic.h"
 #include "proxy/control/control_int.h"
 
 void px_control_on_accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len,
@@ -50,16 +51,20 @@ void px_control_on_message(void *context, struct px_msg *take_msg)
     px_msg_free(take_msg);
 }
 
+struct px_offer px_control_offer(const struct px_control *control)
+{
+    const struct px_offer_ask ask = {
+        .directive = px_director_current(control->director),
+        .is_open = control->is_ready && control->ending == PX_RUNNING,
+        .clients = px_crew_totals(control->crew).clients,
+        .clients_max = control->conf->session_max,
+        .refused_for_ms = px_crew_refused_for_ms(control->crew, mig_now_ms()),
+    };
+    return px_offer(&ask);
+}
+
 struct px_words_facts px_control_words_facts(void *context)
 {
-    struct px_control *control = context;
-    struct px_words_facts out = {.clients_text = control->clients_text};
-    for (uint32_t i = 0; i < control->routes.count; i++) {
-        if (!control->routes.routes[i].is_admitted)
-            continue;
-        out.is_serving = true;
-        if (control->facts.servers[i].srvr.zxid > out.zxid)
-            out.zxid = control->facts.servers[i].srvr.zxid;
-    }
-    return out;
+    const struct px_control *control = context;
+    return (struct px_words_facts){.offer = px_control_offer(control), .clients_text = control->clients_text};
 }

@@ -128,6 +128,7 @@ void px_control_on_accepted(void *context, int fd, const struct sockaddr *peer, 
                             uint32_t index);
 void px_control_on_message(void *context, struct px_msg *take_msg);
 struct px_words_facts px_control_words_facts(void *context);
+struct px_offer px_control_offer(const struct px_control *control); /* to a client that connects now */
 
 /* drive.c: the engine and its effects. */
 enum rc px_control_open_engine(struct px_control *control, struct err *err) RC_MUST_CHECK;

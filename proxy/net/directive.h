@@ -35,6 +35,7 @@ struct px_server_directive {
     bool in_use;
     bool admit;          /* sessions may go there whenever it serves: a member, preferred, not drained */
     bool is_serving;     /* probes say so */
+    bool is_read_only;   /* without a quorum: only for clients that take that */
     bool empties;        /* its sessions leave, at the common pace: moved, or returned if they can't be */
     bool admit_canaries; /* the same two for those that go first in a switch */
     bool canaries_empty;
@@ -84,7 +85,7 @@ struct px_directive {
     uint32_t quiesce_timeout_ms; /* how long one session may take to become quiet */
     struct px_hold hold;
     struct px_canary canary;
-    bool has_leader; /* false: connects wait, and why_waiting says for what */
+    bool has_leader; /* false: connects wait, and why_waiting says for what; but for those to read-only */
     /* CLOCK_MONOTONIC: the last probe round in which a majority of voters answered that it does not serve:
      * without a leader no session expires, so those alive then still were (design.md §4). 0 = never. */
     int64_t nobody_expires_ms;

@@ -58,6 +58,7 @@ static enum px_route link_pick(struct px_link *link, uint32_t *ret_slot)
     struct px_route_ask ask = {.zxid = worker->ignores_zxid ? 0 : px_session_last_zxid(link->core),
                                .tried = link->attempt->tried | px_worker_bad_slots(worker),
                                .home = PX_SLOT_NONE,
+                               .takes_read_only = px_session_takes_read_only(link->core),
                                .is_canary = link->is_canary};
     enum px_route route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
 
@@ -78,6 +79,8 @@ static void link_pause(struct px_link *link, enum px_route route)
 {
     if (route == PX_ROUTE_EXHAUSTED) {
         link->attempt->tried = 0;
+        if (px_session_is_new(link->core))
+            px_worker_note_refusal(link->worker);
         link_wait(link, route, RETRY_MS);
         return;
     }

@@ -3,6 +3,7 @@
 
 /* Transactions behind that weigh as much as one session. */
 #define LAG_PER_SESSION 64
+#define READ_ONLY_RANK  (INT64_C(1) << 50) /* behind all others */
 
 static uint32_t load_of(const struct px_shared *shared, uint32_t slot)
 {
@@ -24,8 +25,10 @@ static bool is_candidate(const struct px_directive *directive, const struct px_r
     const struct px_server_directive *server = &directive->servers[slot];
     bool is_serving = ask->is_attached ? (ask->serving >> slot & 1) != 0 : server->is_serving;
     bool is_admitted = px_server_admits(server, ask->is_canary) || slot == ask->home;
+    bool is_led = directive->has_leader || ask->is_attached;
+    bool is_fit = server->is_read_only ? ask->takes_read_only : is_led;
 
-    return server->in_use && is_admitted && is_serving && server->address_count > 0;
+    return server->in_use && is_admitted && is_serving && is_fit && server->address_count > 0;
 }
 
 struct route_scan {
@@ -80,19 +83,23 @@ static int64_t rank_of(const struct route_scan *scan, const struct px_shared *sh
     return ask->is_attached ? load + lag_rank(ask->zxid, scan->newest, zxid) : load;
 }
 
+/* What a server without a quorum says of its zxid is no number (-1): it judges the client itself. */
 static void scan_slot(struct route_scan *scan, const struct px_directive *directive,
                       const struct px_shared *shared, const struct px_route_ask *ask, uint32_t slot)
 {
     int64_t zxid = px_shared_zxid(shared, directive, slot);
+    bool is_read_only = directive->servers[slot].is_read_only;
+    bool skips_zxid = ask->ignores_zxid || ask->is_attached || is_read_only;
+    int64_t rank = rank_of(scan, shared, ask, slot, zxid);
 
     if ((ask->tried >> slot & 1) != 0)
         scan->has_tried = true;
-    else if (!ask->ignores_zxid && !ask->is_attached && zxid < ask->zxid)
+    else if (!skips_zxid && zxid < ask->zxid)
         scan->has_behind = true;
     else if (!has_place(shared, ask, slot))
         scan->has_busy = true;
     else
-        consider(scan, slot, rank_of(scan, shared, ask, slot, zxid));
+        consider(scan, slot, is_read_only ? rank + READ_ONLY_RANK : rank);
 }
 
 enum px_route px_route_pick(const struct px_directive *directive, const struct px_shared *shared,
@@ -100,8 +107,6 @@ enum px_route px_route_pick(const struct px_directive *directive, const struct p
 {
     struct route_scan scan = {.best = PX_SLOT_NONE, .newest = newest_zxid(directive)};
 
-    if (!directive->has_leader && !ask->is_attached)
-        return PX_ROUTE_NONE;
     for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
         if (is_candidate(directive, ask, slot))
             scan_slot(&scan, directive, shared, ask, slot);

@@ -9,7 +9,7 @@
 
 enum px_route {
     PX_ROUTE_FOUND,
-    PX_ROUTE_NONE,      /* no leader, or nobody is admitted and serving: wait for control */
+    PX_ROUTE_NONE,      /* no leader, or nobody fit for it is admitted and serving: wait for control */
     PX_ROUTE_BUSY,      /* those that fit have PX_CONNECTS_MAX connects in flight: wait for one to end */
     PX_ROUTE_BEHIND,    /* only the zxid stands against those left */
     PX_ROUTE_EXHAUSTED, /* every one that fits was tried: begin anew after a pause */
@@ -23,8 +23,9 @@ struct px_route_ask {
                             server that lags is let catch up: it counts as fuller, not as unfit */
     uint64_t serving;  /* is_attached: bit per slot */
     uint32_t home;     /* also a candidate, admitted or not; PX_SLOT_NONE = none */
-    bool is_canary;    /* it may be admitted elsewhere than the others */
-    bool ignores_places; /* test switch */
+    bool takes_read_only; /* a server without a quorum will do when there is no other */
+    bool is_canary;       /* it may be admitted elsewhere than the others */
+    bool ignores_places;  /* test switch */
 };
 
 /* FOUND: *ret_slot is set. */

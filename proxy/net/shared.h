@@ -64,7 +64,12 @@ struct px_shared_worker {
     _Atomic(uint32_t) detached_count; /* established sessions that have no server now */
     _Atomic(uint32_t) lost_count;     /* sessions that lost their server in the hold in force */
     _Atomic(uint32_t) canary_round;   /* every session here knows whether it is a canary of it; 0 = none */
-    _Atomic(uint32_t) turn;           /* of its loop: odd while it works, even while it waits */
+    /* CLOCK_MONOTONIC, 0 = never: a server answered a ConnectRequest last; since then, and last, every server
+     * that is admitted has refused a client that asked for a new session. */
+    _Atomic(int64_t) granted_ms;
+    _Atomic(int64_t) refused_since_ms;
+    _Atomic(int64_t) refused_ms;
+    _Atomic(uint32_t) turn; /* of its loop: odd while it works, even while it waits */
 };
 
 struct px_shared {

@@ -15,16 +15,35 @@
 #define SHORTAGE_MS      100   /* then one dial may try whether descriptors and memory are there again */
 #define SHORTAGE_TOLD_MS 10000 /* from one line about it to the next */
 
+static void note_grant(struct px_worker *worker)
+{
+    struct px_shared_worker *row = &worker->shared->workers[worker->options.index];
+
+    atomic_store_explicit(&row->refused_since_ms, 0, memory_order_relaxed);
+    atomic_store_explicit(&row->granted_ms, worker->now_ms, memory_order_relaxed);
+}
+
+void px_worker_note_refusal(struct px_worker *worker)
+{
+    struct px_shared_worker *row = &worker->shared->workers[worker->options.index];
+
+    if (atomic_load_explicit(&row->refused_since_ms, memory_order_relaxed) == 0)
+        atomic_store_explicit(&row->refused_since_ms, worker->now_ms, memory_order_relaxed);
+    atomic_store_explicit(&row->refused_ms, worker->now_ms, memory_order_relaxed);
+}
+
 void px_worker_note_dial(struct px_worker *worker, uint32_t slot, enum px_dial_result result)
 {
     worker->slot_ended_ms[slot] = worker->now_ms;
     if (result == PX_DIAL_SHORTAGE || result == PX_DIAL_ABANDONED)
         return; /* says nothing about the server */
     worker->slot_bad_ms[slot] = 0;
-    if (result == PX_DIAL_OK || result == PX_DIAL_EXPIRED)
+    if (result == PX_DIAL_OK || result == PX_DIAL_EXPIRED) {
         worker->slot_ok_ms[slot] = worker->now_ms;
-    else
+        note_grant(worker);
+    } else {
         worker->slot_bad_ms[slot] = worker->now_ms + (result == PX_DIAL_TIMEOUT ? HUNG_MS : BAD_MS);
+    }
 }
 
 void px_worker_note_shortage(struct px_worker *worker, int error)

@@ -102,6 +102,8 @@ void px_worker_step_state(struct px_worker *worker, enum px_session_state state,
 /* Links that look for a server go on: those that are new, and as many as places became free; or all. */
 void px_worker_route_waiting(struct px_worker *worker, bool all);
 /* worker_belief.c: which servers take sessions, by this worker's own experience. Bit per slot. */
+/* Every server it may go to has refused a client that asked for a new session. */
+void px_worker_note_refusal(struct px_worker *worker);
 void px_worker_note_dial(struct px_worker *worker, uint32_t slot, enum px_dial_result result);
 void px_worker_doubt(struct px_worker *worker, uint32_t slot); /* it does not answer its sessions */
 /* A dial failed for want of something that every dial needs (errno): none is tried for a moment. */

@@ -254,6 +254,16 @@ int64_t px_session_last_zxid(const struct px_session *session)
     return session->data.last_zxid;
 }
 
+bool px_session_is_new(const struct px_session *session)
+{
+    return session->data.session_id == 0 && session->data.last_zxid == 0;
+}
+
+bool px_session_takes_read_only(const struct px_session *session)
+{
+    return session->data.has_read_only && session->data.read_only;
+}
+
 int64_t px_session_deadline_ms(const struct px_session *session)
 {
     return session->data.deadline_ms;

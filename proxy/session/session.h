@@ -242,6 +242,10 @@ enum px_session_state px_session_state(const struct px_session *session);
 uint32_t px_session_outstanding(const struct px_session *session);
 /* The highest zxid the client has seen: its own claim, then what was passed to it. */
 int64_t px_session_last_zxid(const struct px_session *session);
+/* Its client has asked for a session of its own, and has seen nothing yet. */
+bool px_session_is_new(const struct px_session *session);
+/* Its client takes a server without a quorum, too (canBeReadOnly). */
+bool px_session_takes_read_only(const struct px_session *session);
 /* CLAIMING .. DIALING: until when the client's connect may wait. */
 int64_t px_session_deadline_ms(const struct px_session *session);
 /* ACTIVE, and its client was heard within half its timeout: a zombie that is moved or returned would steal

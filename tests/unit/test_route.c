@@ -104,6 +104,27 @@ static void waits_for_a_place_or_a_leader(void **state)
     assert_int_equal(pick(f, (struct px_route_ask){0}, &slot), PX_ROUTE_NONE);
 }
 
+/* It is for those that take it, when nobody else is there; its zxid is no number. */
+static void a_server_without_a_quorum(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t slot;
+
+    f->directive->servers[0].is_read_only = true;
+    f->directive->servers[0].zxid = -1;
+    assert_int_equal(pick(f, (struct px_route_ask){0}, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 1);
+    assert_int_equal(pick(f, (struct px_route_ask){.takes_read_only = true}, &slot), PX_ROUTE_FOUND);
+    assert_int_equal(slot, 1);
+    f->directive->has_leader = false;
+    assert_int_equal(pick(f, (struct px_route_ask){0}, &slot), PX_ROUTE_NONE);
+    assert_int_equal(pick(f, (struct px_route_ask){.zxid = 9, .takes_read_only = true}, &slot),
+                     PX_ROUTE_FOUND);
+    assert_int_equal(slot, 0);
+    assert_int_equal(pick(f, (struct px_route_ask){.is_attached = true, .serving = 1, .home = 0}, &slot),
+                     PX_ROUTE_NONE); /* a session that writes loses it there */
+}
+
 /* Its requests wait meanwhile: what counts is what the worker itself believes, not probes and leaders. */
 static void an_attached_session_is_not_fussy(void **state)
 {
@@ -132,6 +153,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(never_behind_the_client, setup, teardown),
         cmocka_unit_test_setup_teardown(each_is_tried_once, setup, teardown),
         cmocka_unit_test_setup_teardown(waits_for_a_place_or_a_leader, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_server_without_a_quorum, setup, teardown),
         cmocka_unit_test_setup_teardown(an_attached_session_is_not_fussy, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,30 @@ static void a_dial_that_failed_at_once_waits(void **state)
     close(pair.server);
 }
 
+/* /readyz asks for it: how long new sessions have been refused, and that one was granted since. */
+static void refusals_are_told_to_control(void **state)
+{
+    struct bench *b = *state;
+    struct px_shared_worker *row = &b->shared->workers[0];
+    struct bench_pair pair = bench_open(b, 0, SID);
+    int waiting[1];
+    int64_t granted_ms = atomic_load(&row->granted_ms);
+
+    assert_true(granted_ms > 0);
+    assert_int_equal(atomic_load(&row->refused_ms), 0);
+    break_bind(b);
+    waiting[0] = waiting_client(b);
+    BENCH_WAIT(atomic_load(&row->refused_ms) - atomic_load(&row->refused_since_ms) >= 2 * RETRY_LEAST_MS);
+    assert_true(atomic_load(&row->refused_since_ms) >= granted_ms);
+    assert_int_equal(atomic_load(&row->granted_ms), granted_ms);
+    mend_bind(b);
+    serve_waiting(b, waiting, 1);
+    BENCH_WAIT(atomic_load(&row->refused_since_ms) == 0);
+    assert_true(atomic_load(&row->granted_ms) >= atomic_load(&row->refused_ms));
+    close(pair.client);
+    close(pair.server);
+}
+
 /* Out of descriptors: says nothing about the server, and one dial in a while is enough for all who wait. */
 static void a_shortage_is_not_the_servers(void **state)
 {
@@ -228,6 +252,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_worker_goes_on_without_a_local_address, setup, teardown),
         cmocka_unit_test_setup_teardown(sessions_without_a_server_make_no_circle, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dial_that_failed_at_once_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(refusals_are_told_to_control, setup, teardown),
         cmocka_unit_test_setup_teardown(a_shortage_is_not_the_servers, setup, teardown),
     };
 

@@ -7,6 +7,7 @@
 
 #define LISTS_MAX       16u /* cons and /v1/sessions under way at once; more are told to come again */
 #define LIST_TIMEOUT_MS 2000
+#define REFUSED_TOLD_MS 10000 /* what was seen so long ago says nothing */
 
 struct list {
     uint64_t request_id; /* 0 = free */
@@ -109,6 +110,30 @@ struct px_crew_totals px_crew_totals(const struct px_crew *crew)
         totals.detached += load(&worker->detached_count);
     }
     return totals;
+}
+
+static int64_t load_ms(const _Atomic(int64_t) *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+int64_t px_crew_refused_for_ms(const struct px_crew *crew, int64_t now_ms)
+{
+    int64_t granted_ms = 0;
+    int64_t longest_ms = 0;
+    for (uint32_t i = 0; i < crew->count; i++) {
+        int64_t at_ms = load_ms(&crew->shared->workers[i].granted_ms);
+        granted_ms = at_ms > granted_ms ? at_ms : granted_ms;
+    }
+    for (uint32_t i = 0; i < crew->count; i++) {
+        const struct px_shared_worker *worker = &crew->shared->workers[i];
+        int64_t since_ms = load_ms(&worker->refused_since_ms);
+        int64_t last_ms = load_ms(&worker->refused_ms);
+        int64_t from_ms = since_ms > granted_ms ? since_ms : granted_ms;
+        if (since_ms != 0 && now_ms - last_ms < REFUSED_TOLD_MS && last_ms - from_ms > longest_ms)
+            longest_ms = last_ms - from_ms;
+    }
+    return longest_ms;
 }
 
 struct px_crew_hold px_crew_hold(const struct px_crew *crew, uint64_t hold_id)

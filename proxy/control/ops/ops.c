@@ -160,14 +160,14 @@ static void op_healthz(void *context, struct px_admin_reply reply)
 static void op_readyz(void *context, struct px_admin_reply reply)
 {
     struct px_control *control = context;
-    px_control_observe(control);
-    uint32_t admitted = 0;
-    for (uint32_t i = 0; i < control->routes.count; i++)
-        admitted += control->routes.routes[i].is_admitted;
-    if (control->is_ready && control->ending == PX_RUNNING && admitted > 0)
-        px_admin_reply_text(reply, 200, "ready\n");
-    else
-        px_admin_reply_text(reply, 503, control->ending != PX_RUNNING ? "ending\n" : "no server admitted\n");
+    char text[PX_REASON_MAX + 16];
+    struct px_offer offer = px_control_offer(control);
+    if (offer.kind == PX_OFFER_NOTHING) {
+        snprintf(text, sizeof text, "%s\n", offer.why);
+        px_admin_reply_text(reply, 503, text);
+        return;
+    }
+    px_admin_reply_text(reply, 200, offer.kind == PX_OFFER_READ_ONLY ? "read-only\n" : "ready\n");
 }
 
 static void op_metrics(void *context, struct px_prom *prom)

@@ -100,7 +100,7 @@ static void add_srvr(const struct px_words *words, struct evbuffer *out)
     evbuffer_add_printf(out, "Received: %" PRIu64 "\nSent: %" PRIu64 "\n", received, sent);
     evbuffer_add_printf(out, "Connections: %u\n", px_crew_totals(words->crew).clients);
     evbuffer_add_printf(out, "Outstanding: %" PRIu64 "\n", received > sent ? received - sent : 0);
-    evbuffer_add_printf(out, "Zxid: 0x%" PRIx64 "\nMode: proxy\nNode count: 0\n", (uint64_t)facts.zxid);
+    evbuffer_add_printf(out, "Zxid: 0x%" PRIx64 "\nMode: proxy\nNode count: 0\n", (uint64_t)facts.offer.zxid);
 }
 
 static void add_mntr(const struct px_words *words, struct evbuffer *out)
@@ -186,18 +186,26 @@ static void ask_sessions(struct px_words *words, int fd, enum zkp_word word)
     }
 }
 
+/* As a server answers. */
+static const char *offer_text(enum px_offer_kind offer)
+{
+    if (offer == PX_OFFER_NOTHING)
+        return "null";
+    return offer == PX_OFFER_READ_ONLY ? "ro" : "rw";
+}
+
 static void add_answer(struct px_words *words, const struct conf *conf, uint16_t port, enum zkp_word word,
                        struct evbuffer *out)
 {
-    bool is_serving = words->facts(words->context).is_serving;
+    enum px_offer_kind offer = words->facts(words->context).offer.kind;
     if (!conf->words[word])
         evbuffer_add_printf(out, "%s is not executed because it is not in the whitelist.\n",
                             zkp_word_text(word));
     else if (word == ZKP_WORD_RUOK)
         evbuffer_add_printf(out, "imok");
     else if (word == ZKP_WORD_ISRO)
-        evbuffer_add_printf(out, is_serving ? "rw" : "null");
-    else if (!is_serving)
+        evbuffer_add_printf(out, "%s", offer_text(offer));
+    else if (offer == PX_OFFER_NOTHING)
         evbuffer_add_printf(out, "This ZooKeeper instance is not currently serving requests\n");
     else if (word == ZKP_WORD_MNTR)
         add_mntr(words, out);
@@ -216,7 +224,7 @@ void px_words_answer(struct px_words *words, const struct conf *conf, uint16_t p
     enum zkp_word word = msg->word.word;
     msg->word.fd = -1;
     bool lists_sessions = word == ZKP_WORD_CONS || word == ZKP_WORD_STAT;
-    if (lists_sessions && conf->words[word] && words->facts(words->context).is_serving) {
+    if (lists_sessions && conf->words[word] && words->facts(words->context).offer.kind != PX_OFFER_NOTHING) {
         ask_sessions(words, fd, word);
         return;
     }

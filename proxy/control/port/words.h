@@ -6,14 +6,14 @@
 
 #include "conf/conf.h"
 #include "proxy/control/crew/crew.h"
+#include "proxy/control/offer.h"
 
 struct event_base;
 struct px_words;
 
 /* What the answers say beside the sessions. */
 struct px_words_facts {
-    bool is_serving;          /* a server is admitted: requests have somewhere to go */
-    int64_t zxid;             /* highest known of the admitted servers */
+    struct px_offer offer;    /* what a new client would get; not serving = nothing */
     const char *clients_text; /* our client ports, "host:port,…"; borrowed */
 };
 typedef struct px_words_facts px_words_facts_fn(void *context);
