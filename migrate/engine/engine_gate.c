@@ -285,10 +285,22 @@ struct mig_quorum quorum_of(const struct mig_facts *f, const struct zkp_config *
     return quorum;
 }
 
+struct mig_quorum quorum_shown(const struct mig_facts *f, const struct zkp_config *config,
+                               const struct mig_leader *leader)
+{
+    struct mig_quorum quorum = quorum_of(f, config, leader);
+    int32_t followers = leader->id < 0 && config != NULL ? (int32_t)mig_unseen_followers(f, config) : 0;
+    if (followers == 0)
+        return quorum;
+    quorum.alive = followers < quorum.voters ? followers + 1 : quorum.voters;
+    quorum.tolerates = tolerates(quorum.voters, quorum.alive);
+    return quorum;
+}
+
 struct mig_quorum mig_quorum_of(const struct mig_facts *facts)
 {
     struct mig_leader leader = mig_facts_leader(facts, GATE_AGE_MAX_MS * 3);
-    return quorum_of(facts, facts->config, &leader);
+    return quorum_shown(facts, facts->config, &leader);
 }
 
 struct mig_tolerance mig_tolerance_of(const struct mig_facts *facts, const struct zkp_config *now,

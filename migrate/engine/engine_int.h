@@ -301,6 +301,9 @@ bool gate_all_joiners(struct run *r, int64_t since_ms);
 bool gate_leaver(struct run *r, int32_t id);
 bool gate_confirm(struct run *r, enum mig_gate gate);
 bool gate_tolerance(struct run *r); /* after the change that is under way */
+/* For people, never for a gate: who follows has a leader, even when nobody sees it. */
+struct mig_quorum quorum_shown(const struct mig_facts *f, const struct zkp_config *config,
+                               const struct mig_leader *leader);
 struct mig_quorum quorum_of(const struct mig_facts *f, const struct zkp_config *config,
                             const struct mig_leader *leader);
 /* Takes the config as expected; steps that it shows undone become pending again. */

@@ -165,6 +165,6 @@ void mig_engine_view(const struct mig_engine *engine, const struct mig_facts *fa
     ret_view->failed_phase = engine->failed_phase;
     ret_view->failed_reason = engine->phase == MIG_PHASE_FAILED ? engine->failed_reason : "";
     ret_view->leader = mig_facts_leader_in(facts, config, GATE_AGE_MAX_MS * 3);
-    ret_view->quorum = quorum_of(facts, config, &ret_view->leader);
+    ret_view->quorum = quorum_shown(facts, config, &ret_view->leader);
     ret_view->config_version = is_running && engine->has_expected ? engine->expected.version : 0;
 }

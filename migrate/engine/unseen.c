@@ -34,6 +34,25 @@ int32_t mig_unseen_leader(const struct mig_facts *facts, const struct zkp_config
     return epoch >= 0 ? other : -1;
 }
 
+uint32_t mig_unseen_followers(const struct mig_facts *facts, const struct zkp_config *config)
+{
+    uint32_t count = 0;
+    int64_t highest = -1;
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        const struct mig_server_facts *server = mig_facts_server(facts, config->servers[i].id);
+        if (!is_voter(&config->servers[i]) || !follows(server))
+            continue;
+        int64_t epoch = mig_zxid_epoch(server->srvr.zxid);
+        if (epoch > highest)
+            count = 0;
+        if (epoch >= highest) {
+            highest = epoch;
+            count++;
+        }
+    }
+    return count;
+}
+
 static void add_other(const struct mig_server_facts *server, int32_t id, char *buf, uint32_t capacity)
 {
     if (server == NULL)

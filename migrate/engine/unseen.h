@@ -10,6 +10,9 @@
  * only voters lead, so it is this one. -1 = not known, or no config. */
 int32_t mig_unseen_leader(const struct mig_facts *facts, const struct zkp_config *config);
 
+/* Voters of the config that follow, in the highest epoch of those that do. */
+uint32_t mig_unseen_followers(const struct mig_facts *facts, const struct zkp_config *config);
+
 /* For people: who follows, and what the other voters show instead. Terminated, cut at capacity. */
 void mig_unseen_leader_text(const struct mig_facts *facts, const struct zkp_config *config, char *buf,
                             uint32_t capacity);

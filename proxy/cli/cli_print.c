@@ -122,7 +122,7 @@ static void print_quorum(FILE *out, const json_t *answer)
     if (leader >= 0)
         (void)fprintf(out, "; leader %" JSON_INTEGER_FORMAT, leader);
     else
-        (void)fputs("; no leader", out);
+        (void)fputs(tolerates < 0 ? "; no leader" : "; leader not seen", out);
     (void)fprintf(out, "; config %s\n", px_cli_text(answer, "config_version"));
 }
 

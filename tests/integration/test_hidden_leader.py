@@ -34,6 +34,9 @@ def assert_clients_work(proxy, connect, hidden):
     assert all(client.ping() for client in clients)
     used = {server["id"]: server["sessions"] for server in proxy.status()["servers"]}
     assert used.get(hidden, 0) == 0
+    healthy = {"voters": 3, "alive": 3, "tolerates": 1}
+    wait_for(lambda: proxy.status()["quorum"] == healthy, 30, "the quorum is known to be whole")
+    assert "; leader not seen" in proxy.cli("status").stdout
     assert sum(used.values()) >= len(clients)
 
 

@@ -280,9 +280,13 @@ static void test_followers_are_led(void **state)
     servers[2].health = MIG_HEALTH_NOT_SERVING;
     assert_int_equal(mig_facts_leader(&sim->facts, 5000).id, -1);
     assert_true(mig_facts_is_led(&sim->facts));
+    assert_int_equal(mig_quorum_of(&sim->facts).alive, 3); /* two follow the third */
+    assert_int_equal(mig_quorum_of(&sim->facts).tolerates, 1);
     servers[2].health = MIG_HEALTH_DOWN;
     servers[1].shows_service = false;
     assert_true(mig_facts_is_led(&sim->facts)); /* one is enough */
+    assert_int_equal(mig_quorum_of(&sim->facts).alive, 2);
+    assert_int_equal(mig_quorum_of(&sim->facts).tolerates, 0);
     servers[0].srvr.mode = ZKP_MODE_OBSERVER;
     assert_true(mig_facts_is_led(&sim->facts));
     servers[0].srvr.mode = ZKP_MODE_LEADER; /* a leader's own word proves nothing: it has an old epoch */
@@ -291,6 +295,8 @@ static void test_followers_are_led(void **state)
     servers[0].srvr.mode = ZKP_MODE_FOLLOWER;
     servers[0].shows_service = false; /* nor what it said before */
     assert_false(mig_facts_is_led(&sim->facts));
+    assert_int_equal(mig_quorum_of(&sim->facts).alive, 0);
+    assert_int_equal(mig_quorum_of(&sim->facts).tolerates, -1);
     servers[4].shows_service = true; /* a stranger's ensemble is not ours */
     servers[4].srvr.mode = ZKP_MODE_FOLLOWER;
     assert_false(mig_facts_is_led(&sim->facts));

@@ -238,7 +238,7 @@ static void fill_status(struct px_report *r, const struct mig_view *view, const 
     out->accepted = r->accepted;
     fill_failure(r, view);
     PUT(out, config_version, facts->config ? (uint64_t)facts->config->version : 0);
-    PUT(out, leader, view->leader.id > 0 ? view->leader.id : 0);
+    PUT(out, leader, view->leader.id);
     out->kind = text_of(view->plan ? conf_kind_name(view->plan->kind) : "");
     out->version = text_of(ZKFERRY_VERSION);
     PUT(out, now, facts->wall_ms);
