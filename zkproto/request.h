@@ -69,8 +69,12 @@ typedef enum rc zkp_multi_fn(void *context, int32_t type, struct zkp_slice path)
 enum rc zkp_multi_request_walk(struct zkp_slice body, zkp_multi_fn *fn, void *context);
 
 /* Stat, 68 bytes (protocol.md §1.4); where its dataLength stands, for the config guard. */
-#define ZKP_STAT_LEN                68u
-#define ZKP_STAT_DATA_LENGTH_OFFSET 52u
+#define ZKP_STAT_LEN                 68u
+#define ZKP_STAT_CZXID_OFFSET        0u
+#define ZKP_STAT_MZXID_OFFSET        8u
+#define ZKP_STAT_DATA_LENGTH_OFFSET  52u
+#define ZKP_STAT_NUM_CHILDREN_OFFSET 56u
+#define ZKP_STAT_PZXID_OFFSET        60u
 
 /* Rewrites a getData reply body {buffer, Stat} into {empty buffer, Stat with dataLength 0}: length 0,
  * not null, as a standalone server's config node (design.md §4 guard). Returns the new body's length

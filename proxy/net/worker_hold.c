@@ -233,12 +233,24 @@ static void mark(struct px_worker *worker)
     px_worker_each(worker, PX_SESSION_HELD, mark_one, NULL);
 }
 
+/* A ping alone is none: with one behind each event there may always be one under way. */
+static bool awaits_marker(const struct px_link *link)
+{
+    struct px_session_facts facts;
+    uint32_t outstanding = px_session_outstanding(link->core);
+
+    if (outstanding != 1)
+        return outstanding > 0;
+    px_session_facts_get(link->core, &facts);
+    return facts.awaited_op != ZKP_OPX_PING;
+}
+
 static bool are_markers_back(const struct px_worker *worker)
 {
     const struct px_link *link;
 
     TAILQ_FOREACH(link, &worker->links[PX_SESSION_HELD], entry)
-    if (px_session_outstanding(link->core) > 0)
+    if (awaits_marker(link))
         return false;
     return true;
 }

@@ -11,7 +11,7 @@
 #include "proxy/session/session.h"
 
 /* Raised whenever the bytes change their meaning: a list or an enum of session_export.c included. */
-#define PX_EXPORT_VERSION 2
+#define PX_EXPORT_VERSION 3
 
 /* Appends the session's state to `out`, after the actions of its last step were carried out. RC_NOMEM.
  * RC_REFUSED: not in a state to be handed over. Only ACTIVE and HELD are, with requests unanswered or not:

@@ -16,7 +16,8 @@
     X(is_local)                                                                                              \
     X(ends_with_server)                                                                                      \
     X(filters_events)                                                                                        \
-    X(is_marker_last)
+    X(is_marker_last)                                                                                        \
+    X(has_shown_config)
 
 enum export_flag {
 #define EXPORT_FLAG_ENUM(name) EXPORT_FLAG_##name,

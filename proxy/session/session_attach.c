@@ -21,6 +21,7 @@ void session_transfer_free(struct session_data *data)
     px_buffer_done(&transfer->out);
     px_buffer_done(&transfer->events_out);
     px_buffer_done(&transfer->again);
+    px_buffer_done(&transfer->looks);
     free(transfer);
     data->transfer = NULL;
 }
@@ -319,11 +320,14 @@ enum px_session_state session_seek_again(struct session_data *data, struct px_ac
     struct session_transfer *transfer = data->transfer;
 
     px_buffer_done(&transfer->events);
+    px_buffer_done(&transfer->looks);
     if (session_pass_old_events(data, actions) != RC_OK) {
         session_transfer_end(data, actions, false);
         return session_close(actions, PX_CLOSE_NO_MEMORY);
     }
-    transfer->is_exact = transfer->awaits_new = false;
+    transfer->is_exact = transfer->awaits_new = transfer->was_looked = transfer->is_unclear = false;
+    transfer->looks_sent = transfer->looks_out = transfer->looks_made = 0;
+    transfer->config_zxid = 0;
     transfer->auth_left = transfer->frames_left = transfer->rounds = transfer->cuts = 0;
     transfer->settled_zxid = transfer->new_zxid = 0;
     session_act(actions, PX_ACTION_ROUTE);

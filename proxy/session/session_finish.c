@@ -7,6 +7,8 @@
 
 /* Servers that led a new epoch but could not tell what the last one ended with; then the client is told. */
 #define ELSEWHERES_MAX 4u
+/* KeeperState of an event (protocol.md §1.4). */
+#define CONNECTED 3
 
 /* From 3.9 an event says which transaction fired it. */
 static bool was_passed(const struct session_transfer *transfer, const struct zkp_reply_header *header)
@@ -60,17 +62,30 @@ enum rc session_deliver(struct session_data *data, bool is_old, struct zkp_slice
 enum verdict {
     NOTHING_MISSED,
     WAIT_FOR_PROOF, /* our own reconfig's zxid is about to be known */
+    LOOK,           /* the nodes themselves may tell */
     ASK_ELSEWHERE,  /* this server leads the new epoch and can't tell how the last one ended */
     PERHAPS_MISSED,
 };
 
+/* What was seen of the nodes: no change, or the one that our own reconfig made. */
+static enum verdict judge_looks(const struct session_transfer *transfer, const struct px_event *event)
+{
+    if (transfer->is_unclear)
+        return PERHAPS_MISSED;
+    if (transfer->config_zxid == 0 || transfer->config_zxid == event->own_zxid)
+        return NOTHING_MISSED;
+    return event->own_zxid < 0 ? WAIT_FOR_PROOF : PERHAPS_MISSED;
+}
+
 /* SetWatches2 catches up with nothing (protocol.md §2.3), so every transaction between the last marker and it
- * must be known not to concern the client: there is none, or it is our own reconfig. */
+ * must be known not to concern the client: there is none, it is our own reconfig, or no node that a lasting
+ * watch covers has changed. */
 static enum verdict judge(const struct session_data *data, const struct px_event *event)
 {
     const struct session_transfer *transfer = data->transfer;
     int64_t from = transfer->old_zxid;
     int64_t to = transfer->settled_zxid;
+    enum verdict verdict;
 
     if (!session_has_lasting_watches(data) || transfer->has_old || to <= from)
         return NOTHING_MISSED;
@@ -78,10 +93,46 @@ static enum verdict judge(const struct session_data *data, const struct px_event
         return NOTHING_MISSED;
     if (to == from + 1 && event->own_zxid < 0)
         return WAIT_FOR_PROOF;
+    if (!transfer->was_looked)
+        return LOOK;
+    verdict = judge_looks(transfer, event);
+    if (verdict != PERHAPS_MISSED)
+        return verdict;
     if (event->own_zxid != 0 && to >> 32 > from >> 32 && (to & 0xffffffff) == 0 &&
         transfer->elsewheres < ELSEWHERES_MAX)
         return ASK_ELSEWHERE;
     return PERHAPS_MISSED;
+}
+
+/* --- an event that is certain --- */
+
+/* Our reconfig fell between the marker and the next server's registration: the config has changed, once. What
+ * the old server did not tell, nobody else will: SetWatches catches up for one-shot watches only. */
+static bool owes_config(const struct session_data *data, const struct px_event *event,
+                        const struct zkp_watcher_event *changed)
+{
+    const struct session_transfer *transfer = data->transfer;
+    int64_t own = event->own_zxid;
+
+    return !transfer->has_old && own > transfer->old_zxid && own <= transfer->settled_zxid &&
+           !data->has_shown_config && !px_watch_set_awaits_once(&data->watches, changed) &&
+           px_watch_set_awaits(&data->watches, changed);
+}
+
+static enum rc tell_config(struct session_data *data, const struct px_event *event,
+                           struct px_actions *actions)
+{
+    static const struct zkp_slice path = {(const uint8_t *)SESSION_CONFIG_NODE,
+                                          sizeof(SESSION_CONFIG_NODE) - 1};
+    struct zkp_watcher_event changed = {.type = ZKP_EVENT_DATA_CHANGED, .state = CONNECTED, .path = path};
+    uint8_t frame[64];
+    uint32_t length;
+
+    if (data->watches.is_unknown || !owes_config(data, event, &changed))
+        return RC_OK;
+    length = zkp_watcher_event_frame(data->transfer->has_event_zxids ? event->own_zxid : -1, &changed, frame,
+                                     sizeof(frame));
+    return session_deliver(data, true, zkp_slice_of(frame, length), &data->transfer->events_out, actions);
 }
 
 /* --- the end --- */
@@ -104,11 +155,13 @@ static struct zkp_slice events_left(const struct session_transfer *transfer)
                         transfer->events.length - skip);
 }
 
-static enum rc collect(struct session_data *data, struct px_actions *actions)
+static enum rc collect(struct session_data *data, const struct px_event *event, struct px_actions *actions)
 {
     struct session_transfer *transfer = data->transfer;
-    enum rc rc = session_deliver(data, false, events_left(transfer), &transfer->events_out, actions);
+    enum rc rc = tell_config(data, event, actions);
 
+    if (rc == RC_OK)
+        rc = session_deliver(data, false, events_left(transfer), &transfer->events_out, actions);
     return rc == RC_OK ? session_collect_again(data, &transfer->again) : rc;
 }
 
@@ -133,7 +186,7 @@ static enum px_session_state become_served(struct session_data *data, const stru
 {
     struct session_transfer *transfer = data->transfer;
 
-    if (collect(data, actions) != RC_OK)
+    if (collect(data, event, actions) != RC_OK)
         return fail(data, actions, PX_CLOSE_NO_MEMORY);
     settle(data, event);
     session_act(actions, PX_ACTION_ADOPT)->session_id = data->session_id;
@@ -142,6 +195,11 @@ static enum px_session_state become_served(struct session_data *data, const stru
     session_transfer_end(data, actions, true);
     session_answer_local(data, actions);
     return PX_SESSION_ACTIVE;
+}
+
+enum px_session_state session_lose_events(struct session_data *data, struct px_actions *actions)
+{
+    return fail(data, actions, PX_CLOSE_EVENTS_UNKNOWN);
 }
 
 enum px_session_state session_finish(struct session_data *data, const struct px_event *event,
@@ -157,6 +215,8 @@ enum px_session_state session_finish(struct session_data *data, const struct px_
             transfer->stage_ms = event->now_ms;
         transfer->stage = STAGE_PROOF;
         return PX_SESSION_RESTORING;
+    case LOOK:
+        return session_look(data, event, actions);
     case ASK_ELSEWHERE:
         transfer->elsewheres++;
         transfer->is_in_doubt = true;
@@ -165,5 +225,5 @@ enum px_session_state session_finish(struct session_data *data, const struct px_
     case PERHAPS_MISSED:
         break;
     }
-    return fail(data, actions, PX_CLOSE_EVENTS_UNKNOWN);
+    return session_lose_events(data, actions);
 }

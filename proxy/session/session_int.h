@@ -9,6 +9,7 @@
 #include "proxy/session/session.h"
 #include "proxy/session/watch_queue.h"
 #include "proxy/session/watch_set.h"
+#include "zkproto/header.h"
 
 /* A connect waits as long as its client does: its own timeout, within these (design.md §4). */
 #define SESSION_CONNECT_WAIT_MIN_MS 2000
@@ -29,6 +30,9 @@
  */
 #define SESSION_ROUNDS_AT_ONCE 32u
 
+/* What a reconfig changes: one DataChanged, certainly (protocol.md §5.1). */
+#define SESSION_CONFIG_NODE "/zookeeper/config"
+
 /* xids of our own requests. On the next connection there are no others; auth on the old one is told by it. */
 #define SESSION_XID_OURS INT32_MIN
 
@@ -41,6 +45,7 @@ enum session_stage {
     STAGE_NEW,      /* the next server's events up to the old one's last are awaited */
     STAGE_FENCE,    /* the old server went early: the next one must have applied whatever it had shown */
     STAGE_PROOF,    /* is the only transaction missed our own reconfig? */
+    STAGE_LOOK,     /* do the nodes under lasting watches show a change that was missed? */
 };
 
 /* A move or a re-attach under way. Lives from SEEKING until it is over; is_over: freed by the next step. */
@@ -56,21 +61,29 @@ struct session_transfer {
     bool awaits_old;  /* a marker of the old server is under way */
     bool is_old_late; /* … since an attempt before this one */
     bool awaits_new;
-    bool has_event_zxids;    /* the next server is 3.9 or newer */
-    bool is_exact;           /* old_zxid == new_zxid: events before events_cut came from the old server too */
-    uint32_t auth_left;      /* replies */
-    uint32_t frames_left;    /* SetWatches replies */
-    uint32_t rounds;         /* of markers */
-    uint32_t cuts;           /* markers of both sides that did not meet */
-    uint32_t elsewheres;     /* servers left because they could prove nothing */
-    uint32_t events_cut;     /* bytes of `events` that came before the newest marker */
-    int64_t asked_ms;        /* when the ConnectRequest went out */
-    int64_t stage_ms;        /* since when it is in this stage */
-    int64_t settled_zxid;    /* S of protocol.md §4.3: the watches are set there from this one on */
-    int64_t old_zxid;        /* events up to it came from the old server, and were passed on */
-    int64_t old_event_zxid;  /* highest of the old server's events that were passed on, from 3.9 */
-    int64_t new_zxid;        /* >= settled_zxid: the next server's events up to it are in `events` */
-    struct px_buffer events; /* frames of the next server's events */
+    bool has_event_zxids; /* the next server is 3.9 or newer */
+    bool was_looked;      /* at the nodes under lasting watches (session_look.c) */
+    bool is_unclear;      /* … and they can't tell */
+    bool is_exact;        /* old_zxid == new_zxid: events before events_cut came from the old server too */
+    uint32_t auth_left;   /* replies */
+    uint32_t frames_left; /* SetWatches replies */
+    uint32_t rounds;      /* of markers */
+    uint32_t cuts;        /* markers of both sides that did not meet */
+    uint32_t elsewheres;  /* servers left because they could prove nothing */
+    uint32_t events_cut;  /* bytes of `events` that came before the newest marker */
+    uint32_t looks_sent;  /* bytes of `looks` that were asked for */
+    uint32_t looks_out;   /* … and are not answered */
+    uint32_t looks_made;
+    int64_t look_ms;             /* when the last answer came */
+    int64_t config_zxid;         /* of the config's change since the marker, as it was seen; 0 = none */
+    int64_t asked_ms;            /* when the ConnectRequest went out */
+    int64_t stage_ms;            /* since when it is in this stage */
+    int64_t settled_zxid;        /* S of protocol.md §4.3: the watches are set there from this one on */
+    int64_t old_zxid;            /* events up to it came from the old server, and were passed on */
+    int64_t old_event_zxid;      /* highest of the old server's events that were passed on, from 3.9 */
+    int64_t new_zxid;            /* >= settled_zxid: the next server's events up to it are in `events` */
+    struct px_buffer looks;      /* nodes to look at, unanswered ones first */
+    struct px_buffer events;     /* frames of the next server's events */
     struct px_buffer old_events; /* of the old server's, behind its last marker */
     struct px_buffer out;        /* what PUT actions point to: SetWatches, or events of the old server */
     struct px_buffer events_out; /* the same: events of the next server */
@@ -103,9 +116,10 @@ struct session_data {
     bool has_read_only;
     bool read_only;
     bool hides_config;
-    bool is_marked;      /* becoming quiet: our marker is out, or answered */
-    bool is_marker_last; /* no event has come behind the reply that `marker` is from */
-    bool has_sasl;       /* obstacles to a move: enum px_obstacle */
+    bool is_marked;        /* becoming quiet: our marker is out, or answered */
+    bool has_shown_config; /* an event of the config has come since then */
+    bool is_marker_last;   /* no event has come behind the reply that `marker` is from */
+    bool has_sasl;         /* obstacles to a move: enum px_obstacle */
     bool has_lost_auth;
     bool is_attached_read_only;
     bool is_local;
@@ -196,10 +210,18 @@ enum rc session_pass_old_events(struct session_data *data, struct px_actions *ac
 /* session_finish.c: everything is there: the next server becomes the server. */
 enum px_session_state session_finish(struct session_data *data, const struct px_event *event,
                                      struct px_actions *actions);
+/* What came in between can't be known. */
+enum px_session_state session_lose_events(struct session_data *data, struct px_actions *actions);
 /* Appends those events in `frames`, of the old or the next server, to `out` that the client waits for, and
  * takes their watches off the set. RC_NOMEM. */
 enum rc session_deliver(struct session_data *data, bool is_old, struct zkp_slice frames,
                         struct px_buffer *out, struct px_actions *actions) RC_MUST_CHECK;
+/* session_look.c: asks the next server; session_finish once it is known. */
+enum px_session_state session_look(struct session_data *data, const struct px_event *event,
+                                   struct px_actions *actions);
+enum px_session_state on_look_reply(struct session_data *data, const struct px_event *event,
+                                    const struct zkp_reply_header *header, struct px_actions *actions);
+
 /* session_again.c: what is kept in order to be sent again. */
 void session_keep(struct session_data *data, const struct px_event *event, struct px_request *request);
 void session_unkeep(struct session_data *data, const struct px_request *request);

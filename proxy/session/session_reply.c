@@ -145,6 +145,7 @@ static void note_marker(struct session_data *data, int64_t zxid)
         return;
     data->marker = zxid;
     data->is_marker_last = true;
+    data->has_shown_config = false;
 }
 
 /* What an answered request was, taken off all books. */
@@ -252,6 +253,24 @@ static enum px_session_state answer_head(struct session_data *data, const struct
     return here;
 }
 
+/* While it is held the next reply may never come: a marker behind each event leaves less in doubt when its
+ * server goes (session_finish.c). What waits for a reply already gets one. */
+static void note_shown(struct session_data *data, const struct px_event *event, struct px_actions *actions,
+                       enum px_session_state here)
+{
+    struct zkp_watcher_event shown;
+
+    if (!session_has_lasting_watches(data))
+        return;
+    if (zkp_watcher_event_decode(
+            zkp_slice_of(event->body.ptr + ZKP_REPLY_HEADER_LEN, event->body.len - ZKP_REPLY_HEADER_LEN),
+            &shown) == RC_OK &&
+        zkp_slice_eq(shown.path, zkp_slice_str(SESSION_CONFIG_NODE)))
+        data->has_shown_config = true;
+    if (here == PX_SESSION_HELD && data->pipeline.count == 0)
+        (void)session_ask_server(data, event, actions, ZKP_OPX_PING); /* without memory, more is in doubt */
+}
+
 static enum px_session_state pass_event(struct session_data *data, const struct px_event *event,
                                         const struct zkp_reply_header *header, struct px_actions *actions,
                                         enum px_session_state here)
@@ -269,6 +288,7 @@ static enum px_session_state pass_event(struct session_data *data, const struct 
     session_act(actions, PX_ACTION_FORWARD);
     actions->note = PX_NOTE_EVENT;
     data->sent_count++;
+    note_shown(data, event, actions, here);
     return here;
 }
 

@@ -7,12 +7,11 @@
 #include "zkproto/request.h"
 #include "zkproto/zkerr.h"
 
-#define CONFIG_NODE     "/zookeeper/config"
-#define CONFIG_NODE_LEN ((uint32_t)sizeof(CONFIG_NODE) - 1)
+#define CONFIG_NODE_LEN ((uint32_t)sizeof(SESSION_CONFIG_NODE) - 1)
 
 static bool is_config_node(struct zkp_slice path)
 {
-    return zkp_slice_eq(path, zkp_slice_of(CONFIG_NODE, CONFIG_NODE_LEN));
+    return zkp_slice_eq(path, zkp_slice_of(SESSION_CONFIG_NODE, CONFIG_NODE_LEN));
 }
 
 static enum zkp_op_class class_of(uint8_t op)
@@ -79,7 +78,7 @@ static bool reads_config_node(struct zkp_slice body)
 
     return body.len >= ZKP_REQUEST_HEADER_LEN + 4 + CONFIG_NODE_LEN &&
            zkp_load_i32(length) == (int32_t)CONFIG_NODE_LEN &&
-           memcmp(length + 4, CONFIG_NODE, CONFIG_NODE_LEN) == 0;
+           memcmp(length + 4, SESSION_CONFIG_NODE, CONFIG_NODE_LEN) == 0;
 }
 
 static void answer_locally(struct px_request *request, enum zkp_err err)

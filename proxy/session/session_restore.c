@@ -2,7 +2,8 @@
  * steps 5, 6 and 9). Pure.
  *
  *   AUTH ─▶ CATCH_UP ─▶ WATCHES ─▶ OLD ⇄ NEW ─▶ done          (session_drain.c, session_finish.c)
- *             if it may be behind    └ while the old server is there; else FENCE
+ *             if it may be behind    └ while the old server is there; else FENCE, and for lasting watches
+ *                                      PROOF or LOOK (session_look.c)
  *
  * Events of the next server wait in `events`. */
 #include "proxy/session/session_int.h"
@@ -114,7 +115,6 @@ static enum px_session_state keep_event(struct session_data *data, const struct 
                                         struct px_actions *actions)
 {
     session_act(actions, PX_ACTION_DROP);
-    data->transfer->has_event_zxids = event->watch_rule == PX_WATCH_ALL_MODES;
     return session_append_event(&data->transfer->events, event) == RC_OK
                ? PX_SESSION_RESTORING
                : session_fail_attempt(data, actions);
@@ -169,6 +169,7 @@ static enum px_session_state on_marker(struct session_data *data, const struct p
     case STAGE_WATCHES:
     case STAGE_OLD:
     case STAGE_PROOF:
+    case STAGE_LOOK:
         break;
     }
     return PX_SESSION_RESTORING;
@@ -183,6 +184,7 @@ enum px_session_state on_restore_frame(struct session_data *data, const struct p
     (void)here;
     if (event->body.len < event->length || zkp_reply_header_decode(event->body, &header) != RC_OK)
         return session_fail_attempt(data, actions);
+    transfer->has_event_zxids = event->watch_rule == PX_WATCH_ALL_MODES;
     if (header.xid == ZKP_XID_EVENT)
         return keep_event(data, event, actions);
     session_act(actions, PX_ACTION_DROP);
@@ -191,6 +193,8 @@ enum px_session_state on_restore_frame(struct session_data *data, const struct p
         return on_auth_reply(data, event, &header, actions);
     if (transfer->stage == STAGE_WATCHES)
         return on_watches_reply(data, event, &header, actions);
+    if (transfer->stage == STAGE_LOOK)
+        return on_look_reply(data, event, &header, actions);
     if (!transfer->awaits_new || header.err != 0)
         return session_fail_attempt(data, actions);
     return on_marker(data, event, &header, actions);
@@ -200,6 +204,8 @@ enum px_session_state on_restore_failed(struct session_data *data, const struct 
                                         struct px_actions *actions, enum px_session_state here)
 {
     (void)here;
+    if (event->kind == PX_EVENT_NEXT_BAD && data->transfer->stage == STAGE_LOOK)
+        return session_lose_events(data, actions); /* a list too long to be looked at, elsewhere too */
     if (event->kind == PX_EVENT_NEXT_BAD)
         return session_fail_attempt(data, actions);
     data->transfer->is_in_doubt = true;
@@ -218,6 +224,8 @@ static int64_t stage_limit_ms(const struct session_data *data)
 
 static bool is_stuck(const struct session_data *data, const struct px_event *event)
 {
+    if (data->transfer->stage == STAGE_LOOK)
+        return event->now_ms - data->transfer->look_ms >= STAGE_MS;
     return event->now_ms - data->transfer->stage_ms >= stage_limit_ms(data);
 }
 

@@ -16,6 +16,11 @@ static void rig_lose_leader(struct rig_ensemble *e)
             rig_close_all(e, i, false);
 }
 
+void rig_resign(struct rig_ensemble *e)
+{
+    rig_lose_leader(e);
+}
+
 void rig_crash(struct rig_ensemble *e, int server, bool loses_bytes)
 {
     e->servers[server].is_alive = false;

@@ -5,7 +5,8 @@
  *
  * Replies of the pipeline carry the server's place in the log as their body, and events carry it where
  * WatcherEvent has its state (negative for SetWatches' catch-up events): the client's oracle in client.h
- * reads them there, the core does not look. Not here: ACLs, multi, closeSession, ephemerals. */
+ * reads them there, the core does not look. What the proxy asks for itself has real bodies. Not here: ACLs,
+ * multi, closeSession, ephemerals. */
 #ifndef TESTS_RIG_ENSEMBLE_H
 #define TESTS_RIG_ENSEMBLE_H
 
@@ -28,6 +29,7 @@
 #define RIG_FRAME_MAX 400
 #define RIG_SID       0x100000000000001ll
 #define RIG_NONE      (-1)
+#define RIG_XID_LOOK  INT32_MIN /* the proxy's own requests on a connection that it restores */
 
 extern const char *const rig_names[RIG_PATHS];
 extern const int rig_parents[RIG_PATHS];
@@ -43,12 +45,14 @@ struct rig_txn {
 
 struct rig_node {
     bool exists;
+    int made;    /* place in the log: czxid */
     int changed; /* place in the log: mzxid */
     int touched; /* of its children: pzxid */
 };
 
 struct rig_tree {
     struct rig_node nodes[RIG_PATHS];
+    int root_touched; /* pzxid of "/" */
 };
 
 /* Watch tables: data, child. */
@@ -160,6 +164,9 @@ void rig_abandon(struct rig_conn *conn);
 
 /* --- requests --- */
 
+/* The answer to a look of the proxy's own: exists or getChildren2, without a watch; its length. */
+uint32_t rig_look(const struct rig_ensemble *e, int server, int32_t op, struct zkp_slice name, uint8_t *body,
+                  int32_t *ret_err);
 int rig_path_of(struct zkp_slice name);
 bool rig_is_write(int32_t op);
 bool rig_is_busy(const struct rig_conn *conn);
@@ -175,6 +182,8 @@ void rig_crash(struct rig_ensemble *e, int server, bool loses_bytes);
 void rig_hang(struct rig_ensemble *e, int server);
 /* It finds a new leader, or none, and drops its clients. */
 void rig_wake(struct rig_ensemble *e, int server);
+/* The leader leaves: nobody serves until another one is elected. */
+void rig_resign(struct rig_ensemble *e);
 /* It serves when it has caught up. */
 void rig_restart(struct rig_ensemble *e, int server);
 bool rig_may_elect(const struct rig_ensemble *e);

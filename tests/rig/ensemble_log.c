@@ -44,9 +44,13 @@ void rig_grow(struct rig_tree *tree, const struct rig_txn *txn, int place)
     node->exists = txn->change != RIG_DELETE;
     node->changed = place;
     if (txn->change == RIG_CREATE)
-        node->touched = place;
-    if (txn->change != RIG_SET && rig_parents[txn->path] != RIG_NONE)
+        node->touched = node->made = place;
+    if (txn->change == RIG_SET)
+        return;
+    if (rig_parents[txn->path] != RIG_NONE)
         tree->nodes[rig_parents[txn->path]].touched = place;
+    else
+        tree->root_touched = place;
 }
 
 int64_t rig_zxid(const struct rig_ensemble *e, int server)

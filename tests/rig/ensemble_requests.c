@@ -130,6 +130,21 @@ static int32_t rig_read(struct rig_ensemble *e, struct rig_conn *conn, int32_t o
     return exists ? 0 : ZKP_ERR_NO_NODE;
 }
 
+static void rig_reply_look(struct rig_ensemble *e, struct rig_conn *conn, int32_t op, struct zkp_slice rest)
+{
+    uint8_t body[RIG_FRAME_MAX];
+    struct zkp_rd r = zkp_rd_over(rest);
+    int32_t err;
+    uint32_t length = rig_look(e, conn->server, op, zkp_rd_buf(&r), body + 16, &err);
+
+    ASSERT(!zkp_rd_bool(&r));
+    zkp_store_i32(body, RIG_XID_LOOK);
+    zkp_store_i64(body + 4, rig_zxid(e, conn->server));
+    zkp_store_i32(body + 12, err);
+    if (conn->has_proxy)
+        rig_push_bytes(e, &conn->to_proxy, zkp_slice_of(body, 16 + length))->asked_ms = e->asked_ms;
+}
+
 /* Proposed when it comes first, answered when this server has applied it. False: it waits. */
 static bool rig_write(struct rig_ensemble *e, struct rig_conn *conn, int32_t op, struct zkp_slice rest,
                       int32_t xid, int32_t *ret_err)
@@ -192,6 +207,11 @@ static void rig_request(struct rig_ensemble *e, struct rig_conn *conn, struct zk
     e->touched_ms = e->now_ms;
     if ((rig_is_write(op) || op == ZKP_OP_SYNC) && !rig_write(e, conn, op, rest, xid, &err))
         return;
+    if (xid == RIG_XID_LOOK && (op == ZKP_OP_EXISTS || op == ZKP_OP_GET_CHILDREN2)) {
+        rig_reply_look(e, conn, op, rest);
+        rig_pop(&conn->to_server);
+        return;
+    }
     if (op == ZKP_OP_SET_WATCHES || op == ZKP_OP_SET_WATCHES2)
         rig_set_watches(e, conn, rest, op == ZKP_OP_SET_WATCHES2);
     else if (!rig_is_write(op) && op != ZKP_OP_SYNC && op != ZKP_OP_PING)

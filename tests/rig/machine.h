@@ -24,6 +24,7 @@ struct rig_options {
     bool has_lasting;  /* persistent and recursive watches */
     bool has_short;    /* a server that grants less time */
     bool has_deaf_old; /* the old server's end may come while it moves, without a crash of anything else */
+    bool has_leaving;  /* reconfigs of our own take the leader away, with others' transactions around them */
     bool exports;      /* the session is written out and read in again now and then */
 };
 
@@ -50,8 +51,11 @@ struct rig_machine {
     bool was_heard;
     int64_t awaited_zxid;
     int64_t hold_until_ms;
-    bool had_trouble;   /* since it began */
-    bool has_lost;      /* the core wants no more of its server */
+    bool had_trouble; /* since it began */
+    bool has_lost;    /* the core wants no more of its server */
+    int marked;       /* place up to which everything came before the server's last reply, when it began */
+    int64_t own_zxid; /* of our last reconfig; -1 = not known yet, then it is own_later */
+    int64_t own_later;
     int64_t proved_ms;  /* when the request was sent whose answer last proved that the session lives */
     bool is_inexact;    /* this move's old server leads, or was asked too often */
     uint32_t old_pings; /* of this move */
@@ -59,6 +63,7 @@ struct rig_machine {
     bool is_closed;
     enum px_close_reason reason;
     uint64_t outcomes[8];
+    uint64_t gaps;    /* lasting watches carried over transactions that nobody saw */
     uint64_t misfits; /* servers lost for what they sent */
     uint64_t exported;
     uint64_t export_bits;
@@ -86,6 +91,14 @@ void rig_ask_any(struct rig_machine *m);
 void rig_pass_time(struct rig_machine *m, int64_t ms);
 void rig_trouble(struct rig_machine *m);
 void rig_elect_any(struct rig_machine *m);
+/* MOVE, HOLD or RELEASE, where the shell would give it. */
+void rig_order(struct rig_machine *m, enum px_event_kind kind);
+/* A step towards: a hold, a marker in it, the reconfig. The servers' own transactions, or others', before and
+ * behind our reconfig; who follows closes on its way. */
+void rig_leave(struct rig_machine *m);
+/* There is no room for the events of another transaction. */
+bool rig_is_server_busy(const struct rig_machine *m, int server);
+bool rig_leader_is_busy(const struct rig_machine *m);
 /* Only the old server of a move ends: nothing else is lost. */
 void rig_end_old(struct rig_machine *m);
 /* Choices of its own, so that a run with it and one without are the same. */

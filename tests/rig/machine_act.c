@@ -45,11 +45,22 @@ void rig_hang_up(struct rig_machine *m, int *ref_index)
     *ref_index = RIG_NONE;
 }
 
+/* Everything up to there came before the old server's last reply. */
+static int rig_marked_place(const struct rig_machine *m)
+{
+    struct px_session_facts facts;
+
+    px_session_facts_get(m->session, &facts);
+    return rig_place(&m->e, facts.marker);
+}
+
 static void rig_adopt(struct rig_machine *m)
 {
     bool is_first = m->home == RIG_NONE;
     struct rig_conn *old = rig_conn_of(m, m->server);
 
+    if (!is_first && old == NULL && rig_has(&m->client.armed, RIG_LASTS | RIG_BELOW))
+        m->gaps += rig_conn_of(m, m->next)->lasting_set > m->marked;
     if (!is_first && old == NULL)
         rig_client_caught_up(&m->client, rig_conn_of(m, m->next));
     else if (!is_first)
@@ -72,6 +83,19 @@ static bool rig_has_write(const struct rig_machine *m)
     return false;
 }
 
+/* Something happened that a lasting watch might have told, or that hides whether a missing node was there. */
+static bool rig_is_doubtful(const struct rig_machine *m)
+{
+    struct rig_tables tables = m->client.armed;
+    struct rig_fired fired[2];
+
+    for (int place = m->marked; place < m->e.log_count; place++)
+        if (m->e.log[place].change == RIG_CREATE || m->e.log[place].change == RIG_DELETE ||
+            rig_fire(&tables, &m->e.log[place], fired) > 0)
+            return true;
+    return false;
+}
+
 /* A client is closed for one of these reasons only. */
 static void rig_on_close(struct rig_machine *m, enum px_close_reason reason)
 {
@@ -85,7 +109,7 @@ static void rig_on_close(struct rig_machine *m, enum px_close_reason reason)
         is_due = is_due && rig_has_write(m);
     else if (reason == PX_CLOSE_EVENTS_UNKNOWN)
         is_due = (is_due || m->e.now_ms - m->sought_ms >= RIG_STUCK_MS) &&
-                 rig_has(&m->client.armed, RIG_LASTS | RIG_BELOW);
+                 rig_has(&m->client.armed, RIG_LASTS | RIG_BELOW) && rig_is_doubtful(m);
     else if (reason == PX_CLOSE_EXPIRED)
         is_due = m->e.is_expired;
     else if (reason != PX_CLOSE_SERVER_GONE)
@@ -176,6 +200,7 @@ struct px_event rig_event(const struct rig_machine *m, enum px_event_kind kind)
                              .now_us = (uint32_t)m->e.now_ms * 1000,
                              .watch_rule = m->e.rule,
                              .nobody_expires_ms = m->e.leaderless_ms,
+                             .own_zxid = m->own_zxid,
                              .old_leads = m->home != RIG_NONE && m->home == m->e.leader};
 }
 
@@ -211,6 +236,7 @@ static void rig_step_once(struct rig_machine *m, const struct px_event *event)
     if (before != PX_SESSION_SEEKING && px_session_state(m->session) == PX_SESSION_SEEKING &&
         before != PX_SESSION_JOINING && before != PX_SESSION_RESTORING) {
         m->sought_ms = m->e.now_ms;
+        m->marked = rig_marked_place(m);
         m->old_pings = 0;
         m->is_inexact = false;
         m->tried = 1u << m->home; /* another server first */

@@ -122,6 +122,8 @@ void rig_pass_time(struct rig_machine *m, int64_t ms)
 {
     for (int64_t end_ms = m->e.now_ms + ms; m->e.now_ms < end_ms && !m->is_closed;) {
         m->e.now_ms += RIG_STEP_MS;
+        if (m->own_zxid < 0)
+            m->own_zxid = m->own_later;
         if (m->e.leader == RIG_NONE)
             m->e.leaderless_ms = m->e.touched_ms = m->e.now_ms;
         rig_no_delay(m);
@@ -154,6 +156,40 @@ void rig_trouble(struct rig_machine *m)
         rig_crash(&m->e, server, what == 0);
     else
         rig_hang(&m->e, server);
+}
+
+static void rig_commit_some(struct rig_machine *m)
+{
+    for (uint32_t left = rig_pick(m, 3); left > 0; left--) /* half of them sessions that come and go */
+        (void)rig_commit(&m->e, rig_pick(m, 2) == 0 ? RIG_NOTHING : (enum rig_change)rig_pick(m, 4),
+                         (int)rig_pick(m, RIG_PATHS), 0);
+}
+
+void rig_leave(struct rig_machine *m)
+{
+    struct rig_ensemble *e = &m->e;
+
+    if (!m->options.has_leaving || e->leader == RIG_NONE || rig_leader_is_busy(m))
+        return;
+    if (px_session_state(m->session) == PX_SESSION_ACTIVE)
+        rig_order(m, PX_EVENT_HOLD);
+    if (px_session_state(m->session) != PX_SESSION_HELD)
+        return;
+    if (rig_pick(m, 3) == 0) {
+        rig_step_kind(m, PX_EVENT_PING);
+        return;
+    }
+    rig_commit_some(m);
+    (void)rig_commit(e, RIG_NOTHING, 0, 0);
+    m->own_later = e->log[e->log_count - 1].zxid;
+    m->own_zxid = rig_pick(m, 2) == 0 ? -1 : m->own_later;
+    rig_commit_some(m);
+    for (int i = 0; i < RIG_SERVERS; i++)
+        for (uint32_t left = rig_pick(m, 8); left > 0 && !rig_is_server_busy(m, i); left--)
+            if (e->servers[i].is_alive && !e->servers[i].is_hung && e->servers[i].applied < e->log_count)
+                rig_apply(e, i);
+    m->had_trouble = true;
+    rig_resign(e);
 }
 
 void rig_elect_any(struct rig_machine *m)

@@ -2,7 +2,7 @@
 #include "tests/rig/machine.h"
 
 /* There is no room for the events of another transaction. */
-static bool rig_is_server_busy(const struct rig_machine *m, int server)
+bool rig_is_server_busy(const struct rig_machine *m, int server)
 {
     for (int i = 0; i < RIG_CONNS; i++)
         if (m->e.conns[i].has_server && m->e.conns[i].server == server && rig_is_busy(&m->e.conns[i]))
@@ -23,7 +23,7 @@ static void rig_apply_some(struct rig_machine *m)
     }
 }
 
-static bool rig_leader_is_busy(const struct rig_machine *m)
+bool rig_leader_is_busy(const struct rig_machine *m)
 {
     for (int i = 0; i < RIG_CONNS; i++)
         if (m->e.conns[i].server == m->e.leader && rig_is_busy(&m->e.conns[i]))
@@ -36,11 +36,13 @@ static void rig_others_write(struct rig_machine *m)
     enum rig_change change = (enum rig_change)(RIG_CREATE + rig_pick(m, 3));
     int path = (int)rig_pick(m, RIG_PATHS);
 
+    if (m->options.has_leaving && px_session_state(m->session) != PX_SESSION_ACTIVE && rig_pick(m, 16) > 0)
+        change = RIG_NOTHING; /* everybody is held: what is left are the servers' own */
     if (m->e.leader != RIG_NONE && !rig_leader_is_busy(m))
         (void)rig_commit(&m->e, change, path, 0);
 }
 
-static void rig_order(struct rig_machine *m, enum px_event_kind kind)
+void rig_order(struct rig_machine *m, enum px_event_kind kind)
 {
     struct px_event event = rig_event(m, kind);
 
@@ -76,12 +78,16 @@ void rig_choose_step(struct rig_machine *m)
         rig_order(m, PX_EVENT_MOVE);
     else if (what == 55)
         rig_order(m, rig_pick(m, 2) == 0 ? PX_EVENT_HOLD : PX_EVENT_RELEASE);
+    else if (what == 56 && m->options.has_leaving)
+        rig_leave(m);
     else if (what == 56)
         rig_trouble(m);
     else if (what == 57)
         rig_elect_any(m);
     else if (what == 58)
         rig_tell_applied(m);
+    else if (what == 59 && m->options.has_leaving)
+        rig_leave(m);
     else if (what == 59)
         rig_end_old(m);
     else if (what == 60 && m->client.auths < 4 && m->requests.count < RIG_QUEUE - 16)
@@ -191,7 +197,8 @@ void rig_start(struct rig_machine *m, const struct rig_options *options, uint32_
     m->tried = m->old_pings = 0;
     m->silent_ms = m->awaited_zxid = 0;
     m->proved_ms = m->e.now_ms;
-    m->exported = m->misfits = 0;
+    m->exported = m->misfits = m->gaps = 0;
+    m->own_zxid = m->own_later = 0;
     m->export_bits = 1;
     memset(m->outcomes, 0, sizeof(m->outcomes));
     rig_connect_client(m);

@@ -81,6 +81,13 @@ static inline void bench_join(struct bench *b, int64_t known_zxid)
     bench_answer(b, 6000, BENCH_SID, true);
 }
 
+/* Everything up to M has come. */
+static inline void bench_reply_marker(struct bench *b)
+{
+    bench_request(b, 1, ZKP_OP_WHO_AM_I);
+    bench_reply(b, 1, M, 0);
+}
+
 /* The server dies; another one has caught up at `zxid` and is asked for its watches. */
 static inline void bench_reattach(struct bench *b, int64_t zxid)
 {

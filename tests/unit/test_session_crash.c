@@ -484,118 +484,6 @@ static void while_closing_it_is_the_end(void **state)
     assert_closed_for(b, CLOSE_SESSION);
 }
 
-/* --- lasting watches: SetWatches2 catches up with nothing --- */
-
-static void next_reply_with_own(struct bench *b, int32_t xid, int64_t zxid, int64_t own_zxid)
-{
-    uint8_t body[16] = {0};
-
-    zkp_store_i32(body, xid);
-    zkp_store_i64(body + 4, zxid);
-    bench_step(b, (struct px_event){.kind = PX_EVENT_NEXT_FRAME,
-                                    .length = sizeof(body),
-                                    .body = zkp_slice_of(body, sizeof(body)),
-                                    .own_zxid = own_zxid});
-}
-
-/* A recursive watch, the last marker at M, the server lost; SetWatches2 answered at `settled`. */
-static void lose_with_lasting(struct bench *b, int64_t settled, int64_t own_zxid)
-{
-    bench_path_int(b, 1, ZKP_OP_ADD_WATCH, "/r", 1);
-    bench_reply(b, 1, M, 0);
-    bench_reattach(b, M);
-    assert_request(b, PX_ACTION_PUT_NEXT, 0, OURS, ZKP_OP_SET_WATCHES2);
-    next_reply_with_own(b, OURS, settled, own_zxid);
-}
-
-static void nothing_happened(void **state)
-{
-    lose_with_lasting(*state, M, 0);
-    assert_state((struct bench *)*state, ACTIVE);
-}
-
-static void something_happened(void **state)
-{
-    lose_with_lasting(*state, M + 1, 0);
-    assert_closed_for((struct bench *)*state, EVENTS_UNKNOWN);
-}
-
-static void only_our_own_reconfig_happened(void **state)
-{
-    lose_with_lasting(*state, M + 1, M + 1);
-    assert_state((struct bench *)*state, ACTIVE);
-}
-
-static void something_else_happened_before_it(void **state)
-{
-    lose_with_lasting(*state, M + 2, M + 2);
-    assert_closed_for((struct bench *)*state, EVENTS_UNKNOWN);
-}
-
-static void our_reconfig_will_be_known_soon(void **state)
-{
-    struct bench *b = *state;
-
-    lose_with_lasting(b, M + 1, -1);
-    assert_state(b, RESTORING);
-    bench_step(b, (struct px_event){.kind = PX_EVENT_TICK, .own_zxid = -1});
-    assert_state(b, RESTORING);
-    bench_step(b, (struct px_event){.kind = PX_EVENT_TICK, .own_zxid = M + 1});
-    assert_state(b, ACTIVE);
-    assert_outcome(b, REATTACHED);
-}
-
-static void our_reconfig_was_another_transaction(void **state)
-{
-    struct bench *b = *state;
-
-    lose_with_lasting(b, M + 1, -1);
-    bench_step(b, (struct px_event){.kind = PX_EVENT_TICK, .own_zxid = M});
-    assert_closed_for(b, EVENTS_UNKNOWN);
-}
-
-static void a_proof_is_not_waited_for_without_end(void **state)
-{
-    struct bench *b = *state;
-
-    lose_with_lasting(b, M + 1, -1);
-    b->now_ms += BENCH_TIMEOUT_MS / 3 - 1;
-    bench_step(b, (struct px_event){.kind = PX_EVENT_TICK, .own_zxid = -1});
-    assert_state(b, RESTORING);
-    b->now_ms += 1;
-    bench_step(b, (struct px_event){.kind = PX_EVENT_TICK, .own_zxid = -1});
-    assert_closed_for(b, EVENTS_UNKNOWN);
-}
-
-/* The new leader counts from its epoch's start and can't tell how the last one ended; its followers can. */
-static void a_new_leader_can_prove_nothing(void **state)
-{
-    struct bench *b = *state;
-
-    lose_with_lasting(b, 1ll << 32, M + 1);
-    assert_non_null(bench_find(b, PX_ACTION_DROP_NEXT));
-    assert_non_null(bench_find(b, PX_ACTION_ROUTE));
-    assert_state(b, SEEKING);
-    bench_join(b, 0);
-    next_reply_with_own(b, OURS, M + 1, M + 1); /* a follower */
-    next_reply_with_own(b, OURS, M + 1, M + 1);
-    assert_state(b, ACTIVE);
-}
-
-static void nobody_else_can_either(void **state)
-{
-    struct bench *b = *state;
-
-    lose_with_lasting(b, 1ll << 32, M + 1);
-    for (int i = 0; i < 4; i++) {
-        assert_state(b, SEEKING);
-        bench_join(b, 0);
-        next_reply_with_own(b, OURS, 1ll << 32, M + 1);
-        next_reply_with_own(b, OURS, 1ll << 32, M + 1);
-    }
-    assert_closed_for(b, EVENTS_UNKNOWN);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 
 int main(void)
@@ -634,15 +522,6 @@ int main(void)
         TEST(nonsense_everywhere_is_the_clients_end),
         TEST(a_misfit_is_forgotten_with_its_server),
         TEST(while_closing_it_is_the_end),
-        TEST(nothing_happened),
-        TEST(something_happened),
-        TEST(only_our_own_reconfig_happened),
-        TEST(something_else_happened_before_it),
-        TEST(our_reconfig_will_be_known_soon),
-        TEST(our_reconfig_was_another_transaction),
-        TEST(a_proof_is_not_waited_for_without_end),
-        TEST(a_new_leader_can_prove_nothing),
-        TEST(nobody_else_can_either),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

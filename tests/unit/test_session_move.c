@@ -702,6 +702,8 @@ static void lasting_watches_do_not_survive_an_undrained_server(void **state)
     bench_join(b, M);
     bench_kind(b, PX_EVENT_SERVER_GONE);
     bench_next_reply(b, OURS, M + 1, 0);
+    assert_request(b, PX_ACTION_PUT_NEXT, 0, OURS, ZKP_OP_EXISTS);
+    bench_next_reply(b, OURS, M + 1, ZKP_ERR_NO_AUTH); /* the node can't tell either */
     assert_closed_for(b, EVENTS_UNKNOWN);
 }
 
