@@ -1,16 +1,21 @@
 """Persistent watches over the removal of the leader.
 
 A new connection cannot catch up what a persistent watch has missed (protocol.md §2.3). So when every
-transaction in between is provably the plan's own, the session goes on; else its client is closed and counted,
-because only the client can then find out what it has missed.
+transaction in between is provably the plan's own, or none of them touched what is watched, the session goes on;
+else its client is closed and counted, because only the client can then find out what it has missed.
 """
+import itertools
+import struct
 import threading
 
 import pytest
 from kazoo.exceptions import ConnectionClosedError, ConnectionLoss
 
 from lib.livesession import (CREATED, DATA_CHANGED, PERSISTENT, RECURSIVE, LiveSession, assert_undisturbed)
-from lib.migration import SOURCES, TARGETS, assert_attached, assert_migrated, plan_targets, start_joiners
+from lib.migration import (SOURCES, TARGETS, assert_attached, assert_migrated, confirm, plan_targets,
+                           start_joiners, wait_gate)
+from lib.raw import OPEN_ACL, RawClient, buffer, ustring
+from lib.txnlog import committed
 from lib.waiting import wait_for
 
 ONE, ALL = "/one", "/all"
@@ -23,7 +28,7 @@ REPEATED = pytest.mark.parametrize(
 
 
 class Scene:
-    """Sources, targets that are joiners, a plan without gates, one session per kind of persistent watch."""
+    """Sources, targets that are joiners, one session per kind of persistent watch."""
 
     def __init__(self, ensemble, proxy):
         self.ensemble, self.proxy = ensemble, proxy
@@ -78,6 +83,74 @@ def test_they_survive_when_only_we_write(scene, _turn):
     assert scene.one.set(ONE, b"end") == 0
     assert_undisturbed(scene.sessions)
     assert scene.closed() == 0
+
+
+CREATE_TTL, PERSISTENT_WITH_TTL, DELETE_CONTAINER = 21, 5, 20
+ASIDE = "/aside"
+LEFT_TO_DELETE = 6000
+# The leader looks every 50 ms and deletes up to one node per millisecond.
+SELF_CLEANING = {"zookeeper.extendedTypesEnabled": "true", "znode.container.checkIntervalMs": "50",
+                 "znode.container.maxPerMinute": "60000"}
+
+
+@pytest.fixture
+def cleaning_scene(make_ensemble, make_proxy):
+    """Servers that delete nodes by themselves; the plan waits before the first source leaves."""
+    ensemble = make_ensemble(properties=SELF_CLEANING).start()
+    plan_targets(ensemble)
+    made = Scene(ensemble, make_proxy(ensemble.lines(SOURCES), ensemble.lines(TARGETS), confirm=["remove"]))
+    yield made
+    made.close()
+
+
+def leave_to_the_servers(ensemble, directory):
+    """Nodes that have outlived their time when they are there."""
+    with RawClient(ensemble[ensemble.leader()].address) as client:
+        client.attach()
+        for number in range(LEFT_TO_DELETE):
+            client.send(CREATE_TTL, ustring(f"{directory}/{number:05}") + buffer(b"") + OPEN_ACL +
+                        struct.pack(">iq", PERSISTENT_WITH_TTL, 1))
+        for _ in range(LEFT_TO_DELETE):
+            assert client.receive()[1] == 0
+
+
+def of_the_servers_next_to_the_leaders_end(ensemble):
+    """How many of the neighbours of the reconfig that ended the first epoch were deletions by the servers."""
+    last = [txn for txn in committed(ensemble.servers.values()) if txn.zxid >> 32 == 1]
+    reconfig = max(at for at, txn in enumerate(last) if (DATA_CHANGED, "/zookeeper/config") in txn.changes)
+    return sum(txn.type == DELETE_CONTAINER for txn in last[reconfig - 3:reconfig + 4])
+
+
+@LIMIT
+@REPEATED
+@pytest.mark.parametrize("directory", [ASIDE, ALL])
+def test_they_survive_what_the_servers_do_themselves(cleaning_scene, directory, _turn):
+    """Nobody writes, but nodes outlive their time: the leader deletes one after the other, also while all
+    clients are held and it leaves. Who watches them is told of every one, or is closed."""
+    scene = cleaning_scene
+    with scene.ensemble.client() as direct:
+        direct.create(ASIDE)
+    scene.proxy.start_migration()
+    wait_gate(scene.proxy, "remove")
+    leave_to_the_servers(scene.ensemble, directory)
+    assert confirm(scene.proxy, "remove") == 0
+    scene.proxy.wait_phase("finished")
+    assert of_the_servers_next_to_the_leaders_end(scene.ensemble) > 0, "the servers did nothing by themselves"
+    assert scene.one.set(ONE, b"end") == 0
+    assert_undisturbed([scene.one] if directory == ALL else scene.sessions)
+    assert scene.closed() == scene.lost()
+    if directory == ALL:
+        assert_told_of_all(scene)
+
+
+def assert_told_of_all(scene):
+    """Everything that happened below, in order, by the servers' own logs; a closed session's events end early."""
+    due = [change for txn in committed(scene.ensemble.servers.values()) for change in txn.changes
+           if change[1].startswith(ALL + "/")]
+    wait_for(lambda: scene.all.lost or len(set(scene.all.events)) == len(due), 60, "the last event")
+    seen = list(dict.fromkeys(scene.all.events))
+    assert seen == due[:len(seen)], [pair for pair in itertools.zip_longest(seen, due) if pair[0] != pair[1]][:3]
+    print(f"{scene.lost()} of 2 sessions closed; {len(scene.all.events)} events of {len(due)}")
 
 
 class Writer:
@@ -140,4 +213,5 @@ def test_they_are_closed_or_exact_when_others_write(scene, _turn):
     assert_nothing_missing(scene.all.events, writer.paths, bool(scene.all.lost))
     assert all(session.faults == [] for session in scene.sessions)
     wait_for(lambda: scene.closed() == scene.lost(), 20, "each of the closed sessions has heard of it")
+    assert_undisturbed([scene.one])  # nothing of what it watches was touched
     print(f"{scene.lost()} of 2 sessions were closed; {len(scene.all.events)} events, {len(writer.paths)} writes")
