@@ -155,6 +155,9 @@ void mig_witness_step(struct mig_witness *w, const struct mig_witness_event *eve
     case MIG_WITNESS_FIRED:
         on_fired(w);
         return;
+    case MIG_WITNESS_WATCHES_LOST:
+        w->figures.watches_lost++;
+        return;
     }
 }
 
@@ -176,7 +179,8 @@ bool mig_witness_is_clean(const struct mig_witness_figures *figures)
 {
     return figures->acked > 0 && figures->unknown == 0 && figures->refused == 0 && figures->gaps == 0 &&
            figures->disconnects == 0 && figures->expired == 0 && figures->ephemerals_lost == 0 &&
-           figures->events_late == 0 && figures->events_missed == 0 && figures->events_doubled == 0;
+           figures->events_late == 0 && figures->events_missed == 0 && figures->events_doubled == 0 &&
+           figures->watches_lost == 0;
 }
 
 static bool is_ahead(uint64_t kept, uint64_t now)

@@ -22,7 +22,8 @@
     X(events, "Watch events received.")                                                                      \
     X(events_late, "Watch events that came behind an answer that had shown their change.")                   \
     X(events_missed, "Changes that were read although their watch event had not come.")                      \
-    X(events_doubled, "Watch events without a change since the watch was set.")
+    X(events_doubled, "Watch events without a change since the watch was set.")                              \
+    X(watches_lost, "Connections lost of a second session, which holds a persistent and a recursive watch.")
 
 struct mig_witness_figures {
 #define MIG_WITNESS_MEMBER(name, help) uint64_t name;
@@ -51,6 +52,7 @@ enum mig_witness_event_kind {
     MIG_WITNESS_GONE,         /* a read or a write found no node; it is made anew */
     MIG_WITNESS_REFUSED,      /* a read or a write was refused for any other reason */
     MIG_WITNESS_FIRED,        /* the watch's event */
+    MIG_WITNESS_WATCHES_LOST, /* the session with the lasting watches was cut */
 };
 
 /* Of the Stat. The first READ of a node says who it is. */

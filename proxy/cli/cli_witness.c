@@ -2,9 +2,9 @@
 #include "proxy/cli/cli.h"
 
 /* The faults, by their names in the answer. */
-static const char *const faults[] = {"unknown",     "refused",       "gaps",
-                                     "disconnects", "expired",       "ephemerals_lost",
-                                     "events_late", "events_missed", "events_doubled"};
+static const char *const faults[] = {"unknown",        "refused",         "gaps",        "disconnects",
+                                     "expired",        "ephemerals_lost", "events_late", "events_missed",
+                                     "events_doubled", "watches_lost"};
 
 static void print_faults(FILE *out, const json_t *witness)
 {

@@ -10,7 +10,7 @@ from lib.waiting import SCALE, wait_for
 
 STATE_ROOT = "/zookeeper/zkferry"
 COUNTS = ("writes", "acked", "unknown", "refused", "gaps", "disconnects", "expired", "ephemerals_lost",
-          "events", "events_late", "events_missed", "events_doubled")
+          "events", "events_late", "events_missed", "events_doubled", "watches_lost")
 WANTED = ("writes", "acked", "events")  # all others count faults
 STALL_MAX = 2.0  # measured: 0.4, and 0.7 on a machine with a load of 15 per core
 STALL = 1.2  # long enough to be told
@@ -88,7 +88,8 @@ def test_a_migration_interrupts_nobody(scene, make_proxy, make_workload):
     assert said["writes"] == said["acked"] > 20 and said["events"] >= said["acked"] - 1
     assert 0 < said["stall_seconds"] < STALL_MAX * SCALE
     assert_metrics_agree(proxy)
-    assert "event=witness.fault" not in proxy.log() and "event=witness.ended" in proxy.log()
+    log = proxy.log()
+    assert "event=witness.fault" not in log and "event=witness.ended" in log and "event=witness.watching" in log
     assert_nothing_left(scene, TARGETS[0])
     assert_migrated(scene)
     assert_kept(load, scene, TARGETS[0])
@@ -128,7 +129,8 @@ def test_what_interrupts_it_is_said(scene, make_proxy):
     for sid in {1, 2, 3} - {victim}:
         scene[sid].thaw()
     said = wait_acked(proxy)
-    assert not said["clean"] and set(faults(said)) == {"unknown", "disconnects"}, said
+    found = set(faults(said)) - {"watches_lost"}  # when that session was on the same server
+    assert not said["clean"] and found == {"unknown", "disconnects"}, said
     assert said["unknown"] == said["disconnects"] == 1 and said["stall_seconds"] > STALL
     for line in ("witness.stall ", "witness.stall_over ", "witness.fault plan=", "what=unknown"):
         assert line in proxy.log(), f"not in the log: {line}"
@@ -141,6 +143,22 @@ def test_what_interrupts_it_is_said(scene, make_proxy):
         client.sync(node)
         assert not client.exists(node), "a stopped daemon has left its node"
     assert_goes_on(proxy, said)
+
+
+def test_a_persistent_watch_that_is_cut_is_said(scene, make_proxy):
+    """Its node is written all the time: nobody can know which of its events a server that dies has kept."""
+    proxy = proxy_for(make_proxy, scene)
+    proxy.start_migration()
+    proxy.wait_phase("joining")
+    assert faults(wait_acked(proxy)) == {}
+    wait_for(lambda: "event=witness.watching" in proxy.log(), 20, "it watches")
+    own = witness(proxy)["session_id"]
+    watcher = next(row for row in proxy.get("/v1/sessions").json["sessions"] if row["id"] != own)
+    scene[watcher["server"]].kill9()
+    said = wait_for(lambda: (now := witness(proxy))["watches_lost"] and now, 30, "it is told")
+    assert said["watches_lost"] == 1 and not said["clean"], said
+    wait_for(lambda: proxy.log().count("event=witness.watching") == 2, 30, "it watches again")
+    assert proxy.metrics().value("zkferry_client_closed_total", reason="events_unknown") == 1
 
 
 def assert_goes_on(proxy, said):

@@ -170,6 +170,17 @@ static void what_is_worth_keeping(void **state)
     assert_false(mig_witness_outgrew(&now, &kept));
 }
 
+/* The other session's: the node is none the worse for it. */
+static void lasting_watches_that_were_cut(void **state)
+{
+    (void)state;
+    struct scene s = begun();
+    cycle(&s);
+    tell(&s, MIG_WITNESS_WATCHES_LOST);
+    cycle(&s);
+    ASSERT_FOUND(&s, watches_lost, 1);
+}
+
 static void a_disconnect(void **state)
 {
     (void)state;
@@ -379,6 +390,7 @@ int main(void)
         cmocka_unit_test(nothing_is_expected_after_the_end),
         cmocka_unit_test(another_life_goes_on),
         cmocka_unit_test(what_is_worth_keeping),
+        cmocka_unit_test(lasting_watches_that_were_cut),
         cmocka_unit_test(a_disconnect),
         cmocka_unit_test(an_unknown_write_that_was_not_done),
         cmocka_unit_test(an_unknown_write_that_was_done),

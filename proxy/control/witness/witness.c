@@ -85,6 +85,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         event_del(w->timer);
     else
         witness_session_turn(w);
+    if (w->state == WITNESS_RUNNING)
+        witness_watcher_turn(w);
 }
 
 struct px_witness *px_witness_new(struct event_base *base, const char *instance, px_witness_held_fn *is_held,
@@ -107,6 +109,7 @@ void px_witness_free(struct px_witness *w)
         return;
     if (w->zk)
         witness_session_drop(w);
+    witness_watcher_end(w);
     event_free(w->timer);
     free(w);
 }
@@ -154,6 +157,7 @@ static void end(struct px_witness *w, const struct px_witness_order *order)
     w->ending_deadline_ms = order->now_ms + PX_WITNESS_ENDING_MS;
     w->result.ended_wall_ms = order->wall_ms;
     report_end(w);
+    witness_watcher_end(w);
     witness_session_end(w);
 }
 
@@ -170,16 +174,21 @@ bool px_witness_is_active(const struct px_witness *w)
     return w->state != WITNESS_IDLE;
 }
 
-bool px_witness_is_peer(const struct px_witness *w, const struct sockaddr *peer)
+bool witness_is_same(const struct mig_address *local, const struct sockaddr *peer)
 {
     char theirs[80];
     char ours[80];
-    struct mig_address local;
-    if (!w->zk || mig_zk_local_address(w->zk, &local) != RC_OK)
-        return false;
     px_address_text(peer, theirs, sizeof theirs);
-    px_address_text((const struct sockaddr *)&local.storage, ours, sizeof ours);
+    px_address_text((const struct sockaddr *)&local->storage, ours, sizeof ours);
     return strcmp(ours, theirs) == 0;
+}
+
+bool px_witness_is_peer(const struct px_witness *w, const struct sockaddr *peer)
+{
+    struct mig_address local;
+    if (w->zk && mig_zk_local_address(w->zk, &local) == RC_OK && witness_is_same(&local, peer))
+        return true;
+    return witness_watcher_is_peer(w, peer);
 }
 
 void px_witness_result(const struct px_witness *w, struct px_witness_result *ret_result)

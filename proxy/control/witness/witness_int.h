@@ -2,6 +2,7 @@
 #ifndef PROXY_CONTROL_WITNESS_WITNESS_INT_H
 #define PROXY_CONTROL_WITNESS_WITNESS_INT_H
 
+#include "migrate/resolve.h"
 #include "migrate/zkclient/zkclient.h"
 #include "proxy/control/witness/witness.h"
 
@@ -24,6 +25,27 @@ enum witness_stage {
     WITNESS_LEAVE_ROOT /* … and the state root, unless it is in use */
 };
 
+enum witness_watcher_stage {
+    WATCHER_IDLE,
+    WATCHER_DIALLING,
+    WATCHER_GREETING, /* the ConnectResponse is awaited */
+    WATCHER_ARMING,   /* addWatch is out */
+    WATCHER_WATCHING,
+    WATCHER_UNABLE, /* no such watches there */
+};
+
+/* witness_watcher.c */
+struct witness_watcher {
+    enum witness_watcher_stage stage;
+    struct event *event; /* of the connection; NULL = none */
+    struct mig_address address;
+    int64_t said_ms;
+    int64_t heard_ms;
+    uint32_t set_count; /* addWatch answered */
+    uint32_t length;    /* of what has come and is no whole frame yet */
+    uint8_t bytes[2048];
+};
+
 struct px_witness {
     struct event_base *base;
     const char *instance;
@@ -34,6 +56,7 @@ struct px_witness {
     int64_t ending_deadline_ms;
     bool has_told_stall;
     struct mig_witness judge;
+    struct witness_watcher watcher;
     struct px_witness_result result; /* plan and times; the rest is filled when asked for */
     /* the session */
     struct mig_zk *zk; /* NULL = idle */
@@ -45,6 +68,7 @@ struct px_witness {
 
 /* witness.c */
 void witness_judge(struct px_witness *witness, const struct mig_witness_event *event);
+bool witness_is_same(const struct mig_address *local, const struct sockaddr *peer);
 
 /* witness_session.c */
 enum rc witness_session_open(struct px_witness *witness, const struct px_witness_order *order,
@@ -55,5 +79,11 @@ void witness_session_turn(struct px_witness *witness);
 void witness_session_end(struct px_witness *witness);
 /* At once, and whatever it holds is left to expire. */
 void witness_session_drop(struct px_witness *witness);
+
+/* witness_watcher.c: only while RUNNING. */
+void witness_watcher_begin(struct px_witness *witness, const struct mig_address *to);
+void witness_watcher_turn(struct px_witness *witness);
+void witness_watcher_end(struct px_witness *witness);
+bool witness_watcher_is_peer(const struct px_witness *witness, const struct sockaddr *peer);
 
 #endif

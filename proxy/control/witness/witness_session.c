@@ -232,6 +232,7 @@ enum rc witness_session_open(struct px_witness *w, const struct px_witness_order
     snprintf(w->path, sizeof w->path, "%s/witness-%s", w->root, w->instance);
     w->stage = WITNESS_MAKE;
     w->is_asked = false;
+    witness_watcher_begin(w, &options.address);
     return mig_zk_new(w->base, &options, &callbacks, &w->zk, err);
 }
 
