@@ -184,6 +184,7 @@ enum rc zkp_conf_parse(struct zkp_slice text, struct zkp_conf_answer *ret_conf)
     struct zkp_slice membership;
     struct zkp_conf_answer conf = {
         .server_id = setting_find(text, "serverId="),
+        .client_port = setting_find(text, "clientPort="),
         .tick_time_ms = setting_find(text, "tickTime="),
         .init_limit = setting_find(text, "initLimit="),
         .sync_limit = setting_find(text, "syncLimit="),

@@ -78,6 +78,7 @@ enum rc zkp_srvr_parse(struct zkp_slice text, struct zkp_srvr *ret_srvr);
 /* Settings are -1 when their line is missing (a standalone server prints no limits). */
 struct zkp_conf_answer {
     int32_t server_id;
+    int32_t client_port; /* where it listens for clients; -1 = not shown, or TLS only */
     int32_t tick_time_ms;
     int32_t init_limit;
     int32_t sync_limit;

@@ -105,6 +105,7 @@ enum mig_phase phase_preflight(struct run *r)
     /* From here on the plan knows the configuration it started with. */
     engine_adopt(e, r->f->config);
     e->plan.original = e->expected;
+    mig_plan_complete(&e->plan, r->f);
     struct mig_record *record = run_journal(r, MIG_RECORD_PLAN);
     record->plan = &e->plan;
     record->findings = &e->findings;

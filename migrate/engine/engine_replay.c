@@ -22,6 +22,7 @@ static enum rc replay_plan(struct mig_engine *e, const struct mig_record *record
         if (record->findings != NULL)
             e->findings = *record->findings;
         engine_adopt(e, &e->plan.original);
+        mig_plan_complete(&e->plan, NULL); /* one that was begun by an older release */
         return RC_OK;
     }
     bool is_free = e->phase == MIG_PHASE_IDLE || e->phase == MIG_PHASE_FINISHED ||

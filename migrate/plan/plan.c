@@ -162,6 +162,29 @@ bool mig_plan_leaves(const struct mig_plan *plan, int32_t id)
     return false;
 }
 
+bool mig_plan_client_part(const struct mig_plan *plan, const struct mig_facts *facts,
+                          struct zkp_server *member)
+{
+    const struct zkp_server *source = mig_servers_find(&plan->sources, member->id);
+    const struct mig_server_facts *server = facts != NULL ? mig_facts_server(facts, member->id) : NULL;
+    int32_t shown = server != NULL && server->conf != NULL ? server->conf->client_port : -1;
+    if (member->client_port != 0 || source == NULL || source->client_port == 0)
+        return false;
+    member->client_port = source->client_port;
+    mig_text_set(member->client_host, sizeof(member->client_host), "%s", source->client_host);
+    if (shown > 0 && shown <= UINT16_MAX && shown != source->client_port) {
+        member->client_port = (uint16_t)shown; /* something between it and us has other ports */
+        member->client_host[0] = '\0';
+    }
+    return true;
+}
+
+void mig_plan_complete(struct mig_plan *plan, const struct mig_facts *facts)
+{
+    for (uint32_t i = 0; i < plan->original.server_count; i++)
+        (void)mig_plan_client_part(plan, facts, &plan->original.servers[i]);
+}
+
 const struct zkp_server *mig_plan_line(const struct mig_plan *plan, int32_t id)
 {
     const struct zkp_server *original = zkp_config_find(&plan->original, id);

@@ -63,6 +63,14 @@ bool mig_plan_leaves(const struct mig_plan *plan, int32_t id); /* a source that 
 uint32_t mig_plan_final_count(const struct mig_plan *plan);
 /* Exactly these are its members, each with the plan's line. */
 bool mig_plan_is_final(const struct mig_plan *plan, const struct zkp_config *config);
+/* Where a server listens for clients, for a member whose line in the config doesn't say so (it was started
+ * from a static file: server.N=… and clientPort=…): as its source line has it; where its own `conf` (facts;
+ * NULL = not known) shows another port, that one, on all its addresses. False: the line says it itself, or
+ * nobody knows. */
+bool mig_plan_client_part(const struct mig_plan *plan, const struct mig_facts *facts,
+                          struct zkp_server *member);
+/* The same for all members of `original`: reconfig takes no line without a client part. */
+void mig_plan_complete(struct mig_plan *plan, const struct mig_facts *facts);
 /* The line a server joins with: the one it had when the plan began, or a target's. NULL: neither. */
 const struct zkp_server *mig_plan_line(const struct mig_plan *plan, int32_t id);
 const struct zkp_server *mig_servers_find(const struct mig_servers *servers, int32_t id); /* or NULL */

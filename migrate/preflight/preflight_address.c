@@ -38,6 +38,22 @@ static void check_alternatives(struct rules *r, const struct mig_server_facts *s
                   "%u addresses", count);
 }
 
+/* Only what a plan may write: the members that it removes can come back, the leader of a rolling plan changes
+ * its role. */
+static void check_client_part(struct rules *r, const struct mig_server_facts *server)
+{
+    const struct zkp_config *config = r->facts->config;
+    const struct zkp_server *found = config != NULL ? zkp_config_find(config, server->id) : NULL;
+    bool is_written = r->plan->kind == CONF_KIND_ROLLING || mig_plan_leaves(r->plan, server->id);
+    char text[ZKP_SERVER_TEXT_MAX];
+    if (found == NULL || !is_written)
+        return;
+    struct zkp_server line = *found;
+    if (mig_plan_client_part(r->plan, r->facts, &line) && zkp_server_format(&line, text, sizeof(text)) > 0)
+        rules_add(r, MIG_RULE_CLIENT_PART_MISSING, server->id,
+                  "its line in the config names no client port; written would be %s", text);
+}
+
 static void check_role(struct rules *r, const struct mig_server_facts *server)
 {
     if (server->spec->role == ZKP_ROLE_OBSERVER)
@@ -50,6 +66,7 @@ void rules_address(struct rules *r, const struct mig_server_facts *server)
     check_hosts(r, server);
     check_alternatives(r, server);
     check_role(r, server);
+    check_client_part(r, server);
     if (server->id > ID_MAX)
         rules_add(r, MIG_RULE_ID_TOO_BIG, server->id, "id %d", server->id);
 }

@@ -171,6 +171,11 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
       "add mntr to 4lw.commands.whitelist or open AdminServer")                                              \
     X(WILDCARD_ADDRESS, "wildcard-address", "P23", REFUSE,                                                   \
       "other members cannot connect to a wildcard quorum address", "write the server's real address")        \
+    X(CLIENT_PART_MISSING, "client-part-missing", "", INFO,                                                  \
+      "it was started from a static file; a plan that makes it a member again, or an observer for a "        \
+      "moment, "                                                                                             \
+      "must write its client address, and ZooKeeper then listens there and takes clientPort out of zoo.cfg", \
+      "nothing; when it is not what the server shall listen on, change its line under `source`")             \
     X(WILDCARD_CLIENT, "wildcard-client", "P23 P40", INFO,                                                   \
       "legal, but clients that read /zookeeper/config by themselves learn 0.0.0.0",                          \
       "keep the guard on, or write the address")                                                             \

@@ -106,6 +106,8 @@ enum rc probe_parse_configuration(struct zkp_slice json, struct zkp_conf_answer 
     memset(conf, 0, sizeof *conf);
     bool is_whole =
         number32(root, "server_id", &conf->server_id) && number32(root, "tick_time", &conf->tick_time_ms);
+    conf->client_port = -1;
+    number32(root, "client_port", &conf->client_port);
     number32(root, "init_limit", &conf->init_limit);
     number32(root, "sync_limit", &conf->sync_limit);
     number32(root, "max_client_cnxns", &conf->max_client_cnxns);

@@ -97,11 +97,15 @@ struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets
         server->zxid = 0x100000007;
         server->uptime_ms = -1;
         strcpy(server->version, "3.9.4");
+        struct zkp_server line = sim->conf.source.servers[i];
+        line.client_port = 0; /* as most people start them: from static files, with clientPort= */
+        line.client_host[0] = '\0';
         if (i < sources)
-            assert_int_equal(mig_config_add(&sim->config, &sim->conf.source.servers[i]), RC_OK);
+            assert_int_equal(mig_config_add(&sim->config, &line), RC_OK);
     }
     for (uint32_t i = 0; i < SIM_SERVERS; i++)
         sim->servers[i].answer = (struct zkp_conf_answer){.server_id = (int32_t)i + 1,
+                                                          .client_port = -1,
                                                           .tick_time_ms = 2000,
                                                           .min_session_timeout_ms = 4000,
                                                           .max_session_timeout_ms = 40000,
@@ -202,6 +206,12 @@ static void apply_config(struct sim *sim)
     while (sim->config.servers[next].role == ZKP_ROLE_OBSERVER)
         next++;
     sim_elect(sim, sim->config.servers[next].id);
+}
+
+void sim_dynamic(struct sim *sim)
+{
+    for (uint32_t i = 0; i < sim->config.server_count; i++)
+        sim->config.servers[i] = *line_of(sim, sim->config.servers[i].id);
 }
 
 void sim_foreign_config(struct sim *sim, int32_t removed)
@@ -450,6 +460,14 @@ static void check_quorum(const struct sim *sim, int32_t tolerated_before)
 
 /* ---- effects ---- */
 
+/* ZooKeeper takes no line without a client part (PrepRequestProcessor.java). */
+static bool is_bad_line(const char *line)
+{
+    struct zkp_server server;
+    return line[0] != '\0' &&
+           (zkp_server_parse(zkp_slice_str(line), &server, NULL) != RC_OK || server.client_port == 0);
+}
+
 static bool apply_request(struct sim *sim, const struct mig_effect *effect)
 {
     if (effect->from_version != sim->config.version)
@@ -502,6 +520,9 @@ static void do_reconfig(struct sim *sim, const struct mig_effect *effect, struct
         event->rc = RC_IO;
     } else if (fault == SIM_LOST_DROPPED) {
         return;
+    } else if (is_bad_line(effect->joining)) {
+        event->rc = RC_REFUSED;
+        event->zk_err = ZKP_ERR_BAD_ARGUMENTS;
     } else if (fault == SIM_LOST_LATE) {
         sim->late = *effect;
         sim->has_late = true;

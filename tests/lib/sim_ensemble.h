@@ -124,6 +124,8 @@ struct sim {
 
 struct sim *sim_new(void); /* conf with sources 1..3, targets 4..6, no confirms; targets down */
 /* The same for another kind: so many sources, then so many targets; leaving ends with 0, NULL = nobody. */
+/* The ensemble is started from dynamic files; without this its config names no client addresses. */
+void sim_dynamic(struct sim *sim);
 struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets, const int32_t *leaving);
 void sim_free(struct sim *sim);
 void sim_up(struct sim *sim, int32_t id, bool is_up);

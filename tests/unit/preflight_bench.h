@@ -30,6 +30,7 @@ static int setup(void **state)
     struct world *w = calloc(1, sizeof(*w));
     assert_non_null(w);
     w->sim = sim_new();
+    sim_dynamic(w->sim);
     for (int32_t id = 4; id <= 6; id++)
         sim_up(w->sim, id, true);
     sim_tick(w->sim); /* fills the facts */

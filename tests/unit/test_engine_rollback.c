@@ -106,6 +106,22 @@ static void test_whole_way_back(void **state)
     sim_free(sim);
 }
 
+/* The scenes are static ensembles; here some members, or all, say where they listen for clients. */
+static void test_whole_way_back_with_client_parts(void **state)
+{
+    (void)state;
+    for (uint32_t first = 0; first < 3; first++) {
+        struct sim *sim = started(&migrate);
+        for (uint32_t i = first; i < 3; i++)
+            sim->config.servers[i] = sim->conf.source.servers[i];
+        wait_for_finish_gate(sim);
+        command_rollback(sim);
+        rolls_back(sim);
+        assert_int_equal(sim->reconfigs, 12);
+        sim_free(sim);
+    }
+}
+
 static enum mig_step_state state_of(const struct sim *sim, const char *name)
 {
     for (uint32_t i = 0; i < sim->view.steps->count; i++)
@@ -382,6 +398,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_from_every_moment),
         cmocka_unit_test(test_whole_way_back),
+        cmocka_unit_test(test_whole_way_back_with_client_parts),
         cmocka_unit_test(test_steps_are_true),
         cmocka_unit_test(test_crash_after_every_effect),
         cmocka_unit_test(test_lost_replies),

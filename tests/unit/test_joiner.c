@@ -16,6 +16,7 @@ static void test_files(void **state)
     struct sim *sim = sim_new();
     struct mig_joiner joiner;
     sim->servers[0].answer.tick_time_ms = 1500;
+    sim_dynamic(sim);
     sim_tick(sim);
     assert_int_equal(mig_joiner_config(&sim->facts, 5, &joiner, NULL), RC_OK);
     assert_string_equal(joiner.myid, "5\n");
@@ -28,6 +29,21 @@ static void test_files(void **state)
     assert_non_null(strstr(joiner.zoo_cfg, "reconfigEnabled=true\n"));
     assert_null(strstr(joiner.zoo_cfg, "version="));
     assert_non_null(strstr(joiner.zoo_cfg, "dataDir must be empty"));
+    sim_free(sim);
+}
+
+/* The members' lines are the config's; its own is whole, or nobody could add it. */
+static void test_files_of_a_static_ensemble(void **state)
+{
+    (void)state;
+    struct sim *sim = sim_new();
+    struct mig_joiner joiner;
+    sim_tick(sim);
+    assert_int_equal(mig_joiner_config(&sim->facts, 5, &joiner, NULL), RC_OK);
+    assert_string_equal(joiner.dynamic, "server.1=10.0.0.1:2888:3888:participant\n"
+                                        "server.2=10.0.0.2:2888:3888:participant\n"
+                                        "server.3=10.0.0.3:2888:3888:participant\n"
+                                        "server.5=10.0.0.5:2888:3888:participant;10.0.0.5:2181\n");
     sim_free(sim);
 }
 
@@ -63,6 +79,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_files_of_a_static_ensemble),
         cmocka_unit_test(test_member_lists_itself_once),
         cmocka_unit_test(test_refusals),
     };

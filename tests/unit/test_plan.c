@@ -59,6 +59,59 @@ static void assert_steps(const struct conf *conf, const char *expected)
     assert_string_equal(names, expected);
 }
 
+static const char *completed(struct sim *sim, int32_t id)
+{
+    static struct mig_plan plan;
+    static char text[ZKP_SERVER_TEXT_MAX];
+    assert_int_equal(mig_plan_make(&sim->conf, 1, 1, &plan, NULL), RC_OK);
+    plan.original = sim->config;
+    mig_plan_complete(&plan, &sim->facts);
+    assert_true(zkp_server_format(mig_plan_line(&plan, id), text, sizeof(text)) > 0);
+    return text;
+}
+
+/* Reconfig takes no line without a client part, and a static file gives none. */
+static void test_a_client_part_that_the_config_does_not_have(void **state)
+{
+    struct sim *sim = *state;
+    struct zkp_conf_answer *conf = &sim_server(sim, 1)->answer;
+    sim_tick(sim); /* fills the facts */
+    assert_string_equal(completed(sim, 1), "server.1=10.0.0.1:2888:3888:participant;10.0.0.1:2181");
+    conf->client_port = 2181;
+    assert_string_equal(completed(sim, 1), "server.1=10.0.0.1:2888:3888:participant;10.0.0.1:2181");
+    conf->client_port = 12181; /* our way there leads through other ports */
+    assert_string_equal(completed(sim, 1), "server.1=10.0.0.1:2888:3888:participant;12181");
+    sim->facts.servers[0].conf = NULL;
+    assert_string_equal(completed(sim, 1), "server.1=10.0.0.1:2888:3888:participant;10.0.0.1:2181");
+    sim->conf.source.servers[0].client_host[0] = '\0';
+    assert_string_equal(completed(sim, 1), "server.1=10.0.0.1:2888:3888:participant;2181");
+}
+
+/* What it says itself stays; the roles stay; a mixed config is one, too. */
+static void test_a_client_part_that_is_there_stays(void **state)
+{
+    struct sim *sim = *state;
+    sim_tick(sim);
+    struct zkp_server *second = &sim->config.servers[1];
+    second->client_port = 2199;
+    sim->config.servers[2].role = sim->conf.source.servers[2].role = ZKP_ROLE_OBSERVER;
+    assert_string_equal(completed(sim, 2), "server.2=10.0.0.2:2888:3888:participant;2199");
+    assert_string_equal(completed(sim, 3), "server.3=10.0.0.3:2888:3888:observer;10.0.0.3:2181");
+    assert_string_equal(completed(sim, 1), "server.1=10.0.0.1:2888:3888:participant;10.0.0.1:2181");
+}
+
+static void test_a_missing_client_part_is_no_difference(void **state)
+{
+    struct sim *sim = *state;
+    struct zkp_server line = sim->conf.source.servers[0];
+    assert_int_equal(sim->config.servers[0].client_port, 0);
+    assert_true(mig_same_server(&line, &sim->config.servers[0]));
+    assert_true(mig_same_server(&sim->config.servers[0], &line));
+    struct zkp_server other = line;
+    other.client_port++;
+    assert_false(mig_same_server(&line, &other));
+}
+
 static void test_steps_of_the_other_kinds(void **state)
 {
     struct sim *sim = *state;
@@ -338,6 +391,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_steps),
+        TEST(test_a_client_part_that_the_config_does_not_have),
+        TEST(test_a_client_part_that_is_there_stays),
+        TEST(test_a_missing_client_part_is_no_difference),
         TEST(test_steps_of_the_other_kinds),
         TEST(test_steps_with_hooks),
         TEST(test_gates_of_the_other_kinds),

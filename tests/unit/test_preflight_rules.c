@@ -530,6 +530,22 @@ static void no_client_host(struct world *w)
 {
     line(w, 4)->client_host[0] = '\0'; /* only a port: the quorum host */
 }
+static struct zkp_server *member(struct world *w, int32_t id)
+{
+    for (uint32_t i = 0; i < w->sim->config.server_count; i++)
+        if (w->sim->config.servers[i].id == id)
+            return &w->sim->config.servers[i];
+    return NULL;
+}
+static void no_client_part(struct world *w)
+{
+    member(w, 1)->client_port = 0;
+    member(w, 1)->client_host[0] = '\0';
+}
+static void a_client_part(struct world *w)
+{
+    *member(w, 1) = *line(w, 1);
+}
 static void two_addresses(struct world *w)
 {
     line(w, 4)->address_count = 2;
@@ -687,6 +703,7 @@ static const struct {
     {"mntr-not-allowed-2", mntr_hidden, mntr_shown},
     {"wildcard-address-4", wildcard, by_ipv6},
     {"wildcard-client-4", wildcard_client, no_client_host},
+    {"client-part-missing-1", no_client_part, a_client_part},
     {"multi-address-4", two_addresses, enabled},
     {"multi-address-refused-4 version-note-1 version-note-2 version-note-3 version-note-4 version-note-5 "
      "version-note-6 version-old-1 version-old-2 version-old-3 version-old-4 version-old-5 version-old-6",

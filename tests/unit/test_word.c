@@ -196,6 +196,7 @@ static void a_standalone_conf_has_no_membership(void **state)
         zkp_conf_parse(text("clientPort=2181\ntickTime=2000\nmaxClientCnxns=60\nserverId=0\n"), &conf),
         RC_OK);
     assert_int_equal(conf.server_id, 0);
+    assert_int_equal(conf.client_port, 2181);
     assert_int_equal(conf.max_client_cnxns, 60);
     assert_int_equal(conf.init_limit, -1);
     assert_false(conf.has_membership);
