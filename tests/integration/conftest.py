@@ -20,6 +20,7 @@ QUICK_PROBES = {"interval": "500ms", "plan_interval": "200ms", "admin_server_por
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "sanitizer: also run against the ASan and TSan builds")
+    config.addinivalue_line("markers", "dynamic: on members with dynamic files, in a module that says STATIC")
     config.addinivalue_line("markers", "full: only with tests/check.sh --full")
     config.addinivalue_line("markers", "limit(seconds): how long the test may take in all")
 
@@ -57,8 +58,10 @@ def make_ensemble(request):
     """Makes ensembles (not started) that end with the test."""
     made = []
 
+    is_static = getattr(request.module, "STATIC", False) and not request.node.get_closest_marker("dynamic")
+
     def make(*args, **options):
-        made.append(Ensemble(*args, **options))
+        made.append(Ensemble(*args, **{"static": is_static, **options}))
         return made[-1]
     yield make
     for ensemble in made:

@@ -8,6 +8,8 @@ from lib.migration import (SOURCES, assert_attached, assert_kept, assert_migrate
 from lib.waiting import wait_for
 from lib.workload import source_port
 
+STATIC = True  # members from static files, as most people start them
+
 SESSIONS, WRITES_PER_SECOND = 15, 45
 FIVE = (1, 2, 3, 4, 5)
 
@@ -88,6 +90,7 @@ def test_shrink_with_the_leader(make_ensemble, run):
                  f"`cons` of server {sid} lists nobody")
 
 
+@pytest.mark.dynamic
 def test_replace_a_live_member(ensemble, run):
     leaving = min(set(SOURCES) - {ensemble.leader()})
     plan = run(ensemble, "replace", targets=(4,), leaving=[leaving])

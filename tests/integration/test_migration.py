@@ -8,6 +8,8 @@ from lib.migration import (TARGETS, assert_attached, assert_kept, assert_migrate
                            start_joiners, start_with_files, wait_failed, wait_gate)
 from lib.waiting import wait_for
 
+STATIC = True  # members from static files, as most people start them
+
 SESSIONS, WRITES_PER_SECOND, WRITES_WANTED = 20, 75, 50
 MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
 
@@ -145,6 +147,7 @@ class Gates:
         assert wait_gate(self.proxy, waiting)
 
 
+@pytest.mark.dynamic
 @pytest.mark.limit(240)
 def test_every_gate(scene, make_proxy, make_workload):
     proxy = proxy_for(make_proxy, scene, confirm=["switch", "remove", "finish"])

@@ -10,6 +10,8 @@ from lib.migration import (SOURCES, TARGETS, assert_attached, assert_kept, asser
 from lib.waiting import wait_for
 from lib.workload import source_port
 
+STATIC = True  # members from static files, as most people start them
+
 SESSIONS, WRITES_PER_SECOND = 15, 45
 GATES = ("switch", "remove", "finish")
 
@@ -60,7 +62,8 @@ def assert_as_before(ensemble, proxy):
 
 @pytest.mark.limit(180)
 @pytest.mark.parametrize("place", [
-    after_adding, pytest.param(after_the_switch, marks=pytest.mark.full), after_the_first_removal,
+    after_adding, pytest.param(after_the_switch, marks=pytest.mark.full),
+    pytest.param(after_the_first_removal, marks=pytest.mark.dynamic),
     pytest.param(after_the_leaders_removal, marks=pytest.mark.sanitizer)])
 def test_rollback(scene, make_workload, place):
     ensemble, proxy = scene

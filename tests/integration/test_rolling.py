@@ -12,6 +12,8 @@ from lib.migration import (SOURCES, TARGETS, assert_attached, assert_kept, asser
 from lib.waiting import wait_for
 from lib.workload import source_port
 
+STATIC = True  # members from static files, as most people start them
+
 SESSIONS, WRITES_PER_SECOND = 15, 45
 
 
@@ -136,6 +138,7 @@ def test_by_hook(host, ensemble, run, tmp_path):
     assert f'restart of {leader} at {ensemble[leader].address}' in plan.proxy.log()
 
 
+@pytest.mark.dynamic
 @pytest.mark.limit(240)
 def test_by_hand(ensemble, run):
     """The plan says whom to restart and sees that it was done, also when the daemon was away meanwhile."""

@@ -34,11 +34,12 @@ class Ensemble:
     """Servers 1…size, started by start(). Use as a context manager, or stop() at the end.
 
     cfg / properties hold for all servers, server_cfg / server_properties ({id: {...}}) for one;
-    hosts ({id: "127.0.0.9"}) gives a server a loopback address of its own.
+    hosts ({id: "127.0.0.9"}) gives a server a loopback address of its own. static: the first members are started from
+    static files, without dynamic ones; the ensemble's config then has no client addresses. Joiners never are.
     """
 
     def __init__(self, size=3, *, first_id=1, cfg=None, properties=None, server_cfg=None,
-                 server_properties=None, hosts=None, heap_mb=128):
+                 server_properties=None, hosts=None, heap_mb=128, static=False):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="zkferry-ensemble-"))
         self.servers = {}
         self._ports = Ports()
@@ -51,7 +52,10 @@ class Ensemble:
         self._clients = []
         members = [self._make(sid) for sid in range(first_id, first_id + size)]
         for server in members:
-            self._write(server, [m.line for m in members])
+            if static:
+                server.write_static_file(self._cfg_of(server), [m.static_line for m in members])
+            else:
+                self._write(server, [m.line for m in members])
 
     def __enter__(self):
         return self.start()
@@ -111,7 +115,10 @@ class Ensemble:
         return server
 
     def _write(self, server, lines):
-        server.write_files({**self._cfg, **self._server_cfg.get(server.id, {})}, lines)
+        server.write_files(self._cfg_of(server), lines)
+
+    def _cfg_of(self, server):
+        return {**self._cfg, **self._server_cfg.get(server.id, {})}
 
     # What it says
 

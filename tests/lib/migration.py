@@ -89,11 +89,17 @@ def findings(proxy):
     return wait_for(complete, 40, "a preflight with all its answers")
 
 
+def is_line(ensemble, sid, line):
+    """A server's line as the config shows it: of a static file's member nobody has written the client part yet."""
+    whole = ensemble.server_line(sid)
+    return line in (whole, whole.partition(";")[0])
+
+
 def assert_migrated(ensemble, ids=TARGETS):
     """The config and every new member's own list are exactly these servers."""
     config = ensemble.config(ids[0])
     assert config.ids == set(ids)
-    assert all(config.members[sid] == ensemble.server_line(sid) for sid in ids), config
+    assert all(is_line(ensemble, sid, config.members[sid]) for sid in ids), config
     for sid in ids:
         active = wait_for(lambda: ensemble.members_active(sid), 20, f"server {sid} answers")
         assert active == config, f"server {sid} counts with another config"

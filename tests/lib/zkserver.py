@@ -72,15 +72,26 @@ class Server:
     def configured(self):
         return (self.directory / "zoo.cfg").exists()
 
+    @property
+    def static_line(self):
+        """The same as most people write it, with clientPort= beside it."""
+        return self.line.partition(";")[0].removesuffix(":participant")
+
     def write_files(self, zoo_cfg, dynamic):
         """Static and dynamic file and myid. Afterwards the server itself rewrites them."""
+        self._write_static(zoo_cfg, [f"dynamicConfigFile={self.directory / 'zoo.cfg.dynamic'}"])
+        (self.directory / "zoo.cfg.dynamic").write_text("\n".join(dynamic) + "\n")
+
+    def write_static_file(self, zoo_cfg, members):
+        """One file and myid, as before there was reconfig; the first committed config makes the server split it."""
+        self._write_static(zoo_cfg, [f"clientPort={self.client_port}", f"clientPortAddress={self.host}", *members])
+
+    def _write_static(self, zoo_cfg, more):
         (self.directory / "data").mkdir(parents=True)
         (self.directory / "data" / "myid").write_text(f"{self.id}\n")
         lines = [f"{key}={value}" for key, value in zoo_cfg.items() if value is not None]
-        lines += [f"dataDir={self.directory / 'data'}",
-                  f"dynamicConfigFile={self.directory / 'zoo.cfg.dynamic'}"]
+        lines += [f"dataDir={self.directory / 'data'}", *more]
         (self.directory / "zoo.cfg").write_text("\n".join(lines) + "\n")
-        (self.directory / "zoo.cfg.dynamic").write_text("\n".join(dynamic) + "\n")
 
     def start(self):
         assert not self.running, f"server {self.id} is running already"
