@@ -6,6 +6,7 @@
 
 #include "migrate/monotonic.h"
 #include "migrate/probe/probe_int.h"
+#include "migrate/sockets.h"
 #include "zkproto/assert.h"
 
 static void failed(struct mig_prober *prober, int error)
@@ -124,7 +125,7 @@ static int begin(struct mig_prober *prober)
 {
     struct probe_question *q = &prober->question;
     const struct sockaddr *address = (const struct sockaddr *)&q->address.storage;
-    q->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    q->fd = mig_socket_new(address->sa_family);
     if (q->fd < 0)
         return errno;
     if (connect(q->fd, address, q->address.length) < 0 && errno != EINPROGRESS)

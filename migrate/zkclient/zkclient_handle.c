@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "migrate/monotonic.h"
+#include "migrate/sockets.h"
 #include "migrate/zkclient/zkclient_int.h"
 
 #define REOPEN_MS   1000 /* between two handles, e.g. while a server is read-only */
@@ -121,8 +122,10 @@ void zk_handle_arm(struct mig_zk *zk)
         interest = 0;
         wait = (struct timeval){.tv_usec = BROKEN_MS * 1000};
     }
-    if (zk->fd >= 0 && !zk->is_connected) /* the library opens its sockets without it */
+    if (zk->fd >= 0 && !zk->is_connected) { /* the library opens its sockets without these */
         fcntl(zk->fd, F_SETFD, FD_CLOEXEC);
+        mig_socket_tune(zk->fd);
+    }
     wait.tv_sec += wait.tv_usec / 1000000; /* libevent aborts on more than a million */
     wait.tv_usec %= 1000000;
     short what = (short)(((interest & ZOOKEEPER_READ) != 0 ? EV_READ : 0) |

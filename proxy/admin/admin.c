@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "migrate/sockets.h"
 #include "proxy/admin/admin_int.h"
 #include "proxy/log.h"
 #include "zkproto/assert.h"
@@ -192,6 +193,7 @@ enum rc px_admin_new(struct event_base *base, const struct conf_address *address
         px_admin_free(admin);
         return rc;
     }
+    mig_socket_tune(evhttp_bound_socket_get_fd(bound)); /* who is accepted inherits it */
     admin->port = bound_port(bound);
     *ret_admin = admin;
     return RC_OK;

@@ -3,11 +3,11 @@
  * ConnectResponse counts, so the deadline and the in-flight limit cover both. */
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "migrate/sockets.h"
 #include "proxy/log.h"
 #include "proxy/net/link_int.h"
 #include "proxy/net/worker_int.h"
@@ -112,12 +112,10 @@ static enum px_dial_result dial_open(struct px_worker *worker, uint32_t slot, in
 {
     const struct px_server_directive *server = &worker->directive->servers[slot];
     const struct px_address *address = &server->addresses[worker->turn++ % server->address_count];
-    const int on = 1;
-    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = mig_socket_new(address->storage.ss_family);
 
     if (fd < 0)
         return local_failure(worker, errno);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (dial_bind(worker, fd, server->side, address->storage.ss_family) != 0) {
         enum px_dial_result result = local_failure(worker, errno);
         close(fd);

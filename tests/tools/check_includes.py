@@ -28,7 +28,8 @@ MAY_INCLUDE = (
 )
 
 # The files of the library mig_io.
-MIG_IO = tuple(f"migrate/{name}*" for name in ("journal/", "zkclient/", "probe/", "failpoint", "helper", "resolve"))
+MIG_IO = tuple(f"migrate/{name}*" for name in ("journal/", "zkclient/", "probe/", "failpoint", "helper", "resolve",
+                                           "sockets"))
 SCHEMA = ("migrate/journal/journal_codec*", "proxy/admin/*",
           "proxy/control/report/*", "proxy/control/ops/*", "tests/*")
 # The rooms of proxy/control know what they are given; the whole control thread is seen by these only.

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "migrate/sockets.h"
 #include "proxy/log.h"
 #include "proxy/net/address.h"
 
@@ -100,7 +101,7 @@ static enum rc open_listener(struct px_listeners *owner, const struct conf_addre
     if (failed)
         return err_set(err, RC_IO, "listen.clients: %s: %s", address->host, gai_strerror(failed));
     enum rc rc = RC_OK;
-    listener->fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    listener->fd = mig_socket_new((sa_family_t)found->ai_family); /* who is accepted inherits its options */
     if (listener->fd < 0)
         rc = err_set(err, RC_IO, "socket: %s", strerror(errno));
     if (rc == RC_OK)

@@ -1,0 +1,28 @@
+/* See sockets.h. */
+#include "migrate/sockets.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+static void set(int fd, int level, int option, int value)
+{
+    (void)setsockopt(fd, level, option, &value, sizeof value);
+}
+
+void mig_socket_tune(int fd)
+{
+    set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set(fd, IPPROTO_TCP, TCP_KEEPIDLE, MIG_SOCKET_IDLE_S);
+    set(fd, IPPROTO_TCP, TCP_KEEPINTVL, MIG_SOCKET_INTERVAL_S);
+    set(fd, IPPROTO_TCP, TCP_KEEPCNT, MIG_SOCKET_PROBES);
+    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, MIG_SOCKET_UNACKED_MS);
+}
+
+int mig_socket_new(sa_family_t family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && family != AF_UNIX)
+        mig_socket_tune(fd);
+    return fd;
+}
