@@ -100,6 +100,54 @@ bool zkp_text_i64(struct zkp_slice text, int64_t min, int64_t max, int64_t *ret_
     return true;
 }
 
+/* The digits of MANTISSA, point left out, and where the point stands behind the exponent is applied. */
+static bool scientific(struct zkp_slice text, struct zkp_slice *ret_whole, struct zkp_slice *ret_fraction,
+                       int64_t *ret_exponent)
+{
+    uint32_t mark = zkp_text_index(text, 'E');
+    if (mark == text.len)
+        mark = zkp_text_index(text, 'e');
+    *ret_exponent = 0;
+    if (mark < text.len && !zkp_text_i64(zkp_text_from(text, mark + 1), -400, 400, ret_exponent))
+        return false;
+    struct zkp_slice mantissa = zkp_slice_of(text.ptr, mark);
+    uint32_t point = zkp_text_index(mantissa, '.');
+    *ret_whole = zkp_slice_of(mantissa.ptr, point);
+    *ret_fraction = zkp_text_from(mantissa, point + 1);
+    return ret_whole->len > 0;
+}
+
+bool zkp_text_whole(struct zkp_slice text, int64_t *ret_value)
+{
+    struct zkp_slice digits = text, whole, fraction;
+    int64_t exponent;
+    uint64_t value = 0;
+    if (zkp_text_i64(text, INT64_MIN, INT64_MAX, ret_value))
+        return true;
+    bool is_negative = zkp_text_after(text, "-", &digits);
+    if (!scientific(digits, &whole, &fraction, &exponent))
+        return false;
+    /* One digit after the other, as far as the point reaches; what is behind it must be zeros. */
+    int64_t before_point = (int64_t)whole.len + exponent;
+    int64_t given = (int64_t)whole.len + (int64_t)fraction.len;
+    for (int64_t i = 0; i < given || i < before_point; i++) {
+        uint8_t c = '0';
+        if (i < (int64_t)whole.len)
+            c = whole.ptr[i];
+        else if (i < given)
+            c = fraction.ptr[i - (int64_t)whole.len];
+        if (c < '0' || c > '9' || (i >= before_point && c != '0'))
+            return false;
+        if (i >= before_point)
+            continue;
+        if (value > (uint64_t)INT64_MAX / 10 || value * 10 > (uint64_t)INT64_MAX - (uint64_t)(c - '0'))
+            return false;
+        value = value * 10 + (uint64_t)(c - '0');
+    }
+    *ret_value = is_negative ? -(int64_t)value : (int64_t)value;
+    return true;
+}
+
 bool zkp_text_copy(struct zkp_slice text, char *buf, uint32_t capacity)
 {
     if (text.len >= capacity)

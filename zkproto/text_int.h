@@ -24,6 +24,9 @@ bool zkp_text_u64(struct zkp_slice text, uint32_t base, uint64_t *ret_value);
 /* Decimal with an optional minus, within [min, max]. */
 bool zkp_text_i64(struct zkp_slice text, int64_t min, int64_t max, int64_t *ret_value);
 /* Copies with a NUL; false when it does not fit. */
+/* A whole number however Java prints it: "12", "12.0", "1.2E7", "-3.0". False for anything with a fraction,
+ * and beyond int64. Exact: nothing goes through a double. */
+bool zkp_text_whole(struct zkp_slice text, int64_t *ret_value);
 bool zkp_text_copy(struct zkp_slice text, char *buf, uint32_t capacity);
 
 #endif

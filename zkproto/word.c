@@ -219,7 +219,9 @@ enum rc zkp_mntr_number(struct zkp_slice text, const char *key, int64_t *ret_val
     enum rc rc = zkp_mntr_text(text, key, &value);
     if (rc != RC_OK)
         return rc;
-    return zkp_text_i64(value, INT64_MIN, INT64_MAX, ret_value) ? RC_OK : RC_MALFORMED;
+    if (zkp_text_is(value, "NaN"))
+        return RC_NOT_FOUND;
+    return zkp_text_whole(value, ret_value) ? RC_OK : RC_MALFORMED;
 }
 
 /* "…,sid=0x1000020f5ad0000,…" among the parenthesised fields, else 0. */

@@ -91,8 +91,9 @@ struct zkp_conf_answer {
 /* RC_MALFORMED when serverId or tickTime is missing or a membership line is broken. */
 enum rc zkp_conf_parse(struct zkp_slice text, struct zkp_conf_answer *ret_conf);
 
-/* mntr: "key\tvalue" lines. RC_NOT_FOUND when the key is missing, RC_MALFORMED when its
- * value is no whole number. */
+/* mntr: "key\tvalue" lines. A number is read as the field prints it: "5", and "5.0" or "1.0E7" where
+ * ZooKeeper's PrometheusMetricsProvider makes doubles of all of them. RC_NOT_FOUND when the key is missing or
+ * its value is NaN, which says the same; RC_MALFORMED when it is no whole number. */
 enum rc zkp_mntr_text(struct zkp_slice text, const char *key, struct zkp_slice *ret_value);
 enum rc zkp_mntr_number(struct zkp_slice text, const char *key, int64_t *ret_value);
 

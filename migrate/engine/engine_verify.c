@@ -1,6 +1,7 @@
 /* The data of the servers that stay, compared with the leader's: before the first server leaves, and at the
  * end. What is compared and how is the shell's business (proxy/control/verify/verify.h); here is decided
- * when, and what follows: a difference stops the plan, what cannot be seen does not. */
+ * when, and what follows: a difference stops the plan, and so does what could not be compared, unless it was
+ * accepted by name. */
 #include <string.h>
 
 #include "migrate/engine/engine_int.h"
@@ -26,27 +27,38 @@ static void add(struct mig_ids *ids, int32_t id)
         ids->ids[ids->count++] = id;
 }
 
-/* Who is down is the tolerance's business, and could not be compared. */
-static void choose(const struct run *r, struct mig_ids *ret_ids)
+/* Who is down is the tolerance's business, and can't be compared: the first of them, 0 = none. */
+static int32_t choose(const struct run *r, struct mig_ids *ret_ids)
 {
     const struct mig_engine *e = r->e;
+    int32_t missing = 0;
     ret_ids->count = 0;
     for (uint32_t i = 0; i < r->f->server_count; i++) {
         const struct mig_server_facts *server = &r->f->servers[i];
         bool stays =
             zkp_config_find(&e->expected, server->id) != NULL && !mig_plan_leaves(&e->plan, server->id);
-        if (stays && server->id != r->leader.id && server_is_synced(r->f, server->id, &r->leader))
+        if (!stays || server->id == r->leader.id)
+            continue;
+        if (server_is_synced(r->f, server->id, &r->leader))
             add(ret_ids, server->id);
+        else if (missing == 0)
+            missing = server->id;
     }
+    return missing;
 }
 
 static enum data_verdict ask(struct run *r)
 {
     struct mig_engine *e = r->e;
     struct mig_ids ids;
-    choose(r, &ids);
-    if (ids.count == 0) /* the only one left leads */
+    int32_t missing = choose(r, &ids);
+    if (ids.count == 0 && missing == 0) /* the only one left leads */
         return DATA_EQUAL;
+    if (ids.count == 0) {
+        mig_text_set(e->data.text, sizeof(e->data.text), "server %d is not synced, and there is no other",
+                     missing);
+        return DATA_UNKNOWN;
+    }
     struct mig_effect *effect = run_tell(r, MIG_EFFECT_VERIFY);
     effect->compare = ids;
     effect->is_full = e->plan.verify == CONF_VERIFY_FULL;

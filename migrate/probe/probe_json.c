@@ -22,9 +22,22 @@ static enum rc load(struct zkp_slice text, json_t **ret_root)
     return RC_OK;
 }
 
+/* Doubles are exact up to there; beyond, nobody knows which number was meant. */
+#define EXACT_MAX 9007199254740992.0
+
+static bool whole(double value, int64_t *field)
+{
+    if (!(value >= -EXACT_MAX && value <= EXACT_MAX) || value != (double)(int64_t)value)
+        return false;
+    *field = (int64_t)value;
+    return true;
+}
+
 static bool number(const json_t *object, const char *key, int64_t *field)
 {
     const json_t *value = json_object_get(object, key);
+    if (json_is_real(value)) /* with PrometheusMetricsProvider all numbers are */
+        return whole(json_real_value(value), field);
     if (!json_is_integer(value))
         return false;
     *field = json_integer_value(value);
@@ -67,7 +80,7 @@ enum rc probe_parse_stats(struct zkp_slice json, struct zkp_srvr *srvr)
     srvr->mode = mode_named(text_of(stats, "server_state"));
     bool is_whole = srvr->version[0] != '\0' && srvr->mode != ZKP_MODE_UNKNOWN &&
                     number(stats, "last_processed_zxid", &srvr->zxid);
-    srvr->connections = -1; /* not said is not none */
+    srvr->connections = srvr->outstanding = srvr->node_count = -1; /* not said is not none */
     number(stats, "num_alive_client_connections", &srvr->connections);
     number(stats, "outstanding_requests", &srvr->outstanding);
     number(root, "node_count", &srvr->node_count);
@@ -92,9 +105,10 @@ enum rc probe_parse_monitor(struct zkp_slice json, struct mig_mntr *mntr)
     number(root, "digest_mismatches_count", &mntr->digest_mismatches);
     number(root, "uptime", &mntr->uptime_ms);
     snprintf(mntr->peer_state, sizeof mntr->peer_state, "%s", text_of(root, "peer_state"));
-    bool is_whole = number(root, "znode_count", &mntr->znode_count);
+    number(root, "znode_count", &mntr->znode_count);
+    bool is_monitor = text_of(root, "server_state")[0] != '\0' || mntr->znode_count >= 0;
     json_decref(root);
-    return is_whole ? RC_OK : RC_MALFORMED;
+    return is_monitor ? RC_OK : RC_MALFORMED;
 }
 
 enum rc probe_parse_configuration(struct zkp_slice json, struct zkp_conf_answer *conf)

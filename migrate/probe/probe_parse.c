@@ -15,10 +15,11 @@ static void number(struct zkp_slice text, const char *key, int64_t *field)
         *field = value;
 }
 
-/* Which keys there are depends on role and version; the number of nodes is always there. */
+/* Which keys there are depends on role and version; one that can't be read is not there, and voids no other.
+ * An answer without the server's state is none of mntr's. */
 static enum rc parse_mntr(struct zkp_slice text, struct mig_mntr *mntr)
 {
-    struct zkp_slice state;
+    struct zkp_slice state, role;
     probe_mntr_init(mntr);
     number(text, "zk_synced_followers", &mntr->synced_followers);
     number(text, "zk_synced_non_voting_followers", &mntr->synced_non_voting);
@@ -31,7 +32,8 @@ static enum rc parse_mntr(struct zkp_slice text, struct mig_mntr *mntr)
     number(text, "zk_uptime", &mntr->uptime_ms);
     if (zkp_mntr_text(text, "zk_peer_state", &state) == RC_OK)
         snprintf(mntr->peer_state, sizeof mntr->peer_state, "%.*s", (int)state.len, (const char *)state.ptr);
-    return mntr->znode_count >= 0 ? RC_OK : RC_MALFORMED;
+    bool is_mntr = zkp_mntr_text(text, "zk_server_state", &role) == RC_OK || mntr->znode_count >= 0;
+    return is_mntr ? RC_OK : RC_MALFORMED;
 }
 
 enum rc probe_parse_text(enum zkp_word word, struct zkp_slice text, struct probe_parsed *parsed)

@@ -76,13 +76,29 @@ static void take_servers(struct mig_counts *c, const struct mig_facts *facts)
         enter(c, MIG_COUNTS_AFTER);
 }
 
+/* A number that is not there is not the same number. */
+static void not_compared(struct mig_counts_server *server, const char *name, const char *who)
+{
+    if (server->verdict == MIG_COUNTS_DIFFERENT)
+        return;
+    server->verdict = MIG_COUNTS_UNKNOWN;
+    mig_text_add(server->text, sizeof server->text, "%s%s does not say how many %s it has",
+                 server->text[0] ? "; " : "", who, name);
+}
+
 static void compare_count(struct mig_counts_server *server, const char *name, int64_t value, int64_t before,
                           int64_t after)
 {
     int64_t least = before < after ? before : after;
     int64_t most = before < after ? after : before;
-    if (value < 0 || least < 0 || (value >= least && value <= most))
+    if (value < 0 || least < 0) {
+        not_compared(server, name, value < 0 ? "it" : "the leader");
         return;
+    }
+    if (value >= least && value <= most)
+        return;
+    if (server->verdict == MIG_COUNTS_UNKNOWN)
+        server->text[0] = '\0'; /* a difference that was seen says more */
     server->verdict = MIG_COUNTS_DIFFERENT;
     mig_text_add(server->text, sizeof server->text, "%s%" PRId64 " %s, on the leader ",
                  server->text[0] ? "; " : "", value, name);

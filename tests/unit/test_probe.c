@@ -450,6 +450,35 @@ static void an_admin_server_can_be_of_no_help(void **state)
     assert_answer(w, MIG_PROBE_KIND_NOT_ALLOWED, "word not allowed: not in 4lw.commands.whitelist");
 }
 
+/* As PrometheusMetricsProvider has it: doubles, and a line that is no number. None of it voids another. */
+static void mntr_of_a_metrics_provider(void **state)
+{
+    struct world *w = *state;
+    w->texts[ZKP_WORD_MNTR] = "zk_version\t3.8.0-1, built on 2022-02-25\nzk_server_state\tleader\n"
+                              "zk_znode_count\t1.2E7\nzk_ephemerals_count\tNaN\nzk_synced_followers\t2.0\n"
+                              "zk_approximate_data_size\tsome\nzk_uptime\t1626.0\n";
+    ask(w, MIG_PROBE_MNTR);
+    assert_answer(w, MIG_PROBE_KIND_DATA, "");
+    assert_int_equal(w->mntr.znode_count, 12000000);
+    assert_int_equal(w->mntr.synced_followers, 2);
+    assert_int_equal(w->mntr.uptime_ms, 1626);
+    assert_int_equal(w->mntr.ephemerals_count, -1);
+    assert_int_equal(w->mntr.data_size, -1);
+    w->texts[ZKP_WORD_MNTR] = "zk_version\t3.8.0-1\nzk_server_state\tfollower\nzk_znode_count\tNaN\n";
+    ask(w, MIG_PROBE_MNTR);
+    assert_answer(w, MIG_PROBE_KIND_DATA, "");
+    assert_int_equal(w->mntr.znode_count, -1);
+    w->texts[ZKP_WORD_MNTR] = "mntr is not executed because it is not in the whitelist.\n";
+    w->http_count = 0;
+    w->http_text[0] = "{\"command\":\"monitor\",\"server_state\":\"leader\",\"znode_count\":8.0,"
+                      "\"synced_followers\":1.0,\"ephemerals_count\":0.5,\"error\":null}";
+    ask(w, MIG_PROBE_MNTR);
+    assert_answer(w, MIG_PROBE_KIND_DATA, "");
+    assert_int_equal(w->mntr.znode_count, 8);
+    assert_int_equal(w->mntr.synced_followers, 1);
+    assert_int_equal(w->mntr.ephemerals_count, -1);
+}
+
 static void srvr_and_mntr_have_counterparts_too(void **state)
 {
     struct world *w = *state;
@@ -533,6 +562,7 @@ int main(void)
         WITH_WORLD(a_forbidden_word_is_asked_at_the_admin_server),
         WITH_WORLD(an_admin_server_can_be_of_no_help),
         WITH_WORLD(srvr_and_mntr_have_counterparts_too),
+        WITH_WORLD(mntr_of_a_metrics_provider),
         WITH_WORLD(free_inside_callbacks),
         WITH_WORLD(free_inside_the_health_callback),
         WITH_WORLD(free_at_any_turn),

@@ -17,6 +17,7 @@
 struct world {
     struct mig_facts facts;
     struct mig_counts counts;
+    int32_t hides; /* this one's answer lacks a number; 0 = nobody's */
 };
 
 static struct mig_server_facts *facts_of(struct world *w, int32_t id)
@@ -50,7 +51,9 @@ static void tell(struct world *w, int32_t id, int64_t znodes)
     w->facts.now_ms += 10;
     server->mntr_seen = MIG_SEEN_DATA;
     server->mntr_at_ms = w->facts.now_ms;
-    server->mntr = (struct mig_mntr){.znode_count = znodes, .ephemerals_count = 3, .data_size = -1};
+    server->mntr = (struct mig_mntr){.znode_count = znodes, .ephemerals_count = 3, .data_size = 1000};
+    if (w->hides == id)
+        server->mntr.data_size = -1;
     assert_false(mig_counts_step(&w->counts, &w->facts));
 }
 
@@ -158,13 +161,36 @@ static void test_unknown(void **state)
     assert_false(mig_counts_step(&w.counts, &w.facts)); /* done is done */
 }
 
+/* A number that one of the two does not show is not the same number. */
+static void test_a_number_that_is_not_there(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, 10);
+    w.hides = SERVER;
+    round_of(&w, 10, 10);
+    assert_verdict(&w, MIG_COUNTS_UNKNOWN, "it does not say how many bytes of data it has");
+
+    setup_world(&w);
+    w.hides = LEADER;
+    asked(&w);
+    tell(&w, LEADER, 10);
+    round_of(&w, 10, 10);
+    assert_verdict(&w, MIG_COUNTS_UNKNOWN, "the leader does not say how many bytes of data it has");
+
+    begin(&w, 10); /* a difference that is seen says more */
+    w.hides = SERVER;
+    for (int i = 0; i < ROUNDS; i++)
+        round_of(&w, 11, 10);
+    assert_verdict(&w, MIG_COUNTS_DIFFERENT, "11 znodes, on the leader 10");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_between_before_and_after),
-        cmocka_unit_test(test_outside_is_looked_at_again),
-        cmocka_unit_test(test_old_answers_do_not_count),
-        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_between_before_and_after),   cmocka_unit_test(test_outside_is_looked_at_again),
+        cmocka_unit_test(test_old_answers_do_not_count),   cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_a_number_that_is_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -237,11 +237,50 @@ static void mntr_keys_are_whole_words(void **state)
     assert_int_equal(number, -1);
     assert_int_equal(zkp_mntr_text(text(CAPTURED_MNTR_LEADER), "zk_synced", &value), RC_NOT_FOUND);
     assert_int_equal(zkp_mntr_number(text(CAPTURED_MNTR_LEADER), "synced_followers", &number), RC_NOT_FOUND);
-    assert_int_equal(zkp_mntr_number(text(CAPTURED_MNTR_LEADER), "zk_avg_latency", &number), RC_MALFORMED);
+    assert_int_equal(zkp_mntr_number(text("zk_avg_latency\t0.5\n"), "zk_avg_latency", &number), RC_MALFORMED);
     assert_int_equal(zkp_mntr_number(text(CAPTURED_MNTR_LEADER), "zk_version", &number), RC_MALFORMED);
     assert_int_equal(zkp_mntr_number(text(CAPTURED_NOT_SERVING), "zk_version", &number), RC_NOT_FOUND);
     assert_int_equal(zkp_mntr_number(text("a\t9223372036854775808\n"), "a", &number), RC_MALFORMED);
     assert_int_equal(number, -1); /* untouched by the failures */
+}
+
+/* PrometheusMetricsProvider makes doubles of all numbers; none of it may go through a double here. */
+static void numbers_are_read_as_they_are_printed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t number;
+        enum rc rc;
+    } rows[] = {
+        {"5", 5, RC_OK},
+        {"5.0", 5, RC_OK},
+        {"0.0", 0, RC_OK},
+        {"-1.0", -1, RC_OK},
+        {"1.0E7", 10000000, RC_OK},
+        {"1.2345678E7", 12345678, RC_OK},
+        {"1.23456789e+8", 0, RC_MALFORMED}, /* Java prints no plus */
+        {"9007199254740993", 9007199254740993, RC_OK},
+        {"9.007199254740993E15", 9007199254740993, RC_OK},
+        {"1.5E0", 0, RC_MALFORMED},
+        {"12.5", 0, RC_MALFORMED},
+        {"1.0E-1", 0, RC_MALFORMED},
+        {"NaN", 0, RC_NOT_FOUND},
+        {"Infinity", 0, RC_MALFORMED},
+        {"1.0E19", 0, RC_MALFORMED},
+        {"1.0E400", 0, RC_MALFORMED},
+        {"1.0E", 0, RC_MALFORMED},
+        {".5", 0, RC_MALFORMED},
+        {"-", 0, RC_MALFORMED},
+        {"", 0, RC_MALFORMED},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char line[64];
+        int64_t number = 0;
+        snprintf(line, sizeof line, "zk_other\tNaN\nzk_x\t%s\n", rows[i].text);
+        assert_int_equal(zkp_mntr_number(text(line), "zk_x", &number), rows[i].rc);
+        assert_int_equal(number, rows[i].number);
+    }
 }
 
 struct lines {
@@ -348,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_standalone_conf_has_no_membership),
         cmocka_unit_test(a_broken_conf_is_malformed),
         cmocka_unit_test(mntr_keys_are_whole_words),
+        cmocka_unit_test(numbers_are_read_as_they_are_printed),
         cmocka_unit_test(recorded_connections_are_walked),
         cmocka_unit_test(ipv6_and_negative_ids_are_walked),
         cmocka_unit_test(other_lines_are_no_connections),

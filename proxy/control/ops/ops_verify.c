@@ -23,14 +23,6 @@ static void name_findings(const struct px_verify_view *view, char *buf, uint32_t
     mig_text_add(buf, capacity, "; `zkferry verify` compares again");
 }
 
-static bool has_lost_a_server(const struct px_verify_view *view)
-{
-    for (uint32_t i = 0; i < view->count; i++)
-        if (view->report->servers[i].is_given_up)
-            return true;
-    return false;
-}
-
 static enum rc result_of(const struct px_verify_view *view)
 {
     switch (view->outcome) {
@@ -38,8 +30,7 @@ static enum rc result_of(const struct px_verify_view *view)
         return RC_OK;
     case PX_VERIFY_DIFFERENT:
         return RC_REFUSED;
-    case PX_VERIFY_INCOMPLETE:
-        return has_lost_a_server(view) ? RC_IO : RC_OK; /* what can't be seen is no reason to wait for ever */
+    case PX_VERIFY_INCOMPLETE: /* what could not be compared is not equal: a person may accept it by name */
     case PX_VERIFY_INTERRUPTED:
     case PX_VERIFY_PENDING:
         break;

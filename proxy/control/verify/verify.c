@@ -99,7 +99,7 @@ static enum px_verify_outcome outcome_of(const struct px_verify *verify)
     bool is_all = report->totals[MIG_VERIFY_UNREADABLE] == 0 && report->totals[MIG_VERIFY_UNSETTLED] == 0 &&
                   !some_given_up(report) && !counts_differ(verify);
     if (verify->is_counts_only)
-        return counts_unknown(verify) > 0 ? PX_VERIFY_INCOMPLETE : PX_VERIFY_EQUAL;
+        return PX_VERIFY_EQUAL;
     if (report->totals[MIG_VERIFY_DIFFERENT] > 0)
         return PX_VERIFY_DIFFERENT;
     if (!mig_verify_is_complete(verify->core))
@@ -113,11 +113,6 @@ static void explain(struct px_verify *verify)
     mig_text_set(verify->reason, sizeof verify->reason, "%s", mig_verify_why(verify->core));
     if (verify->outcome != PX_VERIFY_INCOMPLETE)
         return;
-    if (verify->is_counts_only) {
-        mig_text_set(verify->reason, sizeof verify->reason, "the counts of %u servers could not be seen",
-                     counts_unknown(verify));
-        return;
-    }
     mig_text_set(
         verify->reason, sizeof verify->reason,
         "not everything could be compared: %" PRIu64 " unreadable, %" PRIu64 " changed all the time%s%s",
@@ -210,7 +205,9 @@ void px_verify_tick(struct px_verify *verify, const struct mig_facts *facts, boo
         if (verify->counts.stage != MIG_COUNTS_DONE || !verify_digests_are_complete(verify))
             return;
         verify_digests_judge(verify);
-        verify->is_counts_only = verify->is_light && !counts_differ(verify) && !digests_differ(verify);
+        /* What could not be counted is compared node by node. */
+        verify->is_counts_only = verify->is_light && !counts_differ(verify) && counts_unknown(verify) == 0 &&
+                                 !digests_differ(verify);
         if (verify->is_counts_only) {
             finish(verify);
             return;
