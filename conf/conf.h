@@ -121,6 +121,7 @@ struct conf {
     char expected_version[CONF_VERSION_MAX];    /* of restarted servers, "3.9.4"; "" = any */
     int32_t hook_timeout_ms;                    /* of each run; default 60,000 */
     enum conf_verify verify;
+    enum conf_switch prove_joiners; /* each is restarted before its add; default off */
     struct conf_canary canary;
     /* bind */
     struct conf_binds bind_source;

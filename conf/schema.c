@@ -89,6 +89,9 @@ static const struct conf_key keys[] = {
      .reload = CONF_RELOAD_IDLE,
      .help = "data compared before servers leave and at the end: every node, or counts and nodes when they "
              "differ"},
+    {"migration.prove_joiners", CONF_TYPE_ENUM, AT(prove_joiners), .fallback = "false", .choices = switches,
+     .reload = CONF_RELOAD_IDLE,
+     .help = "each target is restarted once before it is added, which shows whether its log is sound"},
     {"migration.canary.share", CONF_TYPE_SHARE, AT(canary.share), .fallback = "0%", .min = 0, .max = 5000,
      .reload = CONF_RELOAD_IDLE,
      .help = "sessions that go first in a switch, always the same ones; without share and clients all go at "

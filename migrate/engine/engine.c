@@ -236,6 +236,7 @@ void engine_run(struct run *r)
     struct mig_engine *e = r->e;
     advance_clock(r);
     engine_canary_watch(r);
+    doubt_watch_writes(r);
     hold_keep(r);
     if (e->journal_seq != 0 || owed_keep(r) || e->op.is_pending || background_barrier(r))
         return;
@@ -324,6 +325,7 @@ void mig_engine_step(struct mig_engine *engine, const struct mig_facts *facts, c
         break;
     case MIG_EVENT_VERIFY_RESULT:
         data_absorb(engine, event);
+        doubt_absorb(engine, facts, event);
         break;
     case MIG_EVENT_COUNT:
         ASSERT(event->kind != MIG_EVENT_COUNT);

@@ -233,7 +233,7 @@ bool gate_all_joiners(struct run *r, int64_t since_ms)
         if (zkp_config_find(&r->e->expected, id) != NULL)
             continue;
         pending++;
-        if (!gate_joiner(r, id, since_ms))
+        if (!gate_joiner(r, id, since_ms) || !gate_doubt(r, id))
             return false;
     }
     return leader_counts(r, pending, since_ms);
@@ -241,7 +241,7 @@ bool gate_all_joiners(struct run *r, int64_t since_ms)
 
 bool gate_restored(struct run *r, int32_t id, int64_t since_ms)
 {
-    return gate_joiner(r, id, since_ms) && is_active(r, id, since_ms);
+    return gate_joiner(r, id, since_ms) && is_active(r, id, since_ms) && gate_doubt(r, id);
 }
 
 bool gate_leaver(struct run *r, int32_t id)

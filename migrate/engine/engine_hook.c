@@ -89,6 +89,8 @@ void hook_mark(struct mig_engine *e, enum conf_hook hook, int32_t server)
             e->is_started[i] = true;
     if (hook == CONF_HOOK_RESTART && e->rolling.server == server)
         e->rolling.is_hooked = true;
+    if (hook == CONF_HOOK_RESTART)
+        prove_hooked(e, server);
 }
 
 void hook_forget(struct mig_engine *e)

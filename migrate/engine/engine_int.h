@@ -158,6 +158,30 @@ struct data_check {
     int64_t retry_at_ms;
 };
 
+/* The comparison that answers a doubt (engine_doubt.c). */
+struct doubting {
+    uint64_t seq; /* of the VERIFY under way; 0 = none */
+    int32_t server;
+    uint32_t failures; /* of its comparison: it did not get to its end */
+    int64_t retry_at_ms;
+};
+
+/* The joiner that is restarted to prove its log (engine_prove.c). */
+struct proving {
+    int32_t server;   /* 0 = none */
+    int64_t since_ms; /* a new start is one after this */
+    bool is_hooked;   /* its hook has ended well */
+    bool is_unsound;  /* it has mismatches after its restart: it is to be rebuilt */
+    int64_t count;
+    bool is_proven[MIG_SERVERS_MAX]; /* by index in plan.targets */
+};
+
+/* How fast the leader's zxid counts, outside of plans. */
+struct write_rate {
+    int64_t at_ms; /* 0 = no sample yet */
+    int64_t zxid;
+};
+
 /* The plan stands still because the journal could not be written, and that is not in the journal. */
 struct owed_failure {
     bool is_due;
@@ -195,6 +219,9 @@ struct mig_engine {
     struct change change;
     struct catch_up catch_up;
     struct data_check data;
+    struct doubting doubting;
+    struct proving proving;
+    struct write_rate rate;
     int64_t barriered_epoch;   /* a transaction has committed in this epoch (epoch trap, protocol.md §3.6) */
     int64_t barrier_at_ms;     /* last background barrier asked */
     int64_t lock_at_ms;        /* last try to take the lock */
@@ -341,6 +368,14 @@ bool data_is_due(const struct mig_engine *e); /* the step before the first remov
 enum mig_phase data_drive(struct run *r);
 void data_absorb(struct mig_engine *e, const struct mig_event *event);
 
+/* engine_doubt.c */
+/* A server that is to vote, or to be used again: no digest mismatches, or compared and equal. */
+bool gate_doubt(struct run *r, int32_t id);
+bool doubt_settles_members(struct run *r); /* each is compared, or cannot be; the wait is said */
+void doubt_absorb(struct mig_engine *e, const struct mig_facts *f, const struct mig_event *event);
+void doubt_forget(struct mig_engine *e); /* everything is to be compared anew */
+void doubt_watch_writes(struct run *r);  /* at every call: what the ensemble writes, before a plan does */
+
 /* engine_straggler.c: before the first removal nobody bypasses the proxy on a server that leaves, or it is
  * accepted by name. */
 bool gate_stragglers(struct run *r); /* nobody is seen */
@@ -421,6 +456,12 @@ enum hook_end hook_start_joiners(struct run *r);
 bool hook_backup_is_due(const struct mig_engine *e); /* before the first change of members */
 enum mig_phase hook_backup(struct run *r);
 enum mig_phase hook_stop_leavers(struct run *r); /* after finish; FINISHED when all are down */
+
+/* engine_prove.c */
+void prove_watch(struct run *r);            /* before anything else waits: what a new start shows */
+enum hook_end prove_joiners(struct run *r); /* all that follow; ENDED: none is left; the wait is said */
+void prove_hooked(struct mig_engine *e, int32_t server); /* its restart hook has ended well */
+void prove_forget(struct mig_engine *e);
 
 /* engine_rolling.c */
 enum mig_phase rolling_phase(struct run *r); /* phase switching of a rolling plan */

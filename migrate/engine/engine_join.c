@@ -42,6 +42,7 @@ static void stir(struct run *r)
 enum mig_phase phase_joining(struct run *r)
 {
     run_step_start(r, MIG_DO_JOIN, -1);
+    prove_watch(r);
     if (has_steady_block(r))
         return MIG_PHASE_FAILED;
     enum hook_end started = hook_start_joiners(r);
@@ -53,6 +54,9 @@ enum mig_phase phase_joining(struct run *r)
         stir(r);
         return MIG_PHASE_JOINING;
     }
+    enum hook_end proven = prove_joiners(r);
+    if (proven != HOOK_ENDED)
+        return proven == HOOK_FAILED ? MIG_PHASE_FAILED : MIG_PHASE_JOINING;
     run_step_done(r, MIG_DO_JOIN, -1);
     return MIG_PHASE_ADDING;
 }

@@ -76,6 +76,8 @@ static enum mig_phase judge(struct run *r)
     }
     if (e->op.is_pending)
         return MIG_PHASE_PREFLIGHT;
+    if (is_complete && !doubt_settles_members(r))
+        return MIG_PHASE_PREFLIGHT;
     mig_preflight(&e->plan, r->f, &e->probes, &e->drained, &e->switches, &e->findings);
     if (mig_findings_blocks(&e->findings) > 0)
         return blocked(r);

@@ -52,6 +52,7 @@ void rollback_turn(struct mig_engine *e)
     rollback_mark_steps(e);
     e->failed_reason[0] = '\0';
     e->is_paused = false;
+    doubt_forget(e);
     memset(&e->data, 0, sizeof(e->data)); /* what is under way is of no interest any more */
     if (!change_in_flight(&e->change))
         e->change.stage = CHANGE_NONE;

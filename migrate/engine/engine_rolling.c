@@ -254,7 +254,8 @@ static bool is_back(struct run *r, int32_t id)
         begin_to_catch_up(r);
         return false;
     }
-    return gate_activation(r, r->e->rolling.stage_since_ms, false) && catch_up_is_done(r);
+    return gate_activation(r, r->e->rolling.stage_since_ms, false) && gate_doubt(r, id) &&
+           catch_up_is_done(r);
 }
 
 static enum mig_phase stage_return(struct run *r)

@@ -117,6 +117,8 @@ static void pack_numbers(Zkf__RecordedPlan *m, const struct mig_plan *plan)
     m->join_timeout_ms = plan->join_timeout_ms;
     m->step_timeout_ms = plan->step_timeout_ms;
     m->hold_ms = plan->hold_ms;
+    m->has_prove_joiners = plan->prove_joiners;
+    m->prove_joiners = plan->prove_joiners;
     m->n_leaving = plan->leaving.count;
     m->leaving = (int32_t *)(uintptr_t)plan->leaving.ids; /* protobuf-c only reads it */
     m->has_original_version = plan->original.has_version;
@@ -248,6 +250,7 @@ static void unpack_numbers(const Zkf__RecordedPlan *m, struct mig_plan *plan)
     plan->join_timeout_ms = m->join_timeout_ms;
     plan->step_timeout_ms = m->step_timeout_ms;
     plan->hold_ms = m->hold_ms;
+    plan->prove_joiners = m->prove_joiners;
     plan->original.has_version = m->has_original_version;
     plan->original.version = (int64_t)m->original_version;
     plan->original.is_hierarchical = m->original_is_hierarchical;

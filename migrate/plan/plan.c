@@ -142,6 +142,7 @@ enum rc mig_plan_make(const struct conf *conf, int64_t wall_ms, uint32_t nonce, 
                  conf->expected_version);
     ret_plan->hold_ms = HOLD_MS;
     ret_plan->verify = conf->verify;
+    ret_plan->prove_joiners = conf->prove_joiners == CONF_ON;
     return RC_OK;
 }
 

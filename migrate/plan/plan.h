@@ -46,6 +46,7 @@ struct mig_plan {
     int32_t hook_timeout_ms;
     char expected_version[CONF_VERSION_MAX]; /* a restarted server must run it; "" = any */
     enum conf_verify verify;
+    bool prove_joiners;        /* each is restarted once before it is added */
     int32_t hold_ms;           /* all sessions must be quiesced within; the reconfig is sent only then */
     struct conf_canary canary; /* who goes first; off when nobody leaves */
 };

@@ -97,6 +97,7 @@ void mig_preflight(const struct mig_plan *plan, const struct mig_facts *facts,
     rules_survey(&r);
     rules_clashes(&r);
     rules_versions(&r);
+    rules_join(&r);
     for (uint32_t i = 0; i < facts->server_count; i++)
         rules_server(&r, &facts->servers[i]);
     sort_by_severity(ret_findings);

@@ -4,6 +4,7 @@
 #ifndef MIGRATE_PREFLIGHT_H
 #define MIGRATE_PREFLIGHT_H
 
+#include "migrate/engine/doubt.h"
 #include "migrate/engine/drained.h"
 #include "migrate/facts.h"
 #include "migrate/plan/plan.h"
@@ -33,7 +34,7 @@ struct mig_findings {
     struct mig_finding items[MIG_FINDINGS_MAX];
 };
 
-/* Results of the two active probes; asked_at_ms 0 = not asked. */
+/* Results of the two active probes; asked_at_ms 0 = not asked. And of what was compared. */
 struct mig_probes {
     int64_t reconfig_at_ms; /* monotonic, when the answer came; 0 = none yet */
     int32_t reconfig_err;   /* BAD_VERSION = enabled */
@@ -41,6 +42,8 @@ struct mig_probes {
     int64_t reconfig_epoch; /* of the leader that was asked */
     int64_t super_at_ms;
     bool is_super;
+    struct mig_doubts doubts;
+    int64_t writes_per_s; /* transactions of the leader; 0 = none, or not observed */
 };
 
 /* Test-only switches that take a safety rule away (control runs). All false in production. */

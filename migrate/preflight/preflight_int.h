@@ -34,6 +34,7 @@ void rules_conf(struct rules *r, const struct mig_server_facts *server);
 void rules_connections(struct rules *r);     /* part of rules_room */
 void rules_clashes(struct rules *r);         /* addresses that two servers have */
 void rules_versions(struct rules *r);        /* versions of several servers together */
+void rules_join(struct rules *r);            /* learners that join while the ensemble writes */
 bool rules_has_older(const struct rules *r); /* a server of before 3.6 has answered */
 
 #define VERSION(major, minor, patch) ((major)*1000000LL + (minor)*1000LL + (patch))

@@ -102,9 +102,52 @@ static void check_mntr(struct rules *r, const struct mig_server_facts *server)
     if (server->mntr.local_sessions > 0)
         rules_add(r, MIG_RULE_LOCAL_SESSIONS, server->id, "%lld local sessions",
                   (long long)server->mntr.local_sessions);
-    if (server->mntr.digest_mismatches > 0)
-        rules_add(r, MIG_RULE_DIGEST_MISMATCH, server->id, "%lld digest mismatches since its start",
-                  (long long)server->mntr.digest_mismatches);
+}
+
+/* Of a joiner the plan itself asks, when it is to be added. */
+static void digests_of_joiner(struct rules *r, const struct mig_server_facts *server,
+                              enum mig_doubt_state state, const char *seen)
+{
+    if (state != MIG_DOUBT_NONE)
+        rules_add(r, MIG_RULE_DIGEST_OPEN, server->id, "%s; %s", seen,
+                  state == MIG_DOUBT_EQUAL ? "its data was equal to the leader's when it was compared"
+                                           : "its data is compared before it is added");
+}
+
+static void digests_of_member(struct rules *r, const struct mig_server_facts *server,
+                              enum mig_doubt_state state, const char *seen)
+{
+    const struct mig_doubt *doubt = mig_doubt_find(&r->probes->doubts, server->id);
+    const char *text = doubt != NULL ? doubt->text : "";
+    if (state == MIG_DOUBT_EQUAL)
+        rules_add(r, MIG_RULE_DIGEST_EQUAL, server->id, "%s; its data is equal to the leader's%s%.200s", seen,
+                  text[0] != '\0' ? "; " : "", text);
+    else if (state == MIG_DOUBT_DIFFERENT)
+        rules_add(r, MIG_RULE_DIGEST_MISMATCH, server->id, "%s, and its data differs: %.300s", seen, text);
+    else if (state == MIG_DOUBT_GROWS)
+        rules_add(r, MIG_RULE_DIGEST_MISMATCH, server->id, "%s, and it counts more while it follows", seen);
+    else if (state == MIG_DOUBT_NOT_COMPARED)
+        rules_add(r, MIG_RULE_DIGEST_MISMATCH, server->id, "%s; its data could not be compared: %.300s", seen,
+                  text);
+    else if (state != MIG_DOUBT_NONE)
+        rules_add(r, MIG_RULE_DIGEST_OPEN, server->id, "%s", seen);
+}
+
+/* Where mntr is not allowed, another finding says that this is not seen either. */
+static void check_digests(struct rules *r, const struct mig_server_facts *server)
+{
+    if (r->probes == NULL || server->mntr_seen != MIG_SEEN_DATA)
+        return;
+    const struct zkp_config *config = r->facts->config;
+    bool is_joiner =
+        server->side == MIG_SIDE_TARGET && (config == NULL || zkp_config_find(config, server->id) == NULL);
+    enum mig_doubt_state state = mig_doubt_of(&r->probes->doubts, server);
+    char seen[64];
+    mig_doubt_describe(server, seen, sizeof(seen));
+    if (is_joiner)
+        digests_of_joiner(r, server, state, seen);
+    else
+        digests_of_member(r, server, state, seen);
 }
 
 static void check_conf(struct rules *r, const struct mig_server_facts *server)
@@ -132,4 +175,5 @@ void rules_server(struct rules *r, const struct mig_server_facts *server)
     }
     check_conf(r, server);
     check_mntr(r, server);
+    check_digests(r, server);
 }

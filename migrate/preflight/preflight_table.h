@@ -167,7 +167,7 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
       "only `conf` or AdminServer show which members a server really counts with",                           \
       "add conf to 4lw.commands.whitelist or open AdminServer; or accept this finding")                      \
     X(MNTR_NOT_ALLOWED, "mntr-not-allowed", "P2 P28", WARN,                                                  \
-      "the number of synced followers cannot be compared",                                                   \
+      "the numbers of synced followers and of digest mismatches cannot be seen",                             \
       "add mntr to 4lw.commands.whitelist or open AdminServer")                                              \
     X(WILDCARD_ADDRESS, "wildcard-address", "P23", REFUSE,                                                   \
       "other members cannot connect to a wildcard quorum address", "write the server's real address")        \
@@ -204,8 +204,19 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
       "a local session exists on its server only: it expires when it has to move",                           \
       "localSessionsEnabled=false, or let these clients make new sessions")                                  \
     X(DIGEST_MISMATCH, "digest-mismatch", "P18", BLOCK,                                                      \
-      "this server's tree differs from the leader's: clients moved there would see other data",              \
-      "`zkferry verify`; rebuild the server from an empty dataDir")
+      "its data differs from the leader's, or nobody can say that it does not",                              \
+      "`zkferry verify` shows it; rebuild that server: stop it, empty dataDir and dataLogDir except for "    \
+      "myid, start it again: it gets everything from the leader")                                            \
+    X(DIGEST_OPEN, "digest-not-compared", "P18", WARN,                                                       \
+      "a learner that joined under writes may count mismatches although its data is right (4394)",           \
+      "nothing: the plan compares its nodes with the leader's; `zkferry verify` does so now")                \
+    X(DIGEST_EQUAL, "digest-equal", "P18", INFO,                                                             \
+      "a learner that joined under writes may count mismatches although its data is right (4394)",           \
+      "nothing; its log may hold transactions twice, which a restart of it shows")                           \
+    X(JOIN_UNDER_WRITES, "join-under-writes", "P18", WARN,                                                   \
+      "up to 3.9.2 a learner that joins under writes may sync twice and log transactions twice (4394)",      \
+      "`migration.prove_joiners: true` restarts each joiner once, or join when there is little writing; "    \
+      "or use 3.9.3 or newer")
 
 #define MIG_RULES(X)                                                                                         \
     MIG_RULES_OF_THE_ENSEMBLE(X)                                                                             \

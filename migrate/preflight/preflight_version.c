@@ -5,7 +5,8 @@
 #include "migrate/preflight/preflight_int.h"
 #include "migrate/text.h"
 
-#define ALWAYS VERSION(0, 0, 0)
+#define ALWAYS     VERSION(0, 0, 0)
+#define FIXED_4394 VERSION(3, 9, 3)
 
 /* Versions from `from` up to, but not including, `fixed`. */
 static const struct {
@@ -135,4 +136,27 @@ void rules_versions(struct rules *r)
 bool rules_has_older(const struct rules *r)
 {
     return first_of(r->facts, true) != NULL;
+}
+
+/* What a target will run is known when it answers; until then the leader's version has to do. */
+static void check_join(struct rules *r, const struct mig_server_facts *target)
+{
+    const struct mig_server_facts *leader = mig_facts_server(r->facts, r->leader.id);
+    bool is_told = target->health == MIG_HEALTH_SERVING && target->srvr_at_ms > 0;
+    const char *text = is_told ? target->srvr.version : leader != NULL ? leader->srvr.version : "";
+    int64_t version = zkp_version_number(text);
+    bool is_member = r->facts->config != NULL && zkp_config_find(r->facts->config, target->id) != NULL;
+    if (target->side != MIG_SIDE_TARGET || is_member || version < 0 || version >= FIXED_4394)
+        return;
+    rules_add(r, MIG_RULE_JOIN_UNDER_WRITES, target->id, "%s %s, %lld transactions per second",
+              is_told ? "version" : "has not told its version, the leader's is", text,
+              (long long)r->probes->writes_per_s);
+}
+
+void rules_join(struct rules *r)
+{
+    if (r->probes->writes_per_s < 1 || r->plan->prove_joiners)
+        return;
+    for (uint32_t i = 0; i < r->facts->server_count; i++)
+        check_join(r, &r->facts->servers[i]);
 }

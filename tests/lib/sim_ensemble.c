@@ -171,6 +171,7 @@ static void come_back(struct sim *sim, struct sim_server *server)
         return;
     server->back_at_ms = 0;
     server->is_up = true;
+    server->mismatches = server->mismatches_after;
     if (!server->is_slow)
         server->zxid = sim->epoch << 32 | sim->counter;
 }
@@ -275,10 +276,12 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
     facts->conf_seen = server->hides_conf ? MIG_SEEN_NOT_ALLOWED : MIG_SEEN_DATA;
     facts->conf = server->hides_conf ? NULL : &server->answer;
     facts->conf_at_ms = now_ms;
-    facts->mntr_seen = MIG_SEEN_DATA;
+    facts->mntr_seen = server->hides_mntr ? MIG_SEEN_NOT_ALLOWED : MIG_SEEN_DATA;
     facts->mntr_at_ms = now_ms;
-    facts->mntr = (struct mig_mntr){
-        .synced_followers = leads ? 5 : -1, .synced_non_voting = -1, .uptime_ms = server->uptime_ms};
+    facts->mntr = (struct mig_mntr){.synced_followers = leads ? 5 : -1,
+                                    .synced_non_voting = -1,
+                                    .digest_mismatches = server->mismatches,
+                                    .uptime_ms = server->uptime_ms};
 }
 
 /* Everybody asks a hundred times per second, and usually has the answer in half a millisecond. */

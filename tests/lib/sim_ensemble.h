@@ -46,6 +46,9 @@ struct sim_server {
     bool is_slow;       /* it lacks what it has missed, and what comes */
     char version[16];
     int64_t uptime_ms;                      /* -1 = it does not show it */
+    bool hides_mntr;                        /* it is not in its whitelist */
+    int64_t mismatches;                     /* of digests; -1 = it does not show them */
+    int64_t mismatches_after;               /* the next start: what its log makes it count */
     int64_t strangers;                      /* clients that bypass the proxy */
     bool hides_count;                       /* what it counts proves nothing */
     int64_t alone_at_ms[MIG_ALONE_SAMPLES]; /* the last looks without strangers, newest first */

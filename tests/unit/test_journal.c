@@ -140,6 +140,7 @@ static void fill_plan(struct mig_plan *plan)
     plan->lag_ms = 500;
     plan->catch_up_rounds = 5;
     plan->switch_rate = 77;
+    plan->prove_joiners = true;
     plan->join_timeout_ms = 3600000;
     plan->step_timeout_ms = 120000;
     for (uint32_t hook = 0; hook < CONF_HOOK_COUNT; hook++) {
@@ -273,6 +274,7 @@ static void assert_same_plan(const struct mig_plan *a, const struct mig_plan *b)
     assert_int_equal(a->lag_ms, b->lag_ms);
     assert_int_equal(a->catch_up_rounds, b->catch_up_rounds);
     assert_int_equal(a->switch_rate, b->switch_rate);
+    assert_int_equal(a->prove_joiners, b->prove_joiners);
     assert_int_equal(a->join_timeout_ms, b->join_timeout_ms);
     assert_int_equal(a->step_timeout_ms, b->step_timeout_ms);
     assert_int_equal(a->hold_ms, b->hold_ms);

@@ -603,13 +603,60 @@ static void no_local_sessions(struct world *w)
 {
     server(w, 1)->mntr.local_sessions = 0;
 }
+static void compared(struct world *w, enum mig_doubt_state verdict)
+{
+    server(w, 1)->mntr.digest_mismatches = 1;
+    mig_doubt_begin(&w->probes.doubts, server(w, 1), w->sim->facts.now_ms)->verdict = verdict;
+}
 static void digests_differ(struct world *w)
+{
+    compared(w, MIG_DOUBT_DIFFERENT);
+}
+static void digests_not_compared(struct world *w)
+{
+    compared(w, MIG_DOUBT_NOT_COMPARED);
+}
+static void digests_grow(struct world *w)
+{
+    compared(w, MIG_DOUBT_EQUAL);
+    server(w, 1)->mntr.digest_mismatches = 2;
+    mig_doubt_begin(&w->probes.doubts, server(w, 1), w->sim->facts.now_ms)->verdict = MIG_DOUBT_EQUAL;
+    server(w, 1)->mntr.digest_mismatches = 3;
+}
+static void digests_equal(struct world *w)
+{
+    compared(w, MIG_DOUBT_EQUAL);
+}
+static void digests_open(struct world *w)
 {
     server(w, 1)->mntr.digest_mismatches = 1;
 }
 static void digests_not_told(struct world *w)
 {
-    server(w, 1)->mntr.digest_mismatches = -1; /* before 3.6 */
+    server(w, 1)->mntr.digest_mismatches = -1;
+}
+static void digests_of_joiner(struct world *w)
+{
+    server(w, 4)->mntr.digest_mismatches = 1;
+}
+static void no_digests(struct world *w)
+{
+    server(w, 1)->mntr.digest_mismatches = 0;
+}
+static void joins_under_writes(struct world *w)
+{
+    strcpy(server(w, 4)->srvr.version, "3.9.2");
+    w->probes.writes_per_s = 600;
+}
+static void joins_under_no_writes(struct world *w)
+{
+    joins_under_writes(w);
+    w->probes.writes_per_s = 0;
+}
+static void joins_and_proves(struct world *w)
+{
+    joins_under_writes(w);
+    w->plan.prove_joiners = true;
 }
 
 /* --- the table --- */
@@ -714,7 +761,15 @@ static const struct {
     {"target-observer-4", target_observes, enabled},
     {"direct-clients-1", strangers, strangers_where_it_stays},
     {"local-sessions-1", local_sessions, no_local_sessions},
-    {"digest-mismatch-1", digests_differ, digests_not_told},
+    {"digest-mismatch-1", digests_differ, digests_open},
+    {"digest-mismatch-1", digests_not_compared, digests_equal},
+    {"digest-mismatch-1", digests_grow, digests_equal},
+    {"digest-equal-1", digests_equal, digests_differ},
+    {"digest-not-compared-1", digests_open, no_digests},
+    {"digest-not-compared-1", digests_not_told, no_digests},
+    {"digest-not-compared-4", digests_of_joiner, no_digests},
+    {"join-under-writes-4 version-note-4 version-old-4", joins_under_writes, joins_under_no_writes},
+    {"join-under-writes-4 version-note-4 version-old-4", joins_under_writes, joins_and_proves},
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
