@@ -86,7 +86,9 @@ static void say(struct run *r, const struct mig_server_facts *server)
         run_wait(r, "see why its restart hook has not restarted it",
                  "target %d to go down and come back; its restart hook has ended", server->id);
     else
-        run_wait(r, "restart it now, once; nobody is attached to it, and it does not vote yet",
+        run_wait(r,
+                 "put its files of `zkferry joiner-config ID` back (it has written the members over them), "
+                 "restart it",
                  "you to restart target %d, which proves its log (migration.prove_joiners)", server->id);
 }
 
