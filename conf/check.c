@@ -34,7 +34,7 @@ static void check_server(struct conf_reader *r, const char *side, const struct z
 
 static bool is_same_place(const struct zkp_server *a, const struct zkp_server *b)
 {
-    return strcmp(a->addresses[0].host, b->addresses[0].host) == 0 &&
+    return zkp_host_eq(a->addresses[0].host, b->addresses[0].host) &&
            a->addresses[0].quorum_port == b->addresses[0].quorum_port;
 }
 
@@ -56,15 +56,6 @@ static void check_places(struct conf_reader *r, const char *side, const struct c
     }
 }
 
-static bool has_same_addresses(const struct zkp_server *a, const struct zkp_server *b)
-{
-    char a_text[ZKP_SERVER_TEXT_MAX];
-    char b_text[ZKP_SERVER_TEXT_MAX];
-
-    return zkp_server_format(a, a_text, sizeof(a_text)) > 0 &&
-           zkp_server_format(b, b_text, sizeof(b_text)) > 0 && strcmp(a_text, b_text) == 0;
-}
-
 /* Ids are the ensemble's: a joining entry with a known id would replace that member in place, which is
  * an address change of a live server and not a migration (protocol.md §5.1). */
 static void check_sides(struct conf_reader *r)
@@ -77,7 +68,7 @@ static void check_sides(struct conf_reader *r)
             int id = (int)target->servers[t].id;
             if (source->servers[s].id != target->servers[t].id)
                 continue;
-            if (has_same_addresses(&source->servers[s], &target->servers[t]))
+            if (zkp_server_same_addresses(&source->servers[s], &target->servers[t]))
                 conf_problem(r, target->lines[t], "target",
                              "server.%d is also in source (line %d), allowed is each server on one side", id,
                              source->lines[s]);

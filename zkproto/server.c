@@ -222,19 +222,49 @@ const char *zkp_server_client_host(const struct zkp_server *server)
     return zkp_host_is_wildcard(server->client_host) ? server->addresses[0].host : server->client_host;
 }
 
-/* Java prints ::1 as 0:0:0:0:0:0:0:1, people write the short form; names know no case. */
-static bool host_eq(const char *a, const char *b)
+/* An address by its value, IPv4 as the IPv6 that means it; the scope behind a percent sign is given back. */
+static bool host_value(const char *host, struct in6_addr *ret_value, const char **ret_scope)
+{
+    char plain[INET6_ADDRSTRLEN];
+    size_t length = strcspn(host, "%");
+    struct in_addr v4;
+    *ret_scope = host + length;
+    if (length >= sizeof plain)
+        return false;
+    memcpy(plain, host, length);
+    plain[length] = '\0';
+    if (inet_pton(AF_INET6, plain, ret_value) == 1)
+        return true;
+    if (inet_pton(AF_INET, host, &v4) != 1)
+        return false;
+    *ret_value = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+    memcpy(&ret_value->s6_addr[12], &v4, sizeof v4);
+    return true;
+}
+
+/* Without the dot that ends a complete name. */
+static size_t name_length(const char *name)
+{
+    size_t length = strlen(name);
+    return length > 1 && name[length - 1] == '.' ? length - 1 : length;
+}
+
+bool zkp_host_eq(const char *a, const char *b)
 {
     struct in6_addr a6, b6;
-    if (inet_pton(AF_INET6, a, &a6) == 1 && inet_pton(AF_INET6, b, &b6) == 1)
-        return memcmp(&a6, &b6, sizeof a6) == 0;
-    return strcasecmp(a, b) == 0;
+    const char *a_scope, *b_scope;
+    bool is_a = host_value(a, &a6, &a_scope);
+    bool is_b = host_value(b, &b6, &b_scope);
+    if (is_a && is_b)
+        return memcmp(&a6, &b6, sizeof a6) == 0 && strcmp(a_scope, b_scope) == 0;
+    size_t length = name_length(a);
+    return is_a == is_b && length == name_length(b) && strncasecmp(a, b, length) == 0;
 }
 
 static bool address_eq(const struct zkp_server_address *a, const struct zkp_server_address *b)
 {
     return a->quorum_port == b->quorum_port && a->election_port == b->election_port &&
-           host_eq(a->host, b->host);
+           zkp_host_eq(a->host, b->host);
 }
 
 static bool has_address(const struct zkp_server *server, const struct zkp_server_address *wanted)
@@ -246,19 +276,26 @@ static bool has_address(const struct zkp_server *server, const struct zkp_server
     return false;
 }
 
-static bool server_eq(const struct zkp_server *a, const struct zkp_server *b)
+bool zkp_server_same_addresses(const struct zkp_server *a, const struct zkp_server *b)
 {
-    if (a->id != b->id || a->role != b->role || a->address_count != b->address_count)
+    if (a->address_count != b->address_count)
         return false;
     for (uint32_t i = 0; i < a->address_count; i++) {
         if (!has_address(b, &a->addresses[i]) || !has_address(a, &b->addresses[i]))
             return false;
     }
+    return true;
+}
+
+static bool server_eq(const struct zkp_server *a, const struct zkp_server *b)
+{
+    if (a->id != b->id || a->role != b->role || !zkp_server_same_addresses(a, b))
+        return false;
     if (a->client_port != b->client_port || a->client_port == 0)
         return a->client_port == b->client_port;
     if (zkp_host_is_wildcard(a->client_host) || zkp_host_is_wildcard(b->client_host))
         return zkp_host_is_wildcard(a->client_host) == zkp_host_is_wildcard(b->client_host);
-    return host_eq(a->client_host, b->client_host);
+    return zkp_host_eq(a->client_host, b->client_host);
 }
 
 bool zkp_config_same_members(const struct zkp_config *a, const struct zkp_config *b)

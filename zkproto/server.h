@@ -45,6 +45,10 @@ uint32_t zkp_server_format(const struct zkp_server *server, char *buf, uint32_t 
 /* Where clients connect: client_host, or the quorum host when that is empty or a wildcard
  * (design.md §2). NULL when the server has no client port. */
 const char *zkp_server_client_host(const struct zkp_server *server);
+/* The one comparison of hosts, for everything that people, files and servers write: addresses by their value
+ * (Java prints ::1 as 0:0:0:0:0:0:0:1; ::ffff:10.0.0.1 is 10.0.0.1), scopes as text, names without case and
+ * without the dot that ends a complete one. Wildcards are hosts like others. Names are not resolved. */
+bool zkp_host_eq(const char *a, const char *b);
 bool zkp_host_is_wildcard(const char *host); /* "", 0.0.0.0, ::, 0:0:…, * */
 
 /* The whole text of the config node, of `conf`'s membership section or of a dynamic file: lines in any
@@ -52,6 +56,8 @@ bool zkp_host_is_wildcard(const char *host); /* "", 0.0.0.0, ::, 0:0:…, * */
 enum rc zkp_config_parse(struct zkp_slice text, struct zkp_config *ret_config, struct err *err) RC_MUST_CHECK;
 const struct zkp_server *zkp_config_find(const struct zkp_config *config, int32_t id); /* or NULL */
 uint32_t zkp_config_voters(const struct zkp_config *config);
+/* Quorum and election addresses, in whatever order. */
+bool zkp_server_same_addresses(const struct zkp_server *a, const struct zkp_server *b);
 /* Same ids, roles and addresses (order of lines and client part's spelling of wildcards ignored);
  * versions are not compared. */
 bool zkp_config_same_members(const struct zkp_config *a, const struct zkp_config *b);

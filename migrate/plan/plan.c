@@ -37,7 +37,7 @@ static bool shares_address(const struct zkp_server *a, const struct zkp_server *
 {
     for (uint32_t i = 0; i < a->address_count; i++)
         for (uint32_t k = 0; k < b->address_count; k++)
-            if (strcmp(a->addresses[i].host, b->addresses[k].host) == 0 &&
+            if (zkp_host_eq(a->addresses[i].host, b->addresses[k].host) &&
                 (a->addresses[i].quorum_port == b->addresses[k].quorum_port ||
                  a->addresses[i].election_port == b->addresses[k].election_port))
                 return true;

@@ -4,32 +4,17 @@
 #include "migrate/plan/plan.h"
 #include "migrate/text.h"
 
-static bool has_address(const struct zkp_server *server, const struct zkp_server_address *address)
-{
-    for (uint32_t i = 0; i < server->address_count; i++)
-        if (strcmp(server->addresses[i].host, address->host) == 0 &&
-            server->addresses[i].quorum_port == address->quorum_port &&
-            server->addresses[i].election_port == address->election_port)
-            return true;
-    return false;
-}
-
 static bool same_client(const struct zkp_server *a, const struct zkp_server *b)
 {
     if (a->client_port == 0 || b->client_port == 0)
         return true;
     bool is_any = zkp_host_is_wildcard(a->client_host) || zkp_host_is_wildcard(b->client_host);
-    return a->client_port == b->client_port && (is_any || strcmp(a->client_host, b->client_host) == 0);
+    return a->client_port == b->client_port && (is_any || zkp_host_eq(a->client_host, b->client_host));
 }
 
 bool mig_same_server(const struct zkp_server *a, const struct zkp_server *b)
 {
-    if (a->id != b->id || a->role != b->role || a->address_count != b->address_count)
-        return false;
-    for (uint32_t i = 0; i < a->address_count; i++)
-        if (!has_address(b, &a->addresses[i]))
-            return false;
-    return same_client(a, b);
+    return a->id == b->id && a->role == b->role && zkp_server_same_addresses(a, b) && same_client(a, b);
 }
 
 bool mig_same_members(const struct zkp_config *a, const struct zkp_config *b)

@@ -93,12 +93,12 @@ static uint32_t endpoints_of(const struct zkp_server *spec, struct endpoint ret_
     return count;
 }
 
-/* The same text: names that mean one host are not found out. */
+/* By value, names by their text: names that mean one host are not found out. */
 static const struct endpoint *find_equal(const struct endpoint *endpoints, uint32_t count,
                                          const struct endpoint *wanted)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (endpoints[i].port == wanted->port && strcasecmp(endpoints[i].host, wanted->host) == 0)
+        if (endpoints[i].port == wanted->port && zkp_host_eq(endpoints[i].host, wanted->host))
             return &endpoints[i];
     return NULL;
 }

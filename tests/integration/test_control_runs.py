@@ -5,7 +5,7 @@ test it controls proves nothing.
 """
 import pytest
 
-from test_sessions import connect, failed_dials_with_a_lagging_server, replies_before_the_end  # noqa: F401
+from test_sessions import failed_dials_with_a_lagging_server, replies_before_the_end  # noqa: F401
 from test_trouble import assert_names_deaf_followers, preflight_with_deaf_followers, scene  # noqa: F401
 
 

@@ -227,6 +227,36 @@ static void test_same_server(void **state)
     assert_false(mig_same_server(&a, &b));
 }
 
+static struct zkp_server server_of(const char *line)
+{
+    struct zkp_server server;
+    assert_int_equal(zkp_server_parse(zkp_slice_str(line), &server, NULL), RC_OK);
+    return server;
+}
+
+/* Java prints addresses in its long form and names as they were given. */
+static void test_same_server_spelled_otherwise(void **state)
+{
+    (void)state;
+    const struct {
+        const char *a, *b;
+        bool is_same;
+    } cases[] = {
+        {"server.1=[::1]:1:2;[::1]:3", "server.1=[0:0:0:0:0:0:0:1]:1:2;[0:0:0:0:0:0:0:1]:3", true},
+        {"server.1=zk1.example:1:2;ZK1.example.:3", "server.1=ZK1.Example.:1:2;zk1.example:3", true},
+        {"server.1=10.0.0.1:1:2;3", "server.1=[::ffff:10.0.0.1]:1:2;3", true},
+        {"server.1=[::1]:1:2;3", "server.1=[::2]:1:2;3", false},
+        {"server.1=[::1]:1:2;[::1]:3", "server.1=[::1]:1:2;[::2]:3", false},
+        {"server.1=10.0.0.1:1:2;3", "server.1=10.0.0.2:1:2;3", false},
+        {"server.1=zk1:1:2;3", "server.1=zk1.example:1:2;3", false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct zkp_server a = server_of(cases[i].a), b = server_of(cases[i].b);
+        if (mig_same_server(&a, &b) != cases[i].is_same || mig_same_server(&b, &a) != cases[i].is_same)
+            fail_msg("%s <-> %s", cases[i].a, cases[i].b);
+    }
+}
+
 static void test_config_changes(void **state)
 {
     struct sim *sim = *state;
@@ -400,6 +430,7 @@ int main(void)
         TEST(test_final_members),
         TEST(test_refused_plans),
         TEST(test_same_server),
+        TEST(test_same_server_spelled_otherwise),
         TEST(test_config_changes),
         TEST(test_leader_is_proven),
         TEST(test_tolerance_of_facts),

@@ -55,7 +55,7 @@ static bool same_client_address(const struct zkp_server *a, const struct zkp_ser
 {
     const char *host_a = zkp_server_client_host(a);
     const char *host_b = zkp_server_client_host(b);
-    return host_a && host_b && strcmp(host_a, host_b) == 0 && a->client_port == b->client_port;
+    return host_a && host_b && zkp_host_eq(host_a, host_b) && a->client_port == b->client_port;
 }
 
 /* What was observed of another address says nothing about this one. */
