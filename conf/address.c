@@ -2,6 +2,7 @@
  * another one tomorrow, is no place to listen. "localhost" is taken as 127.0.0.1. Any thread; pure but for
  * conf_host_is_here. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -27,21 +28,34 @@ bool conf_host_is_loopback(const char *numeric_host)
 }
 
 /* Nobody else's address can be bound; a datagram socket disturbs no listener. */
-bool conf_host_is_here(const char *numeric_host)
+/* 0 when a socket can be bound there, else an errno. */
+static int bind_fault(const char *numeric_host)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     bool is_v4 = inet_pton(AF_INET, numeric_host, &v4.sin_addr) == 1;
 
     if (!is_v4 && inet_pton(AF_INET6, numeric_host, &v6.sin6_addr) != 1)
-        return false;
+        return EINVAL;
     int fd = socket(is_v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return false;
+        return errno;
     const struct sockaddr *address = is_v4 ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6;
-    bool is_bound = bind(fd, address, is_v4 ? sizeof(v4) : sizeof(v6)) == 0;
+    int fault = bind(fd, address, is_v4 ? sizeof(v4) : sizeof(v6)) == 0 ? 0 : errno;
     close(fd);
-    return is_bound;
+    return fault;
+}
+
+bool conf_host_is_here(const char *numeric_host)
+{
+    return bind_fault(numeric_host) == 0;
+}
+
+bool conf_host_is_absent(const char *numeric_host)
+{
+    int fault = bind_fault(numeric_host);
+
+    return fault == EADDRNOTAVAIL || fault == EAFNOSUPPORT;
 }
 
 static bool port_parse(const char *text, uint16_t *ret_port)

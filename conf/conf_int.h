@@ -136,7 +136,10 @@ const struct conf_choice *conf_choice_named(const struct conf_choice *choices, c
 bool conf_address_parse(const char *text, struct conf_address *ret_address, const char **ret_why);
 bool conf_host_numeric(const char *host, char *buf, uint32_t capacity); /* false: not an IP address */
 bool conf_host_is_loopback(const char *numeric_host);
-bool conf_host_is_here(const char *numeric_host); /* an address of this host: asks the kernel */
+/* An address of this host, or surely none: the kernel is asked, and may be short of what it takes to answer.
+ */
+bool conf_host_is_here(const char *numeric_host);
+bool conf_host_is_absent(const char *numeric_host);
 /* Whether both cannot be bound at once: same port (not 0), same host or a wildcard of its family. */
 bool conf_address_overlaps(const struct conf_address *a, const struct conf_address *b);
 

@@ -50,6 +50,10 @@ static void add_bind(struct conf_reader *r, const struct conf_key *key, const st
             return;
         }
     }
+    if (r->asks_host && conf_host_is_absent(host)) { /* every session would wait for ever in silence */
+        refuse(r, key, item, "is no address of this host");
+        return;
+    }
     if (binds->count == CONF_BINDS_MAX) {
         refuse(r, key, item, "is one too many");
         return;

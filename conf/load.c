@@ -57,11 +57,11 @@ static void complete(struct conf_reader *r)
 
 static void read_all(struct conf_reader *r, struct zkp_slice text, enum conf_secrets secrets)
 {
+    r->asks_host = secrets == CONF_SECRETS_READ;
     conf_parse_yaml(r, text);
     if (r->is_nomem || conf_problems_full(r))
         return;
     complete(r);
-    r->asks_host = secrets == CONF_SECRETS_READ;
     conf_check(r);
     if (secrets == CONF_SECRETS_READ && r->conf->super_file[0] != '\0')
         conf_secret_read(r);

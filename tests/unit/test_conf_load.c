@@ -241,7 +241,7 @@ static void lists_and_spellings_are_understood(void **state)
 {
     struct conf *conf =
         load(*state, "guard: {config_node: proxy}\nwords: []\nworkers: 08\n"
-                     "bind: {source: [10.0.0.7, \"0:0::7\"]}\n"
+                     "bind: {source: [127.0.0.7, 127.0.0.8]}\n"
                      "listen: {clients: [\"[::1]:0\", \"localhost:0\"]}\n"
                      "source: |\n  server.9=b:2888:3888;2181\n\n  server.2=a:2888:3888;2181\n");
     assert_int_equal(conf->listeners[0].config_node, CONF_GUARD_PROXY);
@@ -249,7 +249,7 @@ static void lists_and_spellings_are_understood(void **state)
     assert_false(conf->words[ZKP_WORD_RUOK]);
     assert_int_equal(conf->workers, 8);
     assert_int_equal(conf->bind_source.count, 2);
-    assert_string_equal(conf->bind_source.hosts[1], "::7");
+    assert_string_equal(conf->bind_source.hosts[1], "127.0.0.8");
     assert_int_equal(conf->source.servers[0].id, 2);
     assert_int_equal(conf->source.lines[0], 9);
     assert_int_equal(conf->source.lines[1], 7);
@@ -271,6 +271,32 @@ static void a_line_that_leads_back_is_refused(void **state)
     check_refused(world, text, RC_INVALID,
                   ":3: source: server.1 has zkferry's own client port as its client address, allowed is the "
                   "server's own");
+}
+
+/* Sockets that can't be bound would keep every client out, in silence. */
+static void binds_are_addresses_of_this_host(void **state)
+{
+    const struct world *world = *state;
+    struct conf *conf = NULL;
+    struct conf_problems problems = {0};
+    const char *here = "source: |\n  server.1=10.0.0.1:2888:3888;2181\nbind: {source: [127.0.0.7]}\n";
+    const char *absent =
+        "source: |\n  server.1=10.0.0.1:2888:3888;2181\nbind: {target: [203.0.113.7, \"0:0::7\"]}\n";
+
+    put(world->conf_file, here, 0600);
+    assert_int_equal(conf_load(world->conf_file, &conf, &problems), RC_OK);
+    conf_free(conf);
+    conf_problems_done(&problems);
+    put(world->conf_file, absent, 0600);
+    assert_int_equal(conf_load(world->conf_file, &conf, &problems), RC_INVALID);
+    assert_non_null(
+        strstr(problems.text, ":3: bind.target: \"203.0.113.7\" is no address of this host, allowed is"));
+    conf_problems_done(&problems);
+    /* Whoever only reads the text, on whatever host, is not told. */
+    assert_int_equal(conf_parse_text("f", zkp_slice_str(absent), CONF_SECRETS_SKIP, &conf, &problems), RC_OK);
+    assert_string_equal(conf->bind_target.hosts[1], "::7");
+    conf_free(conf);
+    conf_problems_done(&problems);
 }
 
 static void files_that_cannot_be_read_are_refused(void **state)
@@ -404,7 +430,7 @@ static void reload_refuses_what_needs_a_restart(void **state)
     check_reload(world, MINIMAL, other_source, false, "");
     check_reload(world, MINIMAL, other_source, true, "source");
     check_reload(world, MINIMAL, MINIMAL "words: []\nprobes: {interval: 7s}\n", true, "");
-    check_reload(world, MINIMAL, MINIMAL "guard: {config_node: pass}\nbind: {source: [10.0.0.7]}\n", true,
+    check_reload(world, MINIMAL, MINIMAL "guard: {config_node: pass}\nbind: {source: [127.0.0.7]}\n", true,
                  "");
     check_reload(world, MINIMAL, MINIMAL "state_root: /x\n", false, "");
     check_reload(world, MINIMAL,
@@ -487,6 +513,7 @@ int main(void)
         cmocka_unit_test(the_full_example_names_every_key_and_its_default),
         cmocka_unit_test(lists_and_spellings_are_understood),
         cmocka_unit_test(a_line_that_leads_back_is_refused),
+        cmocka_unit_test(binds_are_addresses_of_this_host),
         cmocka_unit_test(files_that_cannot_be_read_are_refused),
         cmocka_unit_test(the_super_file_must_be_private),
         cmocka_unit_test(the_super_file_holds_one_line),
