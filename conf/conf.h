@@ -103,7 +103,7 @@ struct conf {
     struct conf_servers target; /* count 0 = none */
     /* credentials */
     char super_file[CONF_PATH_MAX];
-    char super[CONF_SECRET_MAX]; /* "user:password" read from super_file; "" = none; wiped by conf_free */
+    const char *super; /* "user:password" a zkproto/secret.h one; "" = none; conf_free drops it */
     /* migration */
     enum conf_kind kind;
     struct conf_ids leaving; /* of source; for shrink and replace, else empty: migrate takes all away */

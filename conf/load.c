@@ -10,6 +10,7 @@
 
 #include "conf/conf_int.h"
 #include "zkproto/assert.h"
+#include "zkproto/secret.h"
 
 /* A default goes through the parser of its key, so that it is held to the same rules. */
 static void set_fallback(struct conf_reader *r, const struct conf_key *key)
@@ -80,6 +81,7 @@ enum rc conf_parse_text(const char *name, struct zkp_slice text, enum conf_secre
     }
     r->file = name;
     r->conf = conf;
+    conf->super = "";
     (void)snprintf(conf->file, sizeof(conf->file), "%s", name);
     read_all(r, text, secrets);
     if (r->is_nomem) {
@@ -180,6 +182,6 @@ void conf_free(struct conf *conf)
 {
     if (conf == NULL)
         return;
-    explicit_bzero(conf->super, sizeof(conf->super));
+    zkp_secret_drop(conf->super);
     free(conf);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "conf/conf_int.h"
+#include "zkproto/secret.h"
 
 #define ALLOWED_FILE "allowed is a regular file of mode 0600 with one line user:password"
 
@@ -73,6 +74,16 @@ static const char *content_fault(const char *text, size_t len)
     return NULL;
 }
 
+static void take(struct conf_reader *r, const char *text, size_t len)
+{
+    const char *secret = zkp_secret_new(text, len);
+
+    if (secret == NULL)
+        r->is_nomem = true;
+    else
+        r->conf->super = secret;
+}
+
 void conf_secret_read(struct conf_reader *r)
 {
     int line = r->lines[conf_key_index(conf_key_named(key_name))];
@@ -94,7 +105,7 @@ void conf_secret_read(struct conf_reader *r)
         if (fault != NULL)
             conf_problem(r, line, key_name, "%s %s, " ALLOWED_FILE, r->conf->super_file, fault);
         else
-            memcpy(r->conf->super, text, len); /* zeroed before: stays terminated */
+            take(r, text, len);
     }
     explicit_bzero(text, sizeof(text));
 }

@@ -1,12 +1,16 @@
 /* zkferryd: arguments, configuration, then the control thread. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "conf/conf.h"
 #include "proxy/control/control.h"
 #include "proxy/log.h"
+#include "zkproto/secret.h"
 
 struct arguments {
     const char *file;
@@ -70,12 +74,24 @@ static int parse(int argc, char **argv, struct arguments *ret_arguments)
     return EXIT_USAGE;
 }
 
+/* What is in memory includes a password and everything clients send: no core file, and nobody but root reads
+ * /proc/PID/mem or attaches. Before the secret is read. */
+static bool close_memory(void)
+{
+    const struct rlimit none = {0, 0};
+    return setrlimit(RLIMIT_CORE, &none) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = {0};
     int code = parse(argc, argv, &arguments);
     if (code >= 0)
         return code;
+    if (!close_memory()) {
+        fprintf(stderr, "zkferryd: core files cannot be ruled out: %s\n", strerror(errno));
+        return EXIT_FAILED;
+    }
     struct conf_problems problems = {0};
     struct conf *conf = NULL;
     if (conf_load(arguments.file, &conf, &problems) != RC_OK) {
@@ -90,6 +106,9 @@ int main(int argc, char **argv)
     }
     if (arguments.is_verbose)
         px_log_set_level(PX_LOG_DEBUG);
+    if (!zkp_secret_is_locked(conf->super))
+        px_log(PX_LOG_WARN, "start.secret_unlocked",
+               "what=\"the super password may be swapped out: raise RLIMIT_MEMLOCK\"");
     struct err err = {.code = RC_OK};
     if (px_control_run(conf, &err) != RC_OK) {
         px_log(PX_LOG_FATAL, "start.failed", "why=%s", err.text);

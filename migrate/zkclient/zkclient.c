@@ -8,6 +8,7 @@
 #include "migrate/monotonic.h"
 #include "migrate/zkclient/zkclient_int.h"
 #include "zkproto/assert.h"
+#include "zkproto/secret.h"
 
 static void zk_destroy(struct mig_zk *zk, bool is_orderly)
 {
@@ -19,10 +20,7 @@ static void zk_destroy(struct mig_zk *zk, bool is_orderly)
         event_free(zk->wake);
     if (zk->timer != NULL)
         event_free(zk->timer);
-    if (zk->super != NULL) {
-        explicit_bzero(zk->super, strlen(zk->super));
-        free(zk->super);
-    }
+    zkp_secret_drop(zk->super);
     free(zk);
 }
 
@@ -109,7 +107,7 @@ static enum rc zk_init(struct mig_zk *zk, const struct mig_zk_options *options, 
         zk->granted_ms = options->timeout_ms;
     }
     if (options->super != NULL && options->super[0] != '\0') {
-        zk->super = strdup(options->super);
+        zk->super = zkp_secret_new(options->super, strlen(options->super));
         if (zk->super == NULL)
             return err_set(err, RC_NOMEM, "out of memory");
     }

@@ -67,7 +67,7 @@ struct mig_zk {
     struct event_base *base;
     struct mig_zk_callbacks callbacks;
     char host[ZK_HOST_MAX];
-    char *super;
+    const char *super; /* a secret of zkproto/secret.h; NULL = none */
     int32_t timeout_ms;
     char root[MIG_ZK_ROOT_MAX];
     char lock_path[MIG_ZK_ROOT_MAX + 8];

@@ -9,6 +9,7 @@
 #include "migrate/monotonic.h"
 #include "proxy/control/fleet/links_int.h"
 #include "proxy/log.h"
+#include "zkproto/secret.h"
 #include "zkproto/zkerr.h"
 
 #define LINK_IDLE_MS        15000
@@ -26,7 +27,7 @@ struct px_links *px_links_new(struct event_base *base, struct px_fleet *fleet, c
     links->fleet = fleet;
     links->callbacks = *callbacks;
     links->instance = instance;
-    snprintf(links->super, sizeof links->super, "%s", conf->super);
+    links->super = zkp_secret_share(conf->super);
     snprintf(links->state_root, sizeof links->state_root, "%s", conf->state_root);
     return links;
 }
@@ -44,7 +45,7 @@ void px_links_free(struct px_links *links)
     for (uint32_t i = 0; i < LINKS_MAX; i++)
         link_close(&links->links[i]);
     px_links_lock_leave(links);
-    explicit_bzero(links->super, sizeof links->super);
+    zkp_secret_drop(links->super);
     free(links);
 }
 
@@ -57,7 +58,8 @@ enum rc px_links_configure(struct px_links *links, const struct conf *conf)
         link_close(&links->links[i]);
     links->monitor_id = 0;
     links->read_at_ms = 0;
-    snprintf(links->super, sizeof links->super, "%s", conf->super);
+    zkp_secret_drop(links->super);
+    links->super = zkp_secret_share(conf->super);
     snprintf(links->state_root, sizeof links->state_root, "%s", conf->state_root);
     return RC_OK;
 }

@@ -34,7 +34,7 @@ struct px_links {
     struct px_fleet *fleet;
     struct px_links_callbacks callbacks;
     const char *instance;
-    char super[CONF_SECRET_MAX];
+    const char *super; /* shared with the configuration it came from */
     char state_root[ZKP_HOST_MAX];
     struct link links[LINKS_MAX];
     struct lock lock;
