@@ -253,6 +253,10 @@ void engine_run(struct run *r)
 
 static void absorb_probe(struct mig_engine *e, const struct mig_facts *f, const struct mig_event *event)
 {
+    if (e->op.is_of_target) {
+        super_absorb(e, f, event);
+        return;
+    }
     bool is_answer = event->rc == RC_OK || (event->kind == MIG_EVENT_SUPER_RESULT && event->rc == RC_REFUSED);
     if (!is_answer) {
         e->probe_retry_at_ms = f->now_ms + RETRY_MS;

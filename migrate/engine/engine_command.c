@@ -212,6 +212,7 @@ void engine_reset_for_retry(struct mig_engine *e)
     hook_forget(e);
     rolling_retry(e);
     memset(&e->data, 0, sizeof(e->data));
+    memset(&e->supers, 0, sizeof(e->supers));
     doubt_forget(e);
     prove_forget(e);
     e->lock_at_ms = 0;

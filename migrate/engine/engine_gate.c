@@ -233,7 +233,7 @@ bool gate_all_joiners(struct run *r, int64_t since_ms)
         if (zkp_config_find(&r->e->expected, id) != NULL)
             continue;
         pending++;
-        if (!gate_joiner(r, id, since_ms) || !gate_doubt(r, id))
+        if (!gate_joiner(r, id, since_ms) || !gate_doubt(r, id) || !gate_super(r, id))
             return false;
     }
     return leader_counts(r, pending, since_ms);

@@ -70,6 +70,7 @@ struct engine_op {
     bool is_pending;
     bool has_result;
     bool is_background; /* nobody waits for the result */
+    bool is_of_target;  /* CHECK_SUPER of a joiner, not of the leader */
     int64_t epoch;      /* of the leader when it was asked */
     int32_t via;
     enum rc rc;
@@ -191,6 +192,13 @@ struct owed_failure {
     char text[MIG_TEXT_MAX];
 };
 
+/* Whether targets know the super user: on the way back reconfigs go over them. */
+struct super_checks {
+    bool is_right[MIG_SERVERS_MAX]; /* by index in plan.targets; by this process */
+    int32_t wrong;                  /* the target that refused the password last; 0 = none */
+    int64_t retry_at_ms;
+};
+
 struct engine_ledger;
 
 /* Owned by the control thread; allocated once. */
@@ -219,6 +227,7 @@ struct mig_engine {
     struct change change;
     struct catch_up catch_up;
     struct data_check data;
+    struct super_checks supers;
     struct doubting doubting;
     struct proving proving;
     struct write_rate rate;
@@ -320,7 +329,9 @@ bool gate_config(struct run *r,
 void gate_fail_foreign(struct run *r, const struct zkp_config *seen); /* writes that reason */
 bool gate_probe(struct run *r, bool *ret_is_disabled);                /* this leader accepts reconfig */
 bool gate_activation(struct run *r, int64_t since_ms, bool with_pending_targets);
-bool gate_joiner(struct run *r, int32_t id, int64_t since_ms);   /* follows, in the leader's epoch */
+bool gate_joiner(struct run *r, int32_t id, int64_t since_ms); /* follows, in the leader's epoch */
+bool gate_super(struct run *r, int32_t id); /* a target that follows takes the super user's password */
+void super_absorb(struct mig_engine *e, const struct mig_facts *f, const struct mig_event *event);
 bool gate_restored(struct run *r, int32_t id, int64_t since_ms); /* so does a source that had left */
 /* A voter that counts, or could: answers, takes part, and is in the leader's epoch. */
 bool server_is_synced(const struct mig_facts *f, int32_t id, const struct mig_leader *leader);

@@ -32,7 +32,7 @@ static bool has_steady_block(struct run *r)
 static void stir(struct run *r)
 {
     struct mig_engine *e = r->e;
-    if (r->leader.id < 0 || r->f->now_ms - e->barrier_at_ms < JOIN_BARRIER_MS)
+    if (e->op.is_pending || r->leader.id < 0 || r->f->now_ms - e->barrier_at_ms < JOIN_BARRIER_MS)
         return;
     e->barrier_at_ms = r->f->now_ms;
     (void)run_ask(r, MIG_EFFECT_BARRIER, r->leader.id);

@@ -43,7 +43,12 @@ static void write_zoo_cfg(const struct mig_facts *facts, const struct mig_server
         "# The proxy's sessions all come from one address.\n"
         "maxClientCnxns=0\n"
         "4lw.commands.whitelist=srvr,conf,mntr,cons,ruok,isro\n"
-        "# Copy from the sources: authProvider.*, superDigest, ssl.*, quorum TLS and SASL settings.\n");
+        "# The super user must be the one of the sources, or there is no way back; zkferry proves it before "
+        "this\n"
+        "# server becomes a member. Copy their DigestAuthenticationProvider.superDigest (or their JVM flag\n"
+        "# -Dzookeeper.DigestAuthenticationProvider.superDigest): the digest, never the password.\n"
+        "#DigestAuthenticationProvider.superDigest=super:BASE64\n"
+        "# Copy from the sources: authProvider.*, ssl.*, quorum TLS and SASL settings.\n");
     if (timing->server_id == 0)
         mig_text_add(
             buf, capacity,

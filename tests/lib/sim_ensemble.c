@@ -672,7 +672,7 @@ static bool carry_out(struct sim *sim, const struct mig_effect *effect, struct m
         return true;
     case MIG_EFFECT_CHECK_SUPER:
         event->kind = MIG_EVENT_SUPER_RESULT;
-        event->rc = sim->is_super ? RC_OK : RC_REFUSED;
+        event->rc = sim->is_super && !sim_server(sim, effect->via)->lacks_super ? RC_OK : RC_REFUSED;
         return true;
     case MIG_EFFECT_RECONFIG:
         event->kind = MIG_EVENT_RECONFIG_RESULT;

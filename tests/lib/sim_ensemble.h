@@ -35,6 +35,7 @@ struct sim_hook {
 struct sim_server {
     int32_t id;
     bool is_up;
+    bool lacks_super;       /* it does not know the super user */
     bool is_stuck;          /* never activates a new config: reconfigEnabled=false on it */
     bool hides_conf;        /* conf is not in its whitelist */
     enum zkp_mode own_mode; /* UNKNOWN: as the ensemble has it; else what it claims for itself */

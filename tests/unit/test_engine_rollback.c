@@ -393,9 +393,29 @@ static void test_records_out_of_place(void **state)
     sim_free(sim);
 }
 
+/* On the way back reconfigs go over targets: one that does not know the super user is not made a member. */
+static void test_a_target_that_does_not_know_the_super_user(void **state)
+{
+    (void)state;
+    struct sim *sim = sim_new();
+    for (int32_t id = 4; id <= 6; id++)
+        sim_up(sim, id, true);
+    sim_server(sim, 5)->lacks_super = true;
+    sim_start(sim, NULL);
+    assert_true(sim_until_waiting(sim, "target 5 to know the super user", 60000));
+    assert_non_null(strstr(sim->view.waiting_for, "superDigest"));
+    (void)sim_run_for(sim, 20000);
+    assert_int_equal(sim->view.phase, MIG_PHASE_JOINING);
+    assert_int_equal(sim->reconfigs, 0);     /* nothing has been changed for it */
+    sim_server(sim, 5)->lacks_super = false; /* its files were corrected, and it was started again */
+    assert_true(sim_until(sim, MIG_PHASE_FINISHED, 600000));
+    sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_target_that_does_not_know_the_super_user),
         cmocka_unit_test(test_from_every_moment),
         cmocka_unit_test(test_whole_way_back),
         cmocka_unit_test(test_whole_way_back_with_client_parts),
