@@ -29,7 +29,7 @@ def fill(server):
         taken.append(RawClient(server.address, source=FAR))
         try:
             taken[-1].attach(timeout_ms=PATIENT_MS)
-        except Closed:
+        except (Closed, ConnectionError):  # closed before the request was written
             return taken
 
 
