@@ -26,10 +26,10 @@ def fill(server):
     """Sessions from FAR, until the server takes no more; it counts them a moment late."""
     taken = []
     while True:
-        taken.append(RawClient(server.address, source=FAR))
-        try:
+        try:  # a server that is full resets while connect() returns (EPIPE), before the request or behind it
+            taken.append(RawClient(server.address, source=FAR))
             taken[-1].attach(timeout_ms=PATIENT_MS)
-        except (Closed, ConnectionError):  # closed before the request was written
+        except (Closed, ConnectionError):
             return taken
 
 
