@@ -83,12 +83,25 @@ static bool rig_has_write(const struct rig_machine *m)
     return false;
 }
 
+/* Where a one-shot watch took one of a lasting watch's two tables, the other half is set whole elsewhere
+ * (px_watch_set_next), and is answered for as a whole. */
+static void rig_make_whole(struct rig_tables *tables)
+{
+    for (int path = 0; path < RIG_PATHS; path++) {
+        uint8_t lasting =
+            (tables->bits[RIG_DATA][path] | tables->bits[RIG_CHILD][path]) & (RIG_LASTS | RIG_BELOW);
+        tables->bits[RIG_DATA][path] |= lasting;
+        tables->bits[RIG_CHILD][path] |= lasting;
+    }
+}
+
 /* Something happened that a lasting watch might have told, or that hides whether a missing node was there. */
 static bool rig_is_doubtful(const struct rig_machine *m)
 {
     struct rig_tables tables = m->client.armed;
     struct rig_fired fired[2];
 
+    rig_make_whole(&tables);
     for (int place = m->marked; place < m->e.log_count; place++)
         if (m->e.log[place].change == RIG_CREATE || m->e.log[place].change == RIG_DELETE ||
             rig_fire(&tables, &m->e.log[place], fired) > 0)
