@@ -15,6 +15,7 @@ static bool ends_orderly(enum px_close_reason reason)
     case PX_CLOSE_CLOSE_SESSION:
     case PX_CLOSE_RETURNED:
     case PX_CLOSE_SERVER_GONE:
+    case PX_CLOSE_REFUSED:
     case PX_CLOSE_UNKNOWN_OUTCOME:
     case PX_CLOSE_EVENTS_UNKNOWN:
     case PX_CLOSE_EXPIRED:

@@ -12,9 +12,10 @@ static void count_in_group(const struct px_link *link, enum px_metric of_rest)
 /* The client was cut off, and neither its own doing nor a wish of ours was the cause. */
 static bool is_trouble(enum px_close_reason reason)
 {
-    return reason == PX_CLOSE_SERVER_GONE || reason == PX_CLOSE_EVENTS_UNKNOWN ||
-           reason == PX_CLOSE_UNKNOWN_OUTCOME || reason == PX_CLOSE_NO_SERVER ||
-           reason == PX_CLOSE_OWNER_CONFLICT || reason == PX_CLOSE_SERVER_PROTOCOL;
+    return reason == PX_CLOSE_SERVER_GONE || reason == PX_CLOSE_REFUSED ||
+           reason == PX_CLOSE_EVENTS_UNKNOWN || reason == PX_CLOSE_UNKNOWN_OUTCOME ||
+           reason == PX_CLOSE_NO_SERVER || reason == PX_CLOSE_OWNER_CONFLICT ||
+           reason == PX_CLOSE_SERVER_PROTOCOL;
 }
 
 void px_link_count_close(struct px_link *link, enum px_close_reason reason)

@@ -8,6 +8,7 @@
     ROW(A, CLOSE_SESSION, "close_session")         /* the client closed its session */                       \
     ROW(A, RETURNED, "returned")                   /* quiet, socket closed, comes back with its session */   \
     ROW(A, SERVER_GONE, "server_gone")             /* server's FIN or RST, no write unanswered */            \
+    ROW(A, REFUSED, "refused")                     /* the same, behind an answer that says why */            \
     ROW(A, EVENTS_UNKNOWN, "events_unknown")       /* events of a persistent watch may be lost */            \
     ROW(A, UNKNOWN_OUTCOME, "unknown_outcome")     /* the same with an unanswered write */                   \
     ROW(A, EXPIRED, "expired")                     /* the server said so; told to the client */              \

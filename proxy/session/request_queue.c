@@ -61,6 +61,12 @@ const struct px_request *px_request_queue_at(const struct px_request_queue *queu
     return &queue->ring[(queue->head + n) & (queue->capacity - 1)];
 }
 
+void px_request_queue_refuse(struct px_request_queue *queue, uint32_t n)
+{
+    ASSERT(n < queue->count);
+    queue->ring[(queue->head + n) & (queue->capacity - 1)].kind = PX_REQUEST_REFUSED;
+}
+
 void px_request_queue_pop(struct px_request_queue *queue)
 {
     ASSERT(queue->count > 0);

@@ -17,6 +17,7 @@ enum px_request_kind {
     PX_REQUEST_HIDE_MULTI, /* multiRead with the config node among its paths; detail = bit per result */
     PX_REQUEST_LOCAL,      /* never sent to the server; detail = the error we answer */
     PX_REQUEST_OURS,       /* a ping of the proxy: the client never hears of it */
+    PX_REQUEST_REFUSED,    /* answered out of turn with the server's last word; nothing more comes for it */
 };
 
 /* What the reply means to the session's watches. */
@@ -61,6 +62,8 @@ static inline const struct px_request *px_request_queue_head(const struct px_req
 void px_request_queue_pop(struct px_request_queue *queue); /* must not be empty */
 /* The n-th oldest; n < count. */
 const struct px_request *px_request_queue_at(const struct px_request_queue *queue, uint32_t n);
+/* … becomes PX_REQUEST_REFUSED. */
+void px_request_queue_refuse(struct px_request_queue *queue, uint32_t n);
 /* Gives the ring of an empty queue back. */
 static inline void px_request_queue_trim(struct px_request_queue *queue, struct px_block_cache *blocks)
 {

@@ -139,7 +139,9 @@ enum px_session_state session_lose_server(struct session_data *data, const struc
     if (data->write_count > 0)
         return session_close(actions, PX_CLOSE_UNKNOWN_OUTCOME);
     if (!is_replaceable(data, event) || is_too_late(data, event))
-        return session_close(actions, has_misfit ? PX_CLOSE_SERVER_PROTOCOL : PX_CLOSE_SERVER_GONE);
+        return session_close(actions, data->ends_with_server ? PX_CLOSE_REFUSED
+                                      : has_misfit           ? PX_CLOSE_SERVER_PROTOCOL
+                                                             : PX_CLOSE_SERVER_GONE);
     if (session_seek(data, event, actions, false, PX_SESSION_DEAD) == PX_SESSION_DEAD)
         return session_close(actions, PX_CLOSE_NO_MEMORY);
     forget_own(data);

@@ -106,6 +106,15 @@ static void put_watches(struct writer *w, const struct px_watch_set *watches)
     }
 }
 
+/* Its server is about to end it, and another process's queue has no such request. */
+static bool has_refused(const struct session_data *data)
+{
+    for (uint32_t i = 0; data->ends_with_server && i < data->pipeline.count; i++)
+        if (px_request_queue_at(&data->pipeline, i)->kind == PX_REQUEST_REFUSED)
+            return true;
+    return false;
+}
+
 /* A reply that is answered here stands at the head only while its bytes did not fit (has_more). */
 static bool may_export(const struct px_session *session)
 {
@@ -113,7 +122,7 @@ static bool may_export(const struct px_session *session)
     enum px_session_state state = px_session_state(session);
     const struct px_request *head = px_request_queue_head(&data->pipeline);
 
-    return (state == PX_SESSION_ACTIVE || state == PX_SESSION_HELD) &&
+    return (state == PX_SESSION_ACTIVE || state == PX_SESSION_HELD) && !has_refused(data) &&
            (head == NULL || head->kind != PX_REQUEST_LOCAL);
 }
 

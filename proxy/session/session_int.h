@@ -240,6 +240,8 @@ enum rc session_watches_frames(const struct session_data *data, int64_t relative
 
 /* session_request.c: `here` is the state to stay in; closeSession leads to ENDING, nonsense to DEAD. */
 uint32_t session_request_need(uint32_t length, struct zkp_slice body);
+/* Its loss without an answer leaves the client in doubt. op: enum zkp_op_index. */
+bool session_may_change_state(uint8_t op);
 /* Sends a request of ours, ping or sync, to the server; false when memory is out. */
 bool session_ask_server(struct session_data *data, const struct px_event *event, struct px_actions *actions,
                         enum zkp_op_index op);

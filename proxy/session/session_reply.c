@@ -17,7 +17,7 @@ static struct px_request_queue *queue_answered(const struct session_data *data, 
 {
     const struct px_request *main = px_request_queue_head(&data->pipeline);
     const struct px_request *side = px_request_queue_head(&data->out_of_band);
-    bool fits_main = main != NULL && main->xid == xid;
+    bool fits_main = main != NULL && main->xid == xid && main->kind != PX_REQUEST_REFUSED;
     bool fits_side = side != NULL && side->xid == xid;
 
     /* The same xid in both: only auth and sasl replies carry zxid 0 (protocol.md §1.3). */
@@ -192,6 +192,41 @@ static enum px_session_state answer_ours(struct session_data *data, const struct
     return here;
 }
 
+/* A server answers an operation that it does not know where it reads it, before what is still in its
+ * pipeline, with -6, and closes (protocol.md §1.3: UnimplementedRequestProcessor.java). */
+static bool is_refusal(const struct px_event *event, const struct zkp_reply_header *header)
+{
+    return header->err == ZKP_ERR_UNIMPLEMENTED && header->zxid == -1 &&
+           event->length == ZKP_REPLY_HEADER_LEN;
+}
+
+/* The client gets the answer as without a proxy. What waits before it may still be answered, or the FIN comes
+ * first: its outcome is as unknown as it was. */
+static bool pass_refusal(struct session_data *data, const struct px_event *event,
+                         const struct zkp_reply_header *header, struct px_actions *actions)
+{
+    if (!is_refusal(event, header))
+        return false;
+    for (uint32_t i = 0; i < data->pipeline.count; i++) {
+        const struct px_request *request = px_request_queue_at(&data->pipeline, i);
+        if (request->xid != header->xid || request->kind != PX_REQUEST_FORWARDED)
+            continue;
+        if (session_may_change_state(request->op)) {
+            ASSERT(data->write_count > 0);
+            data->write_count--;
+        }
+        actions->note = PX_NOTE_REPLY;
+        actions->op = (enum zkp_op_index)request->op;
+        actions->sent_us = request->sent_us;
+        px_request_queue_refuse(&data->pipeline, i);
+        session_act(actions, PX_ACTION_FORWARD);
+        data->sent_count++;
+        data->ends_with_server = true;
+        return true;
+    }
+    return false;
+}
+
 static bool is_awaited(const struct px_request_queue *queue, int32_t xid)
 {
     for (uint32_t i = 0; i < queue->count; i++)
@@ -231,6 +266,8 @@ static enum px_session_state answer_head(struct session_data *data, const struct
     struct px_request_queue *queue = queue_answered(data, header->xid, header->zxid);
     struct px_request request;
 
+    if (queue == NULL && pass_refusal(data, event, header, actions))
+        return here;
     if (queue == NULL)
         return refuse_unordered(data, header->xid, actions, here);
     request = *px_request_queue_head(queue);

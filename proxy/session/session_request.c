@@ -116,8 +116,7 @@ static bool touches_watches(const struct px_request *request)
            (zkp_op_row((enum zkp_op_index)request->op)->may_watch || request->op == ZKP_OPX_REMOVE_WATCHES);
 }
 
-/* Its loss without an answer leaves the client in doubt. */
-static bool may_change_state(uint8_t op)
+bool session_may_change_state(uint8_t op)
 {
     switch (class_of(op)) {
     case ZKP_CLASS_WRITE:
@@ -139,7 +138,7 @@ static enum rc enqueue(struct session_data *data, const struct px_event *event, 
 
     if (request->kind != PX_REQUEST_LOCAL && is_out_of_band)
         session_auth_sent(data, event, request->op);
-    else if (request->kind != PX_REQUEST_LOCAL && may_change_state(request->op))
+    else if (request->kind != PX_REQUEST_LOCAL && session_may_change_state(request->op))
         data->write_count++;
     else if (request->kind != PX_REQUEST_LOCAL)
         session_keep(data, event, request);

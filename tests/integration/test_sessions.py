@@ -9,7 +9,7 @@ import pytest
 from lib.ensemble import DirectClient
 from lib.migration import (MEMBERS, TARGETS, assert_kept, assert_migrated, confirm, plan_targets,
                            start_joiners, wait_gate)
-from lib.raw import (CHECK, EXISTS, PING, PING_XID, RECONFIG, Closed, RawClient, buffer, connect_request,
+from lib.raw import (CHECK, EXISTS, PING, PING_XID, RECONFIG, SYNC, Closed, RawClient, buffer, connect_request,
                      ustring)
 from lib.waiting import SCALE, wait_for
 
@@ -92,6 +92,35 @@ def unknown_request(address, opcode, body):
 def test_unknown_opcode_is_the_servers_business(shared_ensemble, proxy, opcode):
     direct = unknown_request(shared_ensemble.addresses(), opcode, b"\1\2\3\4")
     assert unknown_request(proxy.clients, opcode, b"\1\2\3\4") == direct
+
+
+def refusal_behind(address, count):
+    """`count` syncs and, in the same segment, what nobody knows: which answers arrive until the close."""
+    frames = [struct.pack(">ii", xid, SYNC) + ustring("/") for xid in range(1, count + 1)]
+    frames.append(struct.pack(">ii", count + 1, 1000))
+    heard = []
+    with RawClient(address) as client:
+        client.attach()
+        client.socket.sendall(b"".join(buffer(frame) for frame in frames))
+        try:
+            while True:
+                heard.append(client.receive()[:2])
+        except Closed:
+            return heard
+
+
+@pytest.mark.sanitizer
+def test_refusal_overtakes(shared_ensemble, proxy):
+    """The server answers it before what is in its pipeline; whose doing the end is must be seen, too."""
+    count = 50
+    refusal = (count + 1, UNIMPLEMENTED)
+    assert refusal in refusal_behind(shared_ensemble.addresses(), count)
+    heard = refusal_behind(proxy.clients, count)
+    assert refusal in heard
+    assert [xid for xid, _ in heard if xid <= count] == list(range(1, len(heard))), "in order"
+    assert heard[-1] != refusal or len(heard) <= count, "it did not overtake: nothing was tried"
+    assert counted(proxy, "refused") == 1
+    assert counted(proxy, "server_protocol") == proxy.metrics().value("zkferry_server_misfits_total") == 0
 
 
 # Guard

@@ -109,6 +109,87 @@ static void a_ping_reply_waits_its_turn(void **state)
     assert_misfit(b, PX_MISFIT_SKIPPED);
 }
 
+/* --- an operation that the server does not know: its refusal overtakes --- */
+
+#define NO_SUCH_OP 999
+
+static void assert_gone(struct bench *b, enum px_close_reason reason)
+{
+    bench_kind(b, PX_EVENT_SERVER_GONE);
+    assert_closed(b, reason);
+}
+
+static void a_refusal_overtakes(void **state)
+{
+    struct bench *b = *state;
+
+    bench_request(b, 1, ZKP_OP_SYNC);
+    bench_request(b, 2, NO_SUCH_OP);
+    bench_reply(b, 2, -1, ZKP_ERR_UNIMPLEMENTED);
+    assert_forwarded(b);
+    bench_reply(b, 1, 10, 0);
+    assert_forwarded(b);
+    assert_gone(b, PX_CLOSE_REFUSED);
+}
+
+/* It does not make the write before it any better known. */
+static void a_write_before_the_refusal_is_unknown(void **state)
+{
+    struct bench *b = *state;
+
+    bench_request(b, 1, ZKP_OP_CREATE);
+    bench_request(b, 2, NO_SUCH_OP);
+    bench_reply(b, 2, -1, ZKP_ERR_UNIMPLEMENTED);
+    assert_forwarded(b);
+    assert_gone(b, PX_CLOSE_UNKNOWN_OUTCOME);
+}
+
+/* The write that was answered, and the one that was refused, are not in doubt. */
+static void what_was_refused_is_known(void **state)
+{
+    struct bench *b = *state;
+
+    bench_request(b, 1, ZKP_OP_CREATE);
+    bench_request(b, 2, ZKP_OP_CREATE_TTL);
+    bench_request(b, 3, NO_SUCH_OP);
+    bench_reply(b, 2, -1, ZKP_ERR_UNIMPLEMENTED);
+    assert_forwarded(b);
+    bench_reply(b, 3, -1, ZKP_ERR_UNIMPLEMENTED);
+    assert_forwarded(b);
+    bench_reply(b, 1, 10, 0);
+    assert_forwarded(b);
+    assert_gone(b, PX_CLOSE_REFUSED);
+}
+
+static void a_refusal_comes_once(void **state)
+{
+    struct bench *b = *state;
+
+    bench_request(b, 1, ZKP_OP_SYNC);
+    bench_request(b, 2, NO_SUCH_OP);
+    bench_reply(b, 2, -1, ZKP_ERR_UNIMPLEMENTED);
+    bench_reply(b, 2, -1, ZKP_ERR_UNIMPLEMENTED);
+    assert_misfit(b, PX_MISFIT_SKIPPED);
+    bench_reply(b, 1, 10, 0);
+    bench_reply(b, 2, 11, 0); /* now the oldest, and still answered */
+    assert_misfit(b, PX_MISFIT_SKIPPED);
+}
+
+/* Nothing else may: neither another error nor a transaction's. */
+static void only_a_refusal_overtakes(void **state)
+{
+    struct bench *b = *state;
+
+    bench_request(b, 1, ZKP_OP_SYNC);
+    bench_request(b, 2, ZKP_OP_CREATE_TTL);
+    bench_reply(b, 2, 12, ZKP_ERR_UNIMPLEMENTED);
+    assert_misfit(b, PX_MISFIT_SKIPPED);
+    bench_reply(b, 2, -1, ZKP_ERR_NO_NODE);
+    assert_misfit(b, PX_MISFIT_SKIPPED);
+    bench_reply(b, 3, -1, ZKP_ERR_UNIMPLEMENTED);
+    assert_misfit(b, PX_MISFIT_UNASKED);
+}
+
 static void auth_overtakes(void **state)
 {
     struct bench *b = *state;
@@ -473,6 +554,11 @@ int main(void)
         CASE(replies_in_order),
         CASE(a_reply_out_of_order_is_the_end),
         CASE(a_ping_reply_waits_its_turn),
+        CASE(a_refusal_overtakes),
+        CASE(a_write_before_the_refusal_is_unknown),
+        CASE(what_was_refused_is_known),
+        CASE(a_refusal_comes_once),
+        CASE(only_a_refusal_overtakes),
         CASE(auth_overtakes),
         CASE(the_sign_of_an_xid_says_nothing),
         CASE(same_xid_in_both_queues),

@@ -311,7 +311,8 @@ static void a_servers_last_word_is_the_clients(void **state)
         bench_auth(&b, "a:1", false);
         bench_reply(&b, ZKP_XID_AUTH, 0, errors[i]);
         assert_non_null(bench_find(&b, PX_ACTION_FORWARD));
-        assert_lost(&b, (struct px_event){0}, false);
+        bench_kind(&b, PX_EVENT_SERVER_GONE);
+        assert_closed_for(&b, REFUSED);
         bench_end(&b);
     }
 }
