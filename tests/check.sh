@@ -12,7 +12,6 @@ full=no
 fuzz_seconds=20
 [ $full = yes ] && fuzz_seconds=30
 jobs=$(nproc)
-python=/usr/bin/python3 # Debian's: kazoo and pytest are its packages, whatever comes first in PATH
 logs=build/check
 passed=0
 failed=0
@@ -50,6 +49,13 @@ build() { # DIRECTORY CC CMAKE-OPTION…
 # The personality bit keeps TSan's shadow memory clear of randomised mappings; children inherit it.
 wrapper_of() { case $1 in *tsan) echo "setarch $(uname -m) -R" ;; esac; }
 
+# What cmocka, a sanitizer or an assertion says of a failed test, which ctest's log may have in its middle.
+unit_reasons() { # LOG
+    grep -E -A 12 '\[ *(ERROR|FAILED) *\]|(ERROR|WARNING): [A-Za-z]+Sanitizer|runtime error:|invariant broken:' "$1" |
+        head -n 120
+    tail -n 30 "$1"
+}
+
 unit() { # BUILD
     local log=$logs/unit-${1##*/}.log total bad
     # shellcheck disable=SC2046
@@ -57,61 +63,29 @@ unit() { # BUILD
     total=$(sed -nE 's/.*tests failed out of ([0-9]+).*/\1/p' "$log")
     bad=$(sed -nE 's/.*, ([0-9]+) tests? failed out of .*/\1/p' "$log")
     if [ -z "$total" ]; then total=1 bad=1; fi # ctest itself did not run
-    [ "$bad" = 0 ] || tail -n 120 "$log"
+    [ "$bad" = 0 ] || unit_reasons "$log"
     count $((total - bad)) "$bad" "unit tests, $1"
 }
 
-integration() { # BUILD MARKER-EXPRESSION SCALE
-    local log=$logs/integration-${1##*/}.log status good bad
-    ZKFERRY_BUILD=$1 ZKFERRY_DEADLINE_SCALE=$3 $(wrapper_of "$1") $python -m pytest -q --durations=5 \
-        -p no:cacheprovider -m "$2" tests/integration >"$log" 2>&1
-    status=$?
-    good=$(summary_number passed "$log")
-    bad=$(($(summary_number failed "$log") + $(summary_number 'errors?' "$log")))
-    if [ $status -ne 0 ] && [ $bad -eq 0 ]; then bad=1; fi # pytest itself did not run
-    [ $bad -eq 0 ] || tail -n 400 "$log"
-    count "$good" "$bad" "integration tests, $1"
-}
-
-summary_number() { # WORD LOG
-    local number
-    number=$(tail -n 1 "$2" | grep -oE "[0-9]+ $1\b" | grep -oE '^[0-9]+')
-    echo "${number:-0}"
-}
-
-fuzz_one() { # NAME
-    local new=$logs/fuzz/$1 dictionary=tests/fuzz/${1#fuzz_}.dict
-    [ -e "$dictionary" ] || dictionary=
-    mkdir -p "$new"
-    nice build-fuzz/tests/"$1" -max_total_time="$fuzz_seconds" -use_value_profile=1 -print_final_stats=1 \
-        -artifact_prefix="$logs/fuzz/$1-" ${dictionary:+-dict=$dictionary} "$new" "tests/fuzz/corpus/${1#fuzz_}"
+# A tool that shows its own progress and counts: its last line is like ours.
+counted() { # WHAT COMMAND…
+    local what=$1 output=$logs/$1.out last
+    shift
+    "$@" 2>&1 | tee "$output"
+    last=$(tail -n 1 "$output")
+    if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed$ ]]; then
+        count "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}" "$what"
+    else
+        count 0 1 "$what"
+    fi
 }
 
 fuzz_all() {
     local source names=()
     for source in tests/fuzz/fuzz_*.c; do
-        [ -e "$source" ] && names+=("$(basename "$source" .c)")
+        names+=("$(basename "$source" .c)")
     done
-    if [ ${#names[@]} -eq 0 ]; then
-        count 0 1 "no fuzz target found"
-        return
-    fi
-    while [ ${#names[@]} -gt 0 ]; do # two at a time, whatever the number of cores: times stay comparable
-        local pair=("${names[@]:0:2}") pids=() i
-        names=("${names[@]:2}")
-        for i in "${!pair[@]}"; do
-            fuzz_one "${pair[$i]}" >"$logs/${pair[$i]}.log" 2>&1 &
-            pids[i]=$!
-        done
-        for i in "${!pair[@]}"; do
-            if wait "${pids[$i]}"; then
-                count 1 0 "${pair[$i]}, $fuzz_seconds s"
-            else
-                tail -n 60 "$logs/${pair[$i]}.log"
-                count 0 1 "${pair[$i]}"
-            fi
-        done
-    done
+    tests/tools/run_fuzz.py --seconds $fuzz_seconds --logs $logs "${names[@]}"
 }
 
 our_sources() { find proxy zkproto migrate conf tests -name '*.[ch]' | sort; }
@@ -144,14 +118,14 @@ target=fuzz_targets check build-fuzz build build-fuzz clang-14 -DPX_SANITIZE=fuz
 for directory in build build-switches build-clang build-asan build-tsan; do
     unit $directory
 done
-fuzz_all
+counted fuzzing fuzz_all
 
 everything="not full"
 [ $full = yes ] && everything="full or not full"
-integration build-switches "$everything" 1
-integration build-asan "sanitizer and ($everything)" 3
-integration build-tsan "sanitizer and ($everything)" 4
+counted integration tests/tools/run_integration.py --logs $logs "build-switches:1:$everything" \
+    "build-asan:3:sanitizer and ($everything)" "build-tsan:4:sanitizer and ($everything)"
 
+grep -hE '^([0-9:]+ flaky|FAILED):' $logs/integration.out # once more, where the end is all that is read
 say "took $((SECONDS - began)) s; logs in $logs/"
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

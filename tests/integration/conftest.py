@@ -22,6 +22,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "sanitizer: also run against the ASan and TSan builds")
     config.addinivalue_line("markers", "dynamic: on members with dynamic files, in a module that says STATIC")
     config.addinivalue_line("markers", "full: only with tests/check.sh --full")
+    config.addinivalue_line("markers", "alone: with no other test beside it: it measures time, CPU or memory")
     config.addinivalue_line("markers", "limit(seconds): how long the test may take in all")
 
 
