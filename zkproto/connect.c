@@ -16,7 +16,7 @@ enum rc zkp_connect_request_decode(struct zkp_slice body, struct zkp_connect_req
     request.password = zkp_rd_buf(&r);
     request.has_read_only = zkp_rd_left(&r) > 0; /* old clients stop before this byte */
     request.read_only = request.has_read_only && zkp_rd_bool(&r);
-    if (!zkp_rd_done(&r))
+    if (zkp_rd_state(&r) != RC_OK)
         return RC_MALFORMED;
     *ret_request = request;
     return RC_OK;

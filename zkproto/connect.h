@@ -7,6 +7,9 @@
 
 #define ZKP_PASSWORD_LEN      16u
 #define ZKP_CONNECT_FRAME_MAX 128u /* room for any connect frame we write, prefix included */
+/* Of a ConnectRequest's body that we take. Clients send 44 or 45 bytes; a server would take up to its
+ * jute.maxbuffer from anybody who knows nothing but the address. */
+#define ZKP_CONNECT_REQUEST_MAX 1024u
 
 struct zkp_connect_request {
     int32_t version;
@@ -27,8 +30,10 @@ struct zkp_connect_response {
     bool read_only;
 };
 
-/* body = frame without prefix. RC_MALFORMED when something is missing or left over. */
+/* body = frame without prefix. RC_MALFORMED when something is missing. What stands behind the fields is not
+ * looked at, as in every server (3.4 to 3.9: they read the record, then one byte if there is one). */
 enum rc zkp_connect_request_decode(struct zkp_slice body, struct zkp_connect_request *ret_request);
+/* The same, and RC_MALFORMED when something is left over. */
 enum rc zkp_connect_response_decode(struct zkp_slice body, struct zkp_connect_response *ret_response);
 /* Writes a whole frame (with prefix); returns its length, 0 when it does not fit. */
 uint32_t zkp_connect_request_frame(const struct zkp_connect_request *request, uint8_t *buf,
