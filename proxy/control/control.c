@@ -121,6 +121,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     px_control_tick_witness(control);
     px_survey_tick(control->survey, &control->facts, px_director_leader_leaves(control->director));
     px_crew_tick(control->crew, now_ms);
+    (void)px_slack_tick(&control->slack, px_crew_totals(control->crew).clients, now_ms);
     report_waiting(control);
     reload_if_wanted(control);
     end_step(control, now_ms);
@@ -300,6 +301,7 @@ enum rc px_control_run(struct conf *take_conf, struct err *err)
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write, not the end */
     px_watchdog_init(&control->watchdog);
+    px_slack_init(&control->slack);
     enum rc rc = open_all(control, err);
     if (rc == RC_OK)
         rc = announce(control, err);

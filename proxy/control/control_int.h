@@ -22,6 +22,7 @@
 #include "proxy/control/report/report.h"
 #include "proxy/control/report/report_store.h"
 #include "proxy/control/runner.h"
+#include "proxy/control/slack.h"
 #include "proxy/control/survey/survey.h"
 #include "proxy/control/verify/verify.h"
 #include "proxy/control/watchdog.h"
@@ -83,6 +84,7 @@ struct px_control {
     struct px_runner *runner;
     struct px_words *words;
     struct px_watchdog watchdog;
+    struct px_slack slack;
     struct px_report *report;
     struct px_events *events;
     struct mig_history *history;
