@@ -77,6 +77,11 @@ void px_walk_hide_multi(struct px_link *link, uint64_t mask)
     free(hidden);
 }
 
+bool px_conn_greets(const struct px_conn *conn)
+{
+    return conn->role == PX_CONN_CLIENT && px_session_state(conn->link->core) == PX_SESSION_GREETING;
+}
+
 enum px_event_kind px_link_kind_of(const struct px_conn *conn, enum px_event_kind client,
                                    enum px_event_kind server, enum px_event_kind next)
 {
@@ -129,8 +134,7 @@ static bool took_word(struct px_conn *conn, struct zkp_slice in)
 {
     enum zkp_word word;
 
-    if (conn->role != PX_CONN_CLIENT || px_session_state(conn->link->core) != PX_SESSION_GREETING ||
-        in.len < 4)
+    if (!px_conn_greets(conn) || in.len < 4)
         return false;
     word = zkp_word_detect(in.ptr);
     if (word == ZKP_WORD_NONE)
@@ -156,7 +160,7 @@ static uint32_t frame_max(const struct px_conn *conn)
 {
     switch (conn->role) {
     case PX_CONN_CLIENT:
-        return ZKP_CLIENT_FRAME_MAX;
+        return px_conn_greets(conn) ? conn->link->worker->greeting_max : ZKP_CLIENT_FRAME_MAX;
     case PX_CONN_SERVER:
         return ZKP_SERVER_FRAME_MAX;
     case PX_CONN_NEXT:

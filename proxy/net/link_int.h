@@ -124,6 +124,8 @@ struct px_walk {
 uint32_t px_link_walk(struct px_conn *conn, struct zkp_slice in);
 /* Looks at what was left in conn->in. */
 void px_link_walk_held(struct px_conn *conn);
+/* Its client has not said yet what it wants: the next frame is its ConnectRequest, or a word. */
+bool px_conn_greets(const struct px_conn *conn);
 enum px_event_kind px_link_kind_of(const struct px_conn *conn, enum px_event_kind client,
                                    enum px_event_kind server, enum px_event_kind next);
 void px_link_step_bad(struct px_conn *conn, enum px_close_reason reason);

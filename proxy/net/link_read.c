@@ -51,20 +51,32 @@ static enum rc deliver(struct px_conn *conn, uint32_t got)
     return px_buffer_append(&conn->in, fresh.ptr + done, fresh.len - done);
 }
 
+/* Of a client without a session no more is read than its longest greeting: what it sends behind that stays in
+ * the socket until somebody wants it. */
+static uint32_t most_to_read(const struct px_conn *conn)
+{
+    if (!px_conn_greets(conn))
+        return UINT32_MAX;
+    return ZKP_FRAME_PREFIX + conn->link->worker->greeting_max - conn->in.length;
+}
+
 /* One recv: into scratch, or behind what was kept. RC_AGAIN = nothing more for now. */
 static enum rc fill(struct px_conn *conn, uint32_t *ret_got)
 {
     struct px_worker *worker = conn->link->worker;
+    uint32_t most = most_to_read(conn);
     uint8_t *to = worker->scratch;
     uint32_t room = PX_SCRATCH_SIZE;
     ssize_t got;
 
     if (conn->in.length > 0) {
-        if (px_buffer_reserve(&conn->in, FILL_MIN) != RC_OK)
+        if (px_buffer_reserve(&conn->in, most < FILL_MIN ? most : FILL_MIN) != RC_OK)
             return RC_NOMEM;
         to = conn->in.bytes + conn->in.length;
         room = conn->in.capacity - conn->in.length;
     }
+    if (room > most)
+        room = most;
     do
         got = recv(conn->fd, to, room, 0);
     while (got < 0 && errno == EINTR);

@@ -15,6 +15,8 @@
 #include "proxy/net/switches.h"
 #include "proxy/net/worker_int.h"
 #include "zkproto/assert.h"
+#include "zkproto/connect.h"
+#include "zkproto/frame.h"
 
 #define PX_STALL_US 2500000 /* of the test switch: each new client holds up the loop */
 
@@ -263,6 +265,7 @@ static enum rc worker_init(struct px_worker *worker, struct err *err)
     worker->skips_auth = px_switch("no_auth_replay");
     worker->skips_pacing = px_switch("no_pacing");
     worker->stalls = px_switch("stall");
+    worker->greeting_max = px_switch("long_greetings") ? ZKP_CLIENT_FRAME_MAX : ZKP_CONNECT_REQUEST_MAX;
     worker->scratch = malloc(PX_SCRATCH_SIZE);
     worker->metrics = aligned_alloc(alignof(struct px_metrics), sizeof(*worker->metrics));
     if (worker->scratch == NULL || worker->metrics == NULL ||

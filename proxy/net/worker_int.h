@@ -36,6 +36,7 @@ struct px_worker {
     int64_t tick_at_ms;    /* the next one */
     int64_t slow_tick_ms;  /* when the slow part ran last */
     uint8_t *scratch;
+    uint32_t greeting_max; /* bytes of a ConnectRequest */
     bool is_stopping;
     bool is_clock_stale; /* the clock is read once per loop turn, when somebody asks */
     int64_t now_ms;

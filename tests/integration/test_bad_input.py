@@ -7,6 +7,7 @@ import struct
 import pytest
 
 from lib.livesession import LiveSession, assert_undisturbed
+from lib.raw import RawClient, connect_request
 from lib.waiting import SCALE, wait_for
 
 CONNECTIONS = 2000
@@ -108,6 +109,22 @@ def test_first_frame_is_no_connect_request(proxy, body):
     expect_close(proxy, connect(proxy), frame(body), reason)
 
 
+def test_what_servers_leave_unread_behind_a_connect_request(shared_ensemble, proxy):
+    """They read the record and one byte more, and so does the proxy: up to 1 KB, of which it says so."""
+    surplus = 1024 - len(CONNECT)
+    for behind in (b"", b"\0", b"\xff", bytes(surplus)):
+        for address in (shared_ensemble.addresses([1]), proxy.clients):
+            with RawClient(address) as client:
+                client.send_frame(CONNECT + behind)
+                assert client.read_connect() != 0
+                assert len(client.connect_reply) == 37
+                assert client.get("/none")[0] == -101
+                with RawClient(address) as again:  # the same when it comes back
+                    again.send_frame(connect_request(client.session_id, client.password) + behind)
+                    assert again.read_connect() == client.session_id
+    expect_close(proxy, connect(proxy), frame(CONNECT + bytes(surplus + 1)), "frame_too_big")
+
+
 def test_request_without_a_whole_header(proxy):
     expect_close(proxy, attach(proxy), frame(b"\0\0\0\1\0\0"), "bad_request")
 
@@ -121,7 +138,7 @@ def test_garbage(proxy):
         try:
             connection.sendall(noise.randbytes(noise.randint(8, 4000)))
             connection.shutdown(socket.SHUT_WR)
-        except ConnectionError:
+        except OSError:  # reset already; shutdown calls that "not connected"
             pass
         assert closed_by_peer(connection)
         connection.close()
@@ -167,7 +184,7 @@ def misbehave(proxy, index):
     try:
         connection.sendall(kinds[index % len(kinds)])
         connection.shutdown(socket.SHUT_WR)
-    except ConnectionError:
+    except OSError:  # reset already; shutdown calls that "not connected"
         pass
     closed_by_peer(connection)
     connection.close()
