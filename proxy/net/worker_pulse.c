@@ -15,12 +15,13 @@ static struct px_link *link_on(struct px_worker *worker, uint32_t slot)
     struct px_link *link;
 
     TAILQ_FOREACH(link, &worker->links[PX_SESSION_ACTIVE], entry)
-    if (link->slot == slot && link->server.stream_left == 0)
+    if (link->slot == slot && link->server.stream_left == 0 && link->client.stream_left == 0)
         return link;
     return NULL;
 }
 
-/* A session with something outstanding asks by itself. */
+/* A session with something outstanding asks by itself, but for one whose request is half passed on: its
+ * server may well be silent until the rest has come. */
 static void ping_slot(struct px_worker *worker, uint32_t slot)
 {
     struct px_link *link = link_on(worker, slot);

@@ -34,7 +34,8 @@ static int teardown(void **state)
 {
     struct scene *here = *state;
 
-    close(here->hung);
+    if (here->hung >= 0)
+        close(here->hung);
     bench_end(&here->bench);
     return 0;
 }
@@ -172,6 +173,51 @@ static void without_another_one_the_hung_one_is_asked(void **state)
     close(first.server);
 }
 
+/* A session whose server grants it so little that silence is told soon. */
+static struct bench_pair open_brief(struct bench *b, int64_t session_id)
+{
+    static const uint8_t none[ZKP_PASSWORD_LEN];
+    struct bench_pair pair = {.client = bench_client(b, 0), .session_id = session_id};
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+    uint32_t length;
+
+    bench_put(pair.client, frame, bench_connect_frame(0, none, frame));
+    pair.server = bench_accept(b);
+    length = bench_answer_frame(session_id, frame);
+    zkp_store_i32(frame + 8, 12000);
+    bench_put(pair.server, frame, length);
+    bench_get(pair.client, frame, 41);
+    return pair;
+}
+
+/* The server can't answer what has not come whole; that makes it no server that hangs. Another session on it
+ * is what can be asked with. */
+static void half_a_request_is_no_silence(void **state)
+{
+    struct scene *here = *state;
+    struct bench *b = &here->bench;
+    struct bench_pair halved;
+    struct bench_pair idle;
+    uint8_t frame[64];
+
+    bench_end(b);
+    bench_begin_pulsed(b, 1024, 50);
+    here->hung = -1;
+    halved = open_brief(b, SID);
+    idle = open_brief(b, SID + 1);
+    bench_request_frame(7, ZKP_OP_SET_DATA, frame);
+    zkp_store_i32(frame, 100000);
+    bench_put(halved.client, frame, 12);
+    bench_get(halved.server, frame, 12);
+    bench_get(idle.server, frame, 12); /* its end, where the server was thought to hang */
+    assert_int_equal(zkp_load_i32(frame + 8), ZKP_OP_PING);
+    assert_false(bench_readable(halved.server, 0));
+    close(halved.client);
+    close(halved.server);
+    close(idle.client);
+    close(idle.server);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -180,6 +226,7 @@ int main(void)
         CASE(a_cut_off_session_goes_home_rather_than_to_the_hung_one),
         CASE(new_clients_are_not_sent_to_the_hung_one),
         CASE(without_another_one_the_hung_one_is_asked),
+        CASE(half_a_request_is_no_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,8 @@ static inline struct px_directive *bench_next(struct bench *b)
     return next;
 }
 
-static inline void bench_begin(struct bench *b, uint32_t buffer_max)
+/* pulse_ms: of px_worker_options. */
+static inline void bench_begin_pulsed(struct bench *b, uint32_t buffer_max, uint32_t pulse_ms)
 {
     struct err err;
 
@@ -93,7 +94,7 @@ static inline void bench_begin(struct bench *b, uint32_t buffer_max)
                                             .shared = b->shared,
                                             .control = b->control,
                                             .handshake_timeout_ms = 60000,
-                                            .pulse_ms = UINT32_MAX, /* no ping but those asked for */
+                                            .pulse_ms = pulse_ms,
                                             .client_buffer_max = buffer_max};
         assert_int_equal(px_worker_start(&options, &b->workers[i], &err), RC_OK);
     }
@@ -108,6 +109,11 @@ static inline void bench_begin(struct bench *b, uint32_t buffer_max)
     b->directive->servers[0].address_count = 1;
     bench_listen(b, &b->directive->servers[0].addresses[0]);
     bench_publish(b);
+}
+
+static inline void bench_begin(struct bench *b, uint32_t buffer_max)
+{
+    bench_begin_pulsed(b, buffer_max, UINT32_MAX); /* no ping but those asked for */
 }
 
 static inline void bench_end(struct bench *b)
