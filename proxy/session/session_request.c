@@ -19,13 +19,22 @@ static enum zkp_op_class class_of(uint8_t op)
     return zkp_op_row((enum zkp_op_index)op)->class;
 }
 
-/* What changes nothing is kept whole until it is answered, and auth until the session ends (session_again.c);
- * guard and watches look at some of these, too. Only writes stream. */
+/* The watches and the guard look into it. */
+static bool is_looked_into(const struct zkp_op_row *row)
+{
+    return row->may_watch || row->number == ZKP_OP_REMOVE_WATCHES || row->number == ZKP_OP_MULTI_READ;
+}
+
+/* What changes nothing is kept whole until it is answered, unless it is longer than anything that is kept;
+ * and auth until the session ends (session_again.c). Writes stream. */
 static uint32_t body_need(uint32_t length, int32_t type)
 {
-    switch (class_of((uint8_t)zkp_op_index(type))) {
+    const struct zkp_op_row *row = zkp_op_row(zkp_op_index(type));
+
+    switch (row->class) {
     case ZKP_CLASS_READ:
     case ZKP_CLASS_ORDERED:
+        return length <= SESSION_KEPT_MAX || is_looked_into(row) ? length : ZKP_REQUEST_HEADER_LEN;
     case ZKP_CLASS_OUT_OF_BAND:
         return length;
     case ZKP_CLASS_WRITE:

@@ -189,6 +189,39 @@ static void need_is_the_flag(void **state)
     assert_int_equal(px_session_client_need(b->session, 100000, zkp_slice_of(header, 8)), 8);
 }
 
+/* What is too long to be kept need not be there whole, but for those that are looked into. */
+static void a_long_read_is_needed_whole_only_to_be_looked_into(void **state)
+{
+    static const struct {
+        int32_t type;
+        bool is_whole;
+    } rows[] = {{ZKP_OP_GET_DATA, true},
+                {ZKP_OP_SET_WATCHES, true},
+                {ZKP_OP_SET_WATCHES2, true},
+                {ZKP_OP_ADD_WATCH, true},
+                {ZKP_OP_AUTH, true},
+                {ZKP_OP_REMOVE_WATCHES, true},
+                {ZKP_OP_MULTI_READ, true},
+                {ZKP_OP_SYNC, false},
+                {ZKP_OP_GET_ACL, false},
+                {ZKP_OP_MULTI, false},
+                {ZKP_OP_CREATE_TTL, false},
+                {ZKP_OP_CHECK_WATCHES, false},
+                {ZKP_OP_GET_EPHEMERALS, false},
+                {4711, false}};
+    struct bench *b = *state;
+    uint8_t header[8] = {0};
+    const uint32_t length = 3u * 1024 * 1024;
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        zkp_store_i32(header + 4, rows[i].type);
+        assert_int_equal(px_session_client_need(b->session, length, zkp_slice_of(header, 8)),
+                         rows[i].is_whole ? length : 8);
+    }
+    zkp_store_i32(header + 4, ZKP_OP_SYNC);
+    assert_int_equal(px_session_client_need(b->session, 1000, zkp_slice_of(header, 8)), 1000);
+}
+
 static void data_and_child(struct bench *b, const char *path)
 {
     bench_read(b, 1, ZKP_OP_GET_DATA, path, true);
@@ -496,6 +529,7 @@ int main(void)
         ROW(paths_outlive_growth),
         ROW(bytes_behind_the_flag),
         ROW(need_is_the_flag),
+        ROW(a_long_read_is_needed_whole_only_to_be_looked_into),
         ROW(event_rows),
         ROW(an_exist_watch_fires_on_creation),
         ROW(persistent_ones_stay),
