@@ -148,6 +148,14 @@ static void check_circles(struct conf_reader *r, const char *side, const struct 
     }
 }
 
+/* A handshake and what every library sends must pass. */
+static void check_frame_limit(struct conf_reader *r, const char *name, int32_t limit)
+{
+    if (limit != 0 && limit < CONF_FRAME_LIMIT_MIN)
+        conf_problem(r, line_of(r, name), name,
+                     "\"%d\" is too small, allowed is 0 (the servers decide), or 64k and more", (int)limit);
+}
+
 static bool needs_target(enum conf_kind kind)
 {
     return kind == CONF_KIND_MIGRATE || kind == CONF_KIND_EXPAND || kind == CONF_KIND_REPLACE;
@@ -236,5 +244,7 @@ void conf_check(struct conf_reader *r)
     check_listeners(r);
     check_circles(r, "source", &r->conf->source);
     check_circles(r, "target", &r->conf->target);
+    check_frame_limit(r, "limits.request_bytes", r->conf->request_bytes);
+    check_frame_limit(r, "limits.reply_bytes", r->conf->reply_bytes);
     check_migration(r);
 }

@@ -133,6 +133,9 @@ struct conf {
     int32_t session_max;          /* client connections over all listeners; default 15,000 */
     int32_t handshake_timeout_ms; /* a client that connects and says nothing; default 10,000 */
     int32_t client_buffer_max;    /* bytes queued for one slow peer before its source is no longer read */
+    int32_t request_bytes; /* longest request and reply that pass; 0, the default = the servers decide */
+    int32_t reply_bytes;
+    int32_t whole_bytes; /* longest frame that is kept until it is there; default 4 MiB */
     /* probes */
     int32_t probe_interval_ms;      /* default 5,000 */
     int32_t probe_plan_interval_ms; /* default 1,000 */

@@ -13,6 +13,7 @@
 #define CONF_ALLOWED_MAX      400u
 #define CONF_KEYS_MAX         64u
 #define CONF_NAME_MAX         128u /* a dotted key as shown in messages */
+#define CONF_FRAME_LIMIT_MIN  (64 * 1024)
 #define CONF_SERVER_ID_MIN    1
 #define CONF_SERVER_ID_MAX    254 /* the id is the top byte of session ids; 255 would make them negative */
 

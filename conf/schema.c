@@ -36,6 +36,7 @@ static const struct conf_choice switches[] = {{"true", CONF_ON}, {"false", CONF_
 #define SECOND    1000
 #define MINUTE    (60 * SECOND)
 #define HOUR      (60 * MINUTE)
+#define GIB       (1024 * 1024 * 1024)
 
 static const struct conf_key keys[] = {
     {"listen.clients", CONF_TYPE_LISTENERS, AT(listeners), .fallback = "0.0.0.0:2181",
@@ -134,6 +135,15 @@ static const struct conf_key keys[] = {
     {"limits.client_buffer", CONF_TYPE_SIZE, AT(client_buffer_max), .fallback = "256k", .min = 4096,
      .max = 64 * 1024 * 1024, .reload = CONF_RELOAD_ALWAYS,
      .help = "bytes queued for one slow peer before the other side is no longer read"},
+    {"limits.request_bytes", CONF_TYPE_SIZE, AT(request_bytes), .fallback = "0", .min = 0, .max = GIB,
+     .reload = CONF_RELOAD_ALWAYS,
+     .help = "longest request that is passed on, at least 64k; 0 = the servers decide (`jute.maxbuffer`)"},
+    {"limits.reply_bytes", CONF_TYPE_SIZE, AT(reply_bytes), .fallback = "0", .min = 0, .max = GIB,
+     .reload = CONF_RELOAD_ALWAYS, .help = "the same for replies"},
+    {"limits.whole_bytes", CONF_TYPE_SIZE, AT(whole_bytes), .fallback = "4m", .min = 1024 * 1024,
+     .max = 256 * 1024 * 1024, .reload = CONF_RELOAD_ALWAYS,
+     .help = "longest of those that have to be there whole first: requests that set watches, multiReads and "
+             "auth, events"},
     {"probes.interval", CONF_TYPE_DURATION, AT(probe_interval_ms), .fallback = "5s", .min = 100,
      .max = 10 * MINUTE, .reload = CONF_RELOAD_ALWAYS, .help = "time between health checks of a server"},
     {"probes.plan_interval", CONF_TYPE_DURATION, AT(probe_plan_interval_ms), .fallback = "1s", .min = 100,

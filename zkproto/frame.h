@@ -10,7 +10,8 @@
 /* jute.maxbuffer's default, 0xfffff: what a server accepts from a client (BinaryInputArchive). The
  * server refuses lengths > maxbuffer; 0xfffff itself is accepted (measured, protocol.md §1.1). */
 #define ZKP_CLIENT_FRAME_MAX 0xfffffu
-/* Server -> client frames may exceed 1 MiB (huge getChildren); int32 is the only protocol limit. */
+/* Server -> client frames may exceed 1 MiB (huge getChildren), and requests where jute.maxbuffer was raised;
+ * int32 is the only protocol limit. */
 #define ZKP_SERVER_FRAME_MAX 0x7fffffffu
 
 struct zkp_frame {

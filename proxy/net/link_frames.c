@@ -105,11 +105,20 @@ void px_link_step_bad(struct px_conn *conn, enum px_close_reason reason)
     px_link_step(conn->link, &event);
 }
 
-static enum px_close_reason bad_length(const struct px_conn *conn, enum rc rc)
+/* A stranger's length before the session may be anything; whoever has one is told what stands against it. */
+static void step_bad_length(struct px_conn *conn, enum rc rc, struct zkp_slice in)
 {
-    if (conn->role != PX_CONN_CLIENT)
-        return PX_CLOSE_SERVER_PROTOCOL;
-    return rc == RC_TOO_BIG ? PX_CLOSE_FRAME_TOO_BIG : PX_CLOSE_FRAME_LENGTH;
+    bool is_client = conn->role == PX_CONN_CLIENT;
+    bool is_over = rc == RC_TOO_BIG && conn->role != PX_CONN_NEXT;
+
+    if (is_over && conn->link->is_established)
+        px_link_log_too_big(conn, is_client ? "limits.request_bytes" : "limits.reply_bytes",
+                            (uint32_t)zkp_load_i32(in.ptr), px_link_frame_max(conn),
+                            zkp_slice_of(in.ptr + ZKP_FRAME_PREFIX, in.len - ZKP_FRAME_PREFIX));
+    if (is_client)
+        px_link_step_bad(conn, is_over ? PX_CLOSE_FRAME_TOO_BIG : PX_CLOSE_FRAME_LENGTH);
+    else
+        px_link_step_bad(conn, is_over ? PX_CLOSE_LIMIT : PX_CLOSE_SERVER_PROTOCOL);
 }
 
 static void hand_over_word(struct px_link *link, enum zkp_word word)
@@ -156,18 +165,19 @@ static uint32_t frame_need(const struct px_conn *conn, const struct zkp_frame *f
     return frame->length;
 }
 
-static uint32_t frame_max(const struct px_conn *conn)
+uint32_t px_link_frame_max(const struct px_conn *conn)
 {
+    const struct px_frame_limits *limits = &conn->link->worker->limits;
+
     switch (conn->role) {
     case PX_CONN_CLIENT:
-        return px_conn_greets(conn) ? conn->link->worker->greeting_max : ZKP_CLIENT_FRAME_MAX;
+        return conn->link->is_established ? limits->request : conn->link->worker->greeting_max;
     case PX_CONN_SERVER:
-        return ZKP_SERVER_FRAME_MAX;
+        return limits->reply;
     case PX_CONN_NEXT:
         break;
     }
-    return px_session_state(conn->link->core) == PX_SESSION_RESTORING ? PX_WHOLE_FRAME_MAX
-                                                                      : PX_CONNECT_FRAME_MAX;
+    return px_session_state(conn->link->core) == PX_SESSION_RESTORING ? limits->whole : PX_CONNECT_FRAME_MAX;
 }
 
 /* With what an event says beyond the hot path's needs. */
@@ -205,6 +215,8 @@ static void step_frame(struct px_conn *conn, const struct zkp_frame *frame)
     fill_server(link, conn->role == PX_CONN_NEXT ? link->attempt->slot : link->slot, &walk->event);
     walk->frame_left = frame->length - frame->body.len;
     walk->frame = zkp_slice_of(frame->body.ptr - ZKP_FRAME_PREFIX, ZKP_FRAME_PREFIX + frame->body.len);
+    if (frame->length > ZKP_CLIENT_FRAME_MAX && conn->role == PX_CONN_CLIENT)
+        px_link_note_big(link, frame->length, frame->body);
     if (link->attempt != NULL)
         step_transfer(link, &walk->event);
     else
@@ -221,15 +233,17 @@ static enum rc take_frame(struct px_conn *conn, struct zkp_slice in, uint32_t *r
     *ret_used = 0;
     if (took_word(conn, in))
         return RC_OK;
-    rc = zkp_frame_peek(in, frame_max(conn), &frame);
+    rc = zkp_frame_peek(in, px_link_frame_max(conn), &frame);
     if (rc == RC_AGAIN)
         return rc;
     if (rc != RC_OK) {
-        px_link_step_bad(conn, bad_length(conn, rc));
+        step_bad_length(conn, rc, in);
         return RC_OK;
     }
     need = frame.body.len < frame.length ? frame_need(conn, &frame) : 0; /* all there: no need to ask */
-    if (need > PX_WHOLE_FRAME_MAX) {
+    if (need > conn->link->worker->limits.whole) {
+        px_link_log_too_big(conn, "limits.whole_bytes", frame.length, conn->link->worker->limits.whole,
+                            frame.body);
         px_link_step_bad(conn, PX_CLOSE_LIMIT);
         return RC_OK;
     }

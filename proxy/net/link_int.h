@@ -122,6 +122,8 @@ struct px_walk {
 };
 /* How many bytes were dealt with; the rest has to be kept. */
 uint32_t px_link_walk(struct px_conn *conn, struct zkp_slice in);
+/* The longest frame that this connection may have now; beyond it ends. */
+uint32_t px_link_frame_max(const struct px_conn *conn);
 /* Looks at what was left in conn->in. */
 void px_link_walk_held(struct px_conn *conn);
 /* Its client has not said yet what it wants: the next frame is its ConnectRequest, or a word. */
@@ -137,6 +139,15 @@ void px_walk_drop(struct px_link *link);
 void px_walk_hide_multi(struct px_link *link, uint64_t mask);
 /* What was collected goes out before anything else does. No-op outside a walk. */
 void px_walk_flush(struct px_link *link);
+
+/* link_big.c. body: what is there of the frame, which has `length` bytes. */
+/* key: the limit of the configuration that it is over. */
+void px_link_log_too_big(const struct px_conn *conn, const char *key, uint32_t length, uint32_t limit,
+                         struct zkp_slice body);
+/* A request that goes on, over a server's usual limit: its header at least is there. */
+void px_link_note_big(struct px_link *link, uint32_t length, struct zkp_slice body);
+/* Its server has closed: says so when it is such a request that was to be answered next. */
+void px_link_log_lost_big(const struct px_link *link);
 
 /* link_route.c */
 /* The core wants a server: at the end of the loop turn, because a dial may fail at once, and then again. */

@@ -120,7 +120,7 @@ static void scan_pings(struct px_conn *conn)
     while (px_conn_keeps(conn) && conn->stream_left == 0 && conn->scanned < conn->in.length) {
         struct zkp_slice all = px_buffer_slice(&conn->in);
         struct zkp_slice rest = zkp_slice_of(all.ptr + conn->scanned, all.len - conn->scanned);
-        if (zkp_frame_peek(rest, ZKP_CLIENT_FRAME_MAX, &frame) != RC_OK || frame.body.len < frame.length)
+        if (zkp_frame_peek(rest, px_link_frame_max(conn), &frame) != RC_OK || frame.body.len < frame.length)
             return; /* not all there; a bad length is dealt with when its turn comes */
         if (is_ping(frame.body) && step_ping(conn->link))
             px_buffer_cut(&conn->in, conn->scanned, ZKP_FRAME_PREFIX + frame.length);
@@ -139,6 +139,8 @@ static void step_gone(struct px_conn *conn)
         conn->is_ended = true; /* what it sent before, closeSession perhaps, comes first */
         return;
     }
+    if (conn->role == PX_CONN_SERVER)
+        px_link_log_lost_big(link);
     if (conn->role == PX_CONN_NEXT && px_session_state(link->core) != PX_SESSION_RESTORING)
         px_link_dial_end(link, px_link_dial_closed(link));
     else if (conn->role == PX_CONN_NEXT)

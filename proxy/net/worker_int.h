@@ -11,15 +11,23 @@
 #define PX_SCRATCH_SIZE (256u * 1024u) /* one recv; also bounds how far a buffer overshoots its limit */
 /* One client's unanswered requests before it is no longer read, and when it is again: as deep as any real
  * pipeline, and 64 KiB of records. */
-#define PX_INFLIGHT_MAX    4096u
-#define PX_INFLIGHT_RESUME 2048u
-/* A frame that must be seen whole: requests end at 1 MiB, replies to them may be somewhat larger. */
-#define PX_WHOLE_FRAME_MAX   (4u * 1024u * 1024u)
-#define PX_CONNECT_FRAME_MAX 1024u /* a ConnectResponse has 37 bytes */
-#define PX_KICK_MS           200   /* a new client can wait for a probe round … */
-#define PX_KICK_SOON_MS      10    /* … a session in the middle of a move should not */
-#define PX_TICK_MS           10    /* while something waits for a deadline that clients feel */
-#define PX_SLOW_TICK_MS      500   /* timeouts of sessions are in seconds */
+#define PX_INFLIGHT_MAX        4096u
+#define PX_INFLIGHT_RESUME     2048u
+#define PX_WHOLE_BYTES_DEFAULT (4u * 1024u * 1024u)
+#define PX_CONNECT_FRAME_MAX   1024u /* a ConnectResponse has 37 bytes */
+#define PX_KICK_MS             200   /* a new client can wait for a probe round … */
+#define PX_KICK_SOON_MS        10    /* … a session in the middle of a move should not */
+#define PX_TICK_MS             10    /* while something waits for a deadline that clients feel */
+#define PX_SLOW_TICK_MS        500   /* timeouts of sessions are in seconds */
+
+/* A request over a server's usual jute.maxbuffer. The last few of a worker are remembered, to say what a
+ * server that closed may have closed for. */
+#define PX_BIGS 8u
+struct px_big {
+    uint64_t token; /* of its link's claim; 0 = none */
+    int32_t xid;
+    uint32_t length;
+};
 
 struct px_linger;
 TAILQ_HEAD(px_linger_list, px_linger);
@@ -43,7 +51,10 @@ struct px_worker {
     uint32_t now_us;
     uint32_t slow_us;
     struct px_directive *directive; /* NULL before the first */
-    bool any_empties;               /* one of its servers does, be it of canaries only */
+    struct px_frame_limits limits;  /* the directive's, completed: every frame is compared with them */
+    struct px_big bigs[PX_BIGS];
+    uint32_t next_big;
+    bool any_empties; /* one of its servers does, be it of canaries only */
     struct px_link_list links[PX_SESSION_STATE_COUNT];
     uint32_t link_counts[PX_SESSION_STATE_COUNT];
     struct px_watch_space watch_space;

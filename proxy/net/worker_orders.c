@@ -7,6 +7,7 @@
 #include "proxy/net/linger.h"
 #include "proxy/net/route.h"
 #include "proxy/net/worker_int.h"
+#include "zkproto/frame.h"
 
 void px_worker_each(struct px_worker *worker, enum px_session_state state, px_link_fn *fn, void *context)
 {
@@ -81,6 +82,13 @@ static bool any_empties(const struct px_directive *directive)
     return false;
 }
 
+static void take_limits(struct px_worker *worker, struct px_frame_limits limits)
+{
+    worker->limits.request = limits.request != 0 ? limits.request : ZKP_SERVER_FRAME_MAX;
+    worker->limits.reply = limits.reply != 0 ? limits.reply : ZKP_SERVER_FRAME_MAX;
+    worker->limits.whole = limits.whole != 0 ? limits.whole : PX_WHOLE_BYTES_DEFAULT;
+}
+
 void px_worker_apply(struct px_worker *worker, struct px_directive *take_directive)
 {
     /* Messages of one sender arrive in order, so an older version can only be a mistake of ours. */
@@ -94,6 +102,7 @@ void px_worker_apply(struct px_worker *worker, struct px_directive *take_directi
     px_directive_unref(worker->directive);
     worker->directive = take_directive;
     worker->any_empties = any_empties(take_directive);
+    take_limits(worker, take_directive->limits);
     if (has_other_canaries)
         px_worker_judge_canaries(worker);
     px_worker_apply_hold(worker, &take_directive->hold);

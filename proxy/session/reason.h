@@ -19,11 +19,11 @@
     ROW(A, HANDSHAKE_TIMEOUT, "handshake_timeout") /* connected and said nothing */                          \
     ROW(A, NO_SERVER, "no_server")                 /* no server in the client's own timeout */               \
     ROW(A, FRAME_LENGTH, "frame_length")           /* length <= 0 */                                         \
-    ROW(A, FRAME_TOO_BIG, "frame_too_big")         /* length > 1 MiB from a client */                        \
+    ROW(A, FRAME_TOO_BIG, "frame_too_big")         /* a request over limits.request_bytes */                 \
     ROW(A, BAD_CONNECT, "bad_connect")             /* first frame is no ConnectRequest */                    \
     ROW(A, BAD_REQUEST, "bad_request")             /* a request that cannot be read */                       \
     ROW(A, SERVER_PROTOCOL, "server_protocol")     /* a reply to nothing, or a frame that cannot be read */  \
-    ROW(A, LIMIT, "limit")                         /* a reply to rewrite that is over our buffer limit */    \
+    ROW(A, LIMIT, "limit")                         /* over limits.reply_bytes or limits.whole_bytes */       \
     ROW(A, NO_MEMORY, "no_memory")                                                                           \
     ROW(A, SHUTDOWN, "shutdown") /* the proxy ends */                                                        \
     ROW(A, WORD, "word")         /* a four-letter word, handed to the control thread */

@@ -82,6 +82,12 @@ static const struct error_case value_cases[] = {
      "f:2: limits.client_buffer: \"1g\" is not a size, allowed is 4k to 64m"},
     {SOURCE "limits: {client_buffer: 1}\n",
      "f:2: limits.client_buffer: \"1\" is out of range, allowed is 4k to 64m"},
+    {SOURCE "limits: {request_bytes: 2048m}\n",
+     "f:2: limits.request_bytes: \"2048m\" is out of range, allowed is 0 to 1024m"},
+    {SOURCE "limits: {reply_bytes: 65535}\n",
+     "f:2: limits.reply_bytes: \"65535\" is too small, allowed is 0 (the servers decide), or 64k and more"},
+    {SOURCE "limits: {whole_bytes: 0}\n",
+     "f:2: limits.whole_bytes: \"0\" is out of range, allowed is 1m to 256m"},
     {SOURCE "guard: {config_node: hid}\n",
      "f:2: guard.config_node: \"hid\" is not known, allowed is one of hide, proxy, pass"},
     {SOURCE "state_root: a/b\n", "f:2: state_root: \"a/b\" is not a path of a znode, allowed is an absolute "

@@ -176,13 +176,33 @@ static void early_requests_wait(void **state)
     close_pair(pair);
 }
 
+/* Sends and receives until both sides have it all; nothing may be lost or changed on the way. */
+static void carry(int from, int to, const uint8_t *bytes, uint32_t length, uint32_t put)
+{
+    uint8_t *got = malloc(length);
+
+    assert_int_equal(fcntl(from, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(fcntl(to, F_SETFL, O_NONBLOCK), 0);
+    for (uint32_t done = 0; done < length;) {
+        ssize_t sent = put < length ? send(from, bytes + put, length - put, MSG_NOSIGNAL) : 0;
+        ssize_t read_now = recv(to, got + done, length - done, 0);
+        put += sent > 0 ? (uint32_t)sent : 0;
+        done += read_now > 0 ? (uint32_t)read_now : 0;
+        assert_int_not_equal(read_now, 0);
+        if (read_now < 0)
+            bench_readable(to, 10);
+    }
+    assert_memory_equal(got, bytes, length);
+    free(got);
+}
+
 static void big_replies_stream_under_back_pressure(void **state)
 {
     struct bench *b = *state;
     struct bench_pair pair = bench_open(b, 0, SID);
     const uint32_t size = 8u * 1024 * 1024; /* over the 1 MiB that bounds requests only */
     uint8_t *reply = malloc(20 + size);
-    uint8_t *got = malloc(20 + size);
+    uint8_t got[12];
     uint32_t put = bench_reply_frame(1, 10, size, reply);
 
     for (uint32_t i = 0; i < size; i++)
@@ -195,19 +215,98 @@ static void big_replies_stream_under_back_pressure(void **state)
         put += sent > 0 ? (uint32_t)sent : 0;
         assert_true(put < 20 + size); /* pressed back long before all was taken */
     }
-    assert_int_equal(fcntl(pair.client, F_SETFL, O_NONBLOCK), 0);
-    for (uint32_t done = 0; done < 20 + size;) {
-        ssize_t sent = put < 20 + size ? send(pair.server, reply + put, 20 + size - put, MSG_NOSIGNAL) : 0;
-        ssize_t read_now = recv(pair.client, got + done, 20 + size - done, 0);
-        put += sent > 0 ? (uint32_t)sent : 0;
-        done += read_now > 0 ? (uint32_t)read_now : 0;
-        assert_int_not_equal(read_now, 0);
-        if (read_now < 0)
-            bench_readable(pair.client, 10);
-    }
-    assert_memory_equal(got, reply, 20 + size);
+    carry(pair.server, pair.client, reply, 20 + size, put);
     free(reply);
-    free(got);
+    close_pair(pair);
+}
+
+static void set_limits(struct bench *b, struct px_frame_limits limits)
+{
+    bench_next(b)->limits = limits;
+    bench_publish(b);
+}
+
+/* The servers' jute.maxbuffer is not ours to know: a request streams, however long it is, and is not kept. */
+static void big_requests_stream_under_back_pressure(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    const uint32_t length = 4 + 24u * 1024 * 1024;
+    uint8_t *request = malloc(length);
+    uint32_t put;
+
+    for (uint32_t i = 0; i < length; i++)
+        request[i] = (uint8_t)(i * 2654435761u >> 24);
+    bench_request_frame(1, ZKP_OP_MULTI, request);
+    zkp_store_i32(request, (int32_t)(length - 4));
+    assert_int_equal(fcntl(pair.client, F_SETFL, O_NONBLOCK), 0);
+    for (put = 0; metric(b, PX_METRIC_BACK_PRESSURE) == 0;) { /* the server reads nothing */
+        ssize_t sent = send(pair.client, request + put, length - put, MSG_NOSIGNAL);
+        put += sent > 0 ? (uint32_t)sent : 0;
+        assert_true(put < length); /* pressed back long before all was taken */
+    }
+    carry(pair.client, pair.server, request, length, put);
+    free(request);
+    close_pair(pair);
+}
+
+static void a_request_over_our_own_limit_ends_its_session_only(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    struct bench_pair other = bench_open(b, 0, SID + 1);
+    uint8_t frame[64];
+
+    set_limits(b, (struct px_frame_limits){.request = 100000});
+    bench_request_frame(1, ZKP_OP_SET_DATA, frame);
+    zkp_store_i32(frame, 100000);
+    bench_put(other.client, frame, 12);
+    bench_get(other.server, frame, 12);
+    assert_int_equal(zkp_load_i32(frame), 100000);
+    zkp_store_i32(frame, 100001);
+    bench_put(pair.client, frame, 12);
+    bench_expect_end(pair.client);
+    bench_expect_end(pair.server);
+    BENCH_WAIT(metric(b, PX_METRIC_CLOSED_FRAME_TOO_BIG) == 1);
+    set_limits(b, (struct px_frame_limits){0});
+    close_pair(pair);
+    close_pair(other);
+}
+
+static void a_reply_over_our_own_limit_too(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    uint8_t frame[64];
+
+    set_limits(b, (struct px_frame_limits){.reply = 100000});
+    bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_GET_CHILDREN, frame));
+    bench_get(pair.server, frame, 12);
+    bench_reply_frame(1, 10, 100001 - 16, frame);
+    bench_put(pair.server, frame, 20);
+    bench_expect_end(pair.client);
+    BENCH_WAIT(metric(b, PX_METRIC_CLOSED_LIMIT) == 1);
+    assert_int_equal(metric(b, PX_METRIC_DECODE_CLIENT), 0);
+    set_limits(b, (struct px_frame_limits){0});
+    close_pair(pair);
+}
+
+/* What must be there whole is kept up to a limit, and goes on as it was. */
+static void a_whole_request_has_a_limit_of_its_own(void **state)
+{
+    struct bench *b = *state;
+    struct bench_pair pair = bench_open(b, 0, SID);
+    const uint32_t length = 4 + 3u * 1024 * 1024;
+    uint8_t *request = calloc(1, length); /* auth of zeros */
+
+    bench_request_frame(-4, ZKP_OP_AUTH, request);
+    zkp_store_i32(request, (int32_t)(length - 4));
+    carry(pair.client, pair.server, request, length, 0);
+    zkp_store_i32(request, 5 * 1024 * 1024);
+    assert_true(send(pair.client, request, 1000, MSG_NOSIGNAL) == 1000);
+    bench_expect_end(pair.client);
+    BENCH_WAIT(metric(b, PX_METRIC_CLOSED_LIMIT) == 1);
+    free(request);
     close_pair(pair);
 }
 
@@ -731,6 +830,10 @@ int main(void)
         CASE(the_connect_frame_too),
         CASE(early_requests_wait),
         CASE(big_replies_stream_under_back_pressure),
+        CASE(big_requests_stream_under_back_pressure),
+        CASE(a_request_over_our_own_limit_ends_its_session_only),
+        CASE(a_reply_over_our_own_limit_too),
+        CASE(a_whole_request_has_a_limit_of_its_own),
         CASE(a_successor_waits_for_the_holder),
         CASE(a_wrong_password_takes_nothing),
         CASE(a_return_waits_for_the_reply),
