@@ -186,6 +186,18 @@ static enum rc rd_sub_rest(struct zkp_rd *r, int32_t type)
     }
 }
 
+enum rc zkp_create_ttl_decode(struct zkp_slice body, struct zkp_create_ttl *ret_request)
+{
+    struct zkp_rd r = zkp_rd_over(body);
+
+    zkp_rd_buf(&r); /* path */
+    zkp_rd_buf(&r); /* data */
+    rd_acl(&r);
+    ret_request->flags = zkp_rd_i32(&r);
+    ret_request->ttl = zkp_rd_i64(&r);
+    return zkp_rd_state(&r);
+}
+
 enum rc zkp_multi_request_walk(struct zkp_slice body, zkp_multi_fn *fn, void *context)
 {
     struct zkp_rd r = zkp_rd_over(body);

@@ -19,6 +19,14 @@ struct zkp_path_int {
 };
 enum rc zkp_path_int_decode(struct zkp_slice body, struct zkp_path_int *ret_request);
 
+/* createTTL {path, data, acl, flags, ttl in ms}: the last two. Bytes behind them are ignored, as servers do.
+ */
+struct zkp_create_ttl {
+    int32_t flags; /* enum CreateMode */
+    int64_t ttl;
+};
+enum rc zkp_create_ttl_decode(struct zkp_slice body, struct zkp_create_ttl *ret_request);
+
 struct zkp_auth {
     int32_t type;
     struct zkp_slice scheme;

@@ -92,7 +92,6 @@ static void fill_server(struct px_server_directive *out, const struct mig_server
         .admit_canaries = route->is_canary_eligible,
         .canaries_empty = route->canaries_empty,
         .is_leader = is_leader,
-        .check_is_harmful = check_is_harmful(server->srvr.version),
         .has_watch_modes = has_watch_modes(server->srvr.version),
         .id = server->id,
         .side = server->side == MIG_SIDE_TARGET ? PX_SIDE_TARGET : PX_SIDE_SOURCE,
@@ -129,6 +128,18 @@ static void fill_canary(const struct mig_routes *routes, const struct mig_view *
     memcpy(out->clients.items, view->plan->canary.clients.items, sizeof out->clients.items);
 }
 
+/* The transaction is made by the leader, whoever that will be, and applied by all: one member that dies of it
+ * is enough. Who has not said its version might be one. */
+static void fill_harm(const struct mig_facts *facts, struct px_directive *out)
+{
+    bool check = false;
+
+    for (uint32_t i = 0; i < facts->server_count; i++)
+        check = check || check_is_harmful(facts->servers[i].srvr.version);
+    for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)
+        out->servers[slot].check_is_harmful = check && out->servers[slot].in_use;
+}
+
 static void fill(const struct px_director *director, const struct conf *conf, const struct mig_facts *facts,
                  const struct mig_routes *routes, const struct mig_view *view, struct px_directive *out)
 {
@@ -141,6 +152,7 @@ static void fill(const struct px_director *director, const struct conf *conf, co
             fill_server(&out->servers[slot], server, &routes->routes[i], server->id == view->leader.id,
                         px_fleet_address(director->fleet, server->id));
     }
+    fill_harm(facts, out);
     for (int side = 0; side < PX_SIDE_COUNT; side++)
         out->bind_count[side] = 0;
     fill_binds(&conf->bind_source, PX_SIDE_SOURCE, out);

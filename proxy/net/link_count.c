@@ -79,6 +79,15 @@ void px_link_count_session(const struct px_link *link, uint32_t slot, bool is_mo
         count(&row->canary_count, is_more);
 }
 
+static enum px_metric guard_metric(const struct px_actions *actions)
+{
+    if (actions->request_kind != PX_REQUEST_LOCAL)
+        return PX_METRIC_GUARD_CONFIG_HIDDEN;
+    if (actions->op == ZKP_OPX_RECONFIG)
+        return PX_METRIC_GUARD_RECONFIG;
+    return actions->op == ZKP_OPX_CREATE_TTL ? PX_METRIC_GUARD_CREATE_TTL : PX_METRIC_GUARD_CHECK;
+}
+
 void px_link_count_note(const struct px_link *link, const struct px_event *event,
                         const struct px_actions *actions)
 {
@@ -91,12 +100,7 @@ void px_link_count_note(const struct px_link *link, const struct px_event *event
             px_metrics_request(metrics, link->slot, actions->op, bytes);
         if (actions->request_kind == PX_REQUEST_FORWARDED)
             break;
-        if (actions->request_kind != PX_REQUEST_LOCAL)
-            px_metric_add(metrics, PX_METRIC_GUARD_CONFIG_HIDDEN, 1);
-        else
-            px_metric_add(metrics,
-                          actions->op == ZKP_OPX_RECONFIG ? PX_METRIC_GUARD_RECONFIG : PX_METRIC_GUARD_CHECK,
-                          1);
+        px_metric_add(metrics, guard_metric(actions), 1);
         break;
     case PX_NOTE_REPLY:
         px_metrics_response(metrics, link->slot, link->worker->directive->servers[link->slot].side,

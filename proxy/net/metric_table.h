@@ -78,6 +78,8 @@
       "Requests answered or changed by the guard.")                                                          \
     X(GUARD_CHECK, "zkferry_guarded_total", COUNTER, "what=\"check\"",                                       \
       "Requests answered or changed by the guard.")                                                          \
+    X(GUARD_CREATE_TTL, "zkferry_guarded_total", COUNTER, "what=\"create_ttl\"",                             \
+      "Requests answered or changed by the guard.")                                                          \
     X(WATCH_EVENTS, "zkferry_watch_events_total", COUNTER, "", "Watch events passed to clients.")            \
     X(WATCHES_DATA, "zkferry_watches", GAUGE, "kind=\"data\"", WATCHES_HELP)                                 \
     X(WATCHES_CHILD, "zkferry_watches", GAUGE, "kind=\"child\"", WATCHES_HELP)                               \

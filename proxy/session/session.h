@@ -111,7 +111,7 @@ struct px_event {
         nobody_expires_ms; /* any: since then nobody's session can have expired (directive.h); 0 = never */
     int64_t own_zxid;      /* any: the transaction of a reconfig that was held for; 0 = none known */
     enum px_close_reason reason;
-    bool check_is_harmful;         /* CLIENT_FRAME: the server's version dies of a bare check (pitfall P18) */
+    bool check_is_harmful;         /* CLIENT_FRAME: a server's version dies of a bare check (pitfall P18) */
     enum px_watch_rule watch_rule; /* frames: by the version of the server they come from or go to */
     bool old_leads;                /* NEXT_FRAME: the old server is the leader */
     bool is_client_mid_frame;

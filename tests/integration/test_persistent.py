@@ -14,7 +14,7 @@ from kazoo.exceptions import ConnectionClosedError, ConnectionLoss
 
 from lib.livesession import (CREATED, DATA_CHANGED, PERSISTENT, RECURSIVE, LiveSession, assert_undisturbed)
 from lib.migration import SOURCES, TARGETS, assert_attached, assert_migrated, plan_targets, start_joiners
-from lib.raw import OPEN_ACL, RawClient, buffer, ustring
+from lib.raw import CREATE_TTL, OPEN_ACL, RawClient, buffer, ustring
 from lib.txnlog import committed
 from lib.waiting import wait_for
 
@@ -87,7 +87,7 @@ def test_they_survive_when_only_we_write(scene, _turn):
     assert scene.closed() == 0
 
 
-CREATE_TTL, PERSISTENT_WITH_TTL, DELETE_CONTAINER = 21, 5, 20
+PERSISTENT_WITH_TTL, DELETE_CONTAINER = 5, 20
 ASIDE = "/aside"
 LEFT_TO_DELETE = 3000
 # The leader looks every 50 ms and deletes up to one node per millisecond.

@@ -9,8 +9,8 @@ import pytest
 from lib.ensemble import DirectClient
 from lib.migration import (MEMBERS, TARGETS, assert_kept, assert_migrated, confirm, plan_targets,
                            start_joiners, wait_gate)
-from lib.raw import (CHECK, EXISTS, PING, PING_XID, RECONFIG, SYNC, Closed, RawClient, buffer, connect_request,
-                     ustring)
+from lib.raw import (CHECK, CREATE_TTL, EXISTS, OPEN_ACL, PING, PING_XID, RECONFIG, SYNC, Closed, RawClient,
+                     buffer, connect_request, ustring)
 from lib.waiting import SCALE, wait_for
 
 CLOSED = "zkferry_client_closed_total"
@@ -153,6 +153,32 @@ def test_guard_refuses_without_closing(proxy, connect):
     assert metrics.value("zkferry_guarded_total", what="reconfig") == 1
     assert metrics.value("zkferry_guarded_total", what="check") == 1
     assert client.ping()
+
+
+# A mode without a ttl, and the ttl that stands for none.
+DEADLY = ustring("/deadly") + buffer(b"") + OPEN_ACL + struct.pack(">iq", 0, -1)
+BAD_ARGUMENTS = -8
+
+
+def test_guard_stops_the_deadly_create_ttl(shared_ensemble, proxy, connect):
+    client = connect(proxy.clients).attach()
+    assert client.call(CREATE_TTL, DEADLY) == (BAD_ARGUMENTS, b"")
+    assert client.call(CREATE_TTL, DEADLY[:-1]) == (BAD_ARGUMENTS, b""), "what can't be read is no better"
+    assert client.get("/deadly")[0] == NO_NODE
+    assert proxy.metrics().value("zkferry_guarded_total", what="create_ttl") == 2
+    assert all(shared_ensemble[sid].running for sid in (1, 2, 3))
+
+
+@pytest.mark.full
+def test_the_deadly_create_ttl_is_deadly(make_ensemble):
+    """What the guard is for: no quorum is left without it."""
+    ensemble = make_ensemble().start()
+    with RawClient(ensemble[1].address) as client:
+        client.attach()
+        with pytest.raises(Closed):
+            client.call(CREATE_TTL, DEADLY)
+    wait_for(lambda: sum(ensemble[sid].running for sid in (1, 2, 3)) <= 1, 60, "who applied it has ended")
+    wait_for(lambda: not any(ensemble[sid].mode() for sid in (1, 2, 3)), 60, "no server serves")
 
 
 def test_guard_can_be_told_to_pass(shared_ensemble, make_proxy, connect):

@@ -7,6 +7,7 @@ from .waiting import SCALE
 
 PING_XID = -2
 CREATE, EXISTS, GET_DATA, SET_DATA, SYNC, PING, CHECK, RECONFIG, CLOSE = 1, 3, 4, 5, 9, 11, 13, 16, -11
+CREATE_TTL = 21
 OPEN_ACL = struct.pack(">iii", 1, 31, 5) + b"world" + struct.pack(">i", 6) + b"anyone"
 
 

@@ -150,7 +150,7 @@ static void what_was_refused_is_known(void **state)
     struct bench *b = *state;
 
     bench_request(b, 1, ZKP_OP_CREATE);
-    bench_request(b, 2, ZKP_OP_CREATE_TTL);
+    bench_request(b, 2, ZKP_OP_CREATE_CONTAINER);
     bench_request(b, 3, NO_SUCH_OP);
     bench_reply(b, 2, -1, ZKP_ERR_UNIMPLEMENTED);
     assert_forwarded(b);
@@ -181,7 +181,7 @@ static void only_a_refusal_overtakes(void **state)
     struct bench *b = *state;
 
     bench_request(b, 1, ZKP_OP_SYNC);
-    bench_request(b, 2, ZKP_OP_CREATE_TTL);
+    bench_request(b, 2, ZKP_OP_CREATE_CONTAINER);
     bench_reply(b, 2, 12, ZKP_ERR_UNIMPLEMENTED);
     assert_misfit(b, PX_MISFIT_SKIPPED);
     bench_reply(b, 2, -1, ZKP_ERR_NO_NODE);
@@ -232,6 +232,71 @@ static void same_xid_in_both_queues(void **state)
     assert_int_equal(b->actions.op, ZKP_OPX_GET_DATA);
     bench_reply(b, 5, 0, 0);
     assert_int_equal(b->actions.op, ZKP_OPX_AUTH);
+}
+
+/* --- a createTTL that would end every server --- */
+
+static void request_ttl(struct bench *b, int32_t flags, int64_t ttl, uint32_t cut)
+{
+    uint8_t bytes[128];
+    struct zkp_wr w = zkp_wr_over(bytes, sizeof(bytes));
+
+    zkp_wr_i32(&w, 7);
+    zkp_wr_i32(&w, ZKP_OP_CREATE_TTL);
+    zkp_wr_buf(&w, zkp_slice_str("/t"));
+    zkp_wr_buf(&w, zkp_slice_str("data"));
+    zkp_wr_i32(&w, 1);
+    zkp_wr_i32(&w, 31);
+    zkp_wr_buf(&w, zkp_slice_str("world"));
+    zkp_wr_buf(&w, zkp_slice_str("anyone"));
+    zkp_wr_i32(&w, flags);
+    zkp_wr_i64(&w, ttl);
+    bench_step(b, (struct px_event){.kind = PX_EVENT_CLIENT_FRAME,
+                                    .body = zkp_slice_of(bytes, zkp_wr_len(&w) - cut),
+                                    .length = zkp_wr_len(&w) - cut});
+}
+
+static void assert_stopped(struct bench *b)
+{
+    assert_null(bench_find(b, PX_ACTION_FORWARD));
+    assert_local_reply(bench_sent(b, PX_ACTION_SEND_CLIENT, 0), 7, 0, ZKP_ERR_BAD_ARGUMENTS);
+}
+
+static void a_deadly_create_ttl_is_stopped(void **state)
+{
+    struct bench *b = *state;
+
+    for (int32_t flags = 0; flags <= 4; flags++) {
+        request_ttl(b, flags, -1, 0);
+        assert_stopped(b);
+        request_ttl(b, flags, INT64_MIN, 0);
+        assert_stopped(b);
+    }
+    request_ttl(b, 0, -1, 1); /* can't be read: might be one */
+    assert_stopped(b);
+    assert_int_equal(px_session_outstanding(b->session), 0);
+}
+
+static void other_create_ttls_pass(void **state)
+{
+    struct bench *b = *state;
+
+    request_ttl(b, 5, 1000, 0);
+    assert_forwarded(b);
+    request_ttl(b, 6, -1, 0); /* servers refuse this */
+    assert_forwarded(b);
+    request_ttl(b, 0, 1000, 0);
+    assert_forwarded(b);
+}
+
+static void a_create_ttl_is_seen_whole(void **state)
+{
+    struct bench *b = *state;
+    static const uint8_t head[8] = {0, 0, 0, 1, 0, 0, 0, ZKP_OP_CREATE_TTL};
+    static const uint8_t create[8] = {0, 0, 0, 1, 0, 0, 0, ZKP_OP_CREATE};
+
+    assert_int_equal(px_session_client_need(b->session, 5000, zkp_slice_of(head, 8)), 5000);
+    assert_int_equal(px_session_client_need(b->session, 5000, zkp_slice_of(create, 8)), 8);
 }
 
 static void events_pass_any_time(void **state)
@@ -559,6 +624,9 @@ int main(void)
         CASE(what_was_refused_is_known),
         CASE(a_refusal_comes_once),
         CASE(only_a_refusal_overtakes),
+        CASE(a_deadly_create_ttl_is_stopped),
+        CASE(other_create_ttls_pass),
+        CASE(a_create_ttl_is_seen_whole),
         CASE(auth_overtakes),
         CASE(the_sign_of_an_xid_says_nothing),
         CASE(same_xid_in_both_queues),
