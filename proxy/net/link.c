@@ -193,7 +193,7 @@ static void link_changed(struct px_link *link, enum px_session_state before, enu
     link_enlist(link, after);
     if (before == PX_SESSION_RETURNING && after == PX_SESSION_ACTIVE) {
         px_metric_add(link->worker->metrics, PX_METRIC_RETURN_BUSY, 1);
-        link->leave_after_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
+        link->again_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
     }
     if (before == PX_SESSION_HELD && after == PX_SESSION_SEEKING)
         link->worker->lost_in_hold++;

@@ -56,7 +56,7 @@ void px_link_count_outcome(struct px_link *link, enum px_outcome outcome)
         count_in_group(link, PX_METRIC_TROUBLES_REST);
     link->was_refused = outcome == PX_OUTCOME_STAYED;
     if (outcome == PX_OUTCOME_STAYED || outcome == PX_OUTCOME_BUSY)
-        link->leave_after_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
+        link->again_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
 }
 
 static void count(_Atomic(uint32_t) *value, bool is_more)

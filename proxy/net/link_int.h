@@ -65,11 +65,11 @@ struct px_link {
     enum px_event_kind deferred; /* an event that an action caused; PX_EVENT_COUNT = none */
     uint32_t slot;               /* of its server; PX_SLOT_NONE = none yet */
     bool is_established;
-    bool is_own;            /* a session of the daemon itself */
-    bool is_canary;         /* goes first in the switch that is under way */
-    bool was_refused;       /* its last move came to nothing, because no server took it */
-    int64_t leave_after_ms; /* a move or return that came to nothing is tried again then */
-    int64_t awaited_zxid;   /* the core waits until `slot` has applied it; 0 = it does not */
+    bool is_own;          /* a session of the daemon itself */
+    bool is_canary;       /* goes first in the switch that is under way */
+    bool was_refused;     /* its last move came to nothing, because no server took it */
+    int64_t again_ms;     /* a move, a return or a claim that came to nothing is tried again then */
+    int64_t awaited_zxid; /* the core waits until `slot` has applied it; 0 = it does not */
     struct px_conn client;
     struct px_conn server;
 };
@@ -189,5 +189,8 @@ void px_link_unclaim(struct px_link *link);
 /* Messages between workers. */
 void px_owner_on_release(struct px_worker *worker, const struct px_msg *msg);
 void px_owner_on_released(struct px_worker *worker, const struct px_msg *msg);
+/* Newcomers ask again whose holder no server had confirmed yet: once it is, or is gone, there is an answer.
+ */
+void px_owner_tick(struct px_worker *worker);
 
 #endif

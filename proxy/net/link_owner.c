@@ -54,7 +54,7 @@ void px_link_claim_established(struct px_link *link, int64_t session_id)
         link->deferred = PX_EVENT_CONFLICT;
 }
 
-static void answer_release(struct px_worker *worker, const struct px_msg *request, bool is_denied)
+static void answer_release(struct px_worker *worker, const struct px_msg *request, enum px_password judged)
 {
     struct px_msg *msg = px_msg_new(PX_MSG_RELEASED);
 
@@ -63,7 +63,7 @@ static void answer_release(struct px_worker *worker, const struct px_msg *reques
     msg->worker = worker->options.index;
     msg->released.session_id = request->release.session_id;
     msg->released.newcomer_token = request->release.newcomer_token;
-    msg->released.is_denied = is_denied;
+    msg->released.judged = judged;
     px_mailbox_push(worker->shared->mailboxes[request->worker], msg);
 }
 
@@ -81,19 +81,18 @@ static struct px_link *find_holder(struct px_worker *worker, const struct px_msg
 void px_owner_on_release(struct px_worker *worker, const struct px_msg *msg)
 {
     struct px_link *holder = find_holder(worker, msg);
+    enum px_password judged = PX_PASSWORD_FITS;
     struct zkp_slice password = {0};
 
     if (msg->release.has_password)
         password = zkp_slice_of(msg->release.password, ZKP_PASSWORD_LEN);
-    if (holder != NULL) {
-        if (!px_session_password_fits(holder->core, password)) {
-            answer_release(worker, msg, true);
-            return;
-        }
+    if (holder != NULL)
+        judged = px_session_password_judge(holder->core, password);
+    if (holder != NULL && judged == PX_PASSWORD_FITS) {
         px_metric_add(worker->metrics, PX_METRIC_TAKEOVERS, 1);
         px_link_step_kind(holder, PX_EVENT_SUPERSEDE);
     }
-    answer_release(worker, msg, false);
+    answer_release(worker, msg, judged);
 }
 
 /* Oldest first, and so are the answers: it is among the first. */
@@ -107,20 +106,48 @@ static struct px_link *find_newcomer(struct px_worker *worker, uint64_t token)
     return link;
 }
 
+static void claim_again(struct px_link *newcomer, int64_t session_id)
+{
+    newcomer->again_ms = 0;
+    px_link_claim(newcomer, session_id);
+    if (newcomer->deferred == PX_EVENT_ADMITTED) {
+        newcomer->deferred = PX_EVENT_COUNT;
+        px_link_step_kind(newcomer, PX_EVENT_ADMITTED);
+    }
+    px_link_settle(newcomer);
+}
+
 void px_owner_on_released(struct px_worker *worker, const struct px_msg *msg)
 {
     struct px_link *newcomer = find_newcomer(worker, msg->released.newcomer_token);
 
     if (newcomer == NULL)
         return;
-    if (msg->released.is_denied) {
+    switch (msg->released.judged) {
+    case PX_PASSWORD_FITS:
+        claim_again(newcomer, msg->released.session_id); /* somebody else may have been faster */
+        break;
+    case PX_PASSWORD_WRONG:
         px_link_step_kind(newcomer, PX_EVENT_DENIED);
+        break;
+    case PX_PASSWORD_UNDECIDED:
+        newcomer->again_ms = worker->now_ms + PX_TICK_MS;
+        break;
+    }
+}
+
+static void tick_one(struct px_link *link, void *context)
+{
+    const struct px_worker *worker = context;
+    struct px_session_facts facts;
+
+    if (link->again_ms == 0 || worker->now_ms < link->again_ms)
         return;
-    }
-    px_link_claim(newcomer, msg->released.session_id); /* somebody else may have been faster: asked again */
-    if (newcomer->deferred == PX_EVENT_ADMITTED) {
-        newcomer->deferred = PX_EVENT_COUNT;
-        px_link_step_kind(newcomer, PX_EVENT_ADMITTED);
-    }
-    px_link_settle(newcomer);
+    px_session_facts_get(link->core, &facts);
+    claim_again(link, facts.session_id);
+}
+
+void px_owner_tick(struct px_worker *worker)
+{
+    px_worker_each(worker, PX_SESSION_CLAIMING, tick_one, worker);
 }

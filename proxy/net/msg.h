@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "proxy/net/directive.h"
+#include "proxy/session/session.h"
 #include "zkproto/connect.h"
 #include "zkproto/opcode.h"
 #include "zkproto/word.h"
@@ -73,7 +74,7 @@ struct px_msg {
         struct {
             int64_t session_id;
             uint64_t newcomer_token;
-            bool is_denied; /* wrong password: the holder keeps the session */
+            enum px_password judged; /* FITS: it is free; WRONG: the holder keeps it; UNDECIDED: ask again */
         } released;
         struct {
             int fd; /* owned; the word, and what came in the same packet behind it, was read */

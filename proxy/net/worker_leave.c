@@ -92,8 +92,8 @@ static bool has_taker(const struct px_link *link)
 static bool is_due(const struct px_link *link)
 {
     return px_server_empties(&link->worker->directive->servers[link->slot], link->is_canary) &&
-           link->worker->now_ms >= link->leave_after_ms &&
-           px_session_may_leave(link->core, link->worker->now_ms) && has_taker(link);
+           link->worker->now_ms >= link->again_ms && px_session_may_leave(link->core, link->worker->now_ms) &&
+           has_taker(link);
 }
 
 static void fill_credit(struct px_worker *worker)
@@ -168,7 +168,7 @@ static void return_one(struct px_link *link, void *context)
 {
     const struct px_worker *worker = context;
 
-    if (worker->now_ms >= link->leave_after_ms)
+    if (worker->now_ms >= link->again_ms)
         link_return(link, worker->directive->stop_deadline_ms);
 }
 

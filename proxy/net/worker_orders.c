@@ -218,6 +218,7 @@ void px_worker_tick(struct px_worker *worker)
     px_worker_tick_hold(worker);
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
         px_worker_step_state(worker, states[i], PX_EVENT_TICK, 0);
+    px_owner_tick(worker);
     tick_dialing(worker, PX_SESSION_DIALING);
     tick_dialing(worker, PX_SESSION_JOINING);
     if (worker->directive != NULL)

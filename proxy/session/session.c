@@ -296,17 +296,22 @@ enum px_obstacle px_session_obstacle(const struct px_session *session)
     return data->watches.is_unknown ? PX_OBSTACLE_WATCHES : PX_OBSTACLE_NONE;
 }
 
-bool px_session_password_fits(const struct px_session *session, struct zkp_slice password)
+static bool is_password(const struct session_data *data, struct zkp_slice password)
 {
     uint8_t difference = 0;
 
-    if (!session->data.is_confirmed)
-        return true;
-    if (password.len != ZKP_PASSWORD_LEN)
+    if (!data->has_password || password.len != ZKP_PASSWORD_LEN)
         return false;
     for (uint32_t i = 0; i < ZKP_PASSWORD_LEN; i++)
-        difference |= (uint8_t)(password.ptr[i] ^ session->data.password[i]);
+        difference |= (uint8_t)(password.ptr[i] ^ data->password[i]);
     return difference == 0;
+}
+
+enum px_password px_session_password_judge(const struct px_session *session, struct zkp_slice password)
+{
+    if (is_password(&session->data, password))
+        return PX_PASSWORD_FITS;
+    return session->data.is_confirmed ? PX_PASSWORD_WRONG : PX_PASSWORD_UNDECIDED;
 }
 
 struct zkp_slice px_session_password(const struct px_session *session)

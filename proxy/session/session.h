@@ -265,9 +265,10 @@ enum px_obstacle {
     PX_OBSTACLE_COUNT
 };
 enum px_obstacle px_session_obstacle(const struct px_session *session);
-/* Is this the password of the session? Constant time. A session that no server has confirmed yet knows
- * none: true, because then the server decides. */
-bool px_session_password_fits(const struct px_session *session, struct zkp_slice password);
+/* Is this the password of the session? Constant time. Until a server has confirmed the session only what its
+ * client presented is known of it: the same is the same client's, another one may be the right one. */
+enum px_password { PX_PASSWORD_FITS, PX_PASSWORD_WRONG, PX_PASSWORD_UNDECIDED };
+enum px_password px_session_password_judge(const struct px_session *session, struct zkp_slice password);
 /* What the client presented in its ConnectRequest; a null slice when it was not 16 bytes. */
 struct zkp_slice px_session_password(const struct px_session *session);
 

@@ -1,7 +1,9 @@
 """Sessions through the proxy: who holds them, where they go, how they end."""
+import concurrent.futures
 import functools
 import re
 import struct
+import threading
 import time
 
 import pytest
@@ -215,6 +217,36 @@ def test_wrong_password_takes_nothing(proxy, connect):
         thief.wait_closed()
         assert owner.ping()
     wait_for(lambda: counted(proxy, "wrong_password") == 4, 20, "the thieves are counted")
+
+
+def guess(proxy, owner, until):
+    """Tries the owner's id with a password of its own, again and again; how often."""
+    count = 0
+    while not until.is_set():
+        count += 1
+        with RawClient(proxy.clients) as thief:
+            try:
+                assert thief.resume(owner, password=b"x" * 16) == 0
+            except Closed:
+                pass  # its connect may also have waited too long
+    return count
+
+
+def test_guesses_keep_no_owner_out(proxy, connect):
+    """While it reconnects no server has confirmed it, and a guess is as good as its password."""
+    owner = connect(proxy.clients).attach()
+    over = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        thieves = [pool.submit(guess, proxy, owner, over) for _ in range(4)]
+        try:
+            for _ in range(30):
+                owner.close()
+                again = connect(proxy.clients)
+                assert again.resume(owner) == owner.session_id
+                owner = again
+        finally:
+            over.set()
+        assert all(thief.result() > 0 for thief in thieves)
 
 
 # Servers that fail

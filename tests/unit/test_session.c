@@ -523,15 +523,41 @@ static void a_failed_dial_tries_the_next(void **state)
     bench_end(&b);
 }
 
+static enum px_password judged(const struct bench *b, const uint8_t *password)
+{
+    return px_session_password_judge(b->session, zkp_slice_of(password, ZKP_PASSWORD_LEN));
+}
+
 static void only_the_password_takes_over(void **state)
 {
     struct bench *b = *state;
     uint8_t right[ZKP_PASSWORD_LEN] = {9, 8, 7};
     uint8_t wrong[ZKP_PASSWORD_LEN] = {9, 8, 6};
 
-    assert_true(px_session_password_fits(b->session, zkp_slice_of(right, sizeof(right))));
-    assert_false(px_session_password_fits(b->session, zkp_slice_of(wrong, sizeof(wrong))));
-    assert_false(px_session_password_fits(b->session, (struct zkp_slice){0}));
+    assert_int_equal(judged(b, right), PX_PASSWORD_FITS);
+    assert_int_equal(judged(b, wrong), PX_PASSWORD_WRONG);
+    assert_int_equal(px_session_password_judge(b->session, (struct zkp_slice){0}), PX_PASSWORD_WRONG);
+}
+
+/* Who came first is not known to be the owner, and neither is who came second. */
+static void an_unconfirmed_password_decides_nothing(void **state)
+{
+    static const uint8_t same[ZKP_PASSWORD_LEN] = {1, 2, 3};
+    static const uint8_t other[ZKP_PASSWORD_LEN] = {1, 2, 4};
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+    struct zkp_connect_request request = {
+        .timeout_ms = 6000, .session_id = 77, .password = {same, sizeof(same)}};
+    uint32_t length = zkp_connect_request_frame(&request, frame, sizeof(frame));
+    struct bench b;
+
+    (void)state;
+    bench_begin(&b);
+    bench_frame(&b, PX_EVENT_CLIENT_FRAME, frame + 4, length - 4);
+    assert_int_equal(px_session_state(b.session), PX_SESSION_CLAIMING);
+    assert_int_equal(judged(&b, same), PX_PASSWORD_FITS);
+    assert_int_equal(judged(&b, other), PX_PASSWORD_UNDECIDED);
+    assert_int_equal(px_session_password_judge(b.session, (struct zkp_slice){0}), PX_PASSWORD_UNDECIDED);
+    bench_end(&b);
 }
 
 static void a_return_waits_for_quiet(void **state)
@@ -642,6 +668,7 @@ int main(void)
         cmocka_unit_test(flavours_are_mirrored),
         cmocka_unit_test(expired_is_told_and_closed),
         cmocka_unit_test(a_failed_dial_tries_the_next),
+        cmocka_unit_test(an_unconfirmed_password_decides_nothing),
         CASE(only_the_password_takes_over),
         CASE(a_return_waits_for_quiet),
         CASE(a_busy_session_stays),

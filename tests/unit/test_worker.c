@@ -351,6 +351,98 @@ static void a_wrong_password_takes_nothing(void **state)
     close_pair(held);
 }
 
+static const uint8_t owners[ZKP_PASSWORD_LEN] = {7};
+static const uint8_t guessed[ZKP_PASSWORD_LEN] = {8};
+
+static int bench_resume(struct bench *b, uint32_t worker, const uint8_t *password)
+{
+    int fd = bench_client(b, worker);
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+
+    bench_put(fd, frame, bench_connect_frame(SID, password, frame));
+    return fd;
+}
+
+static void expect_answer(int fd, int64_t session_id)
+{
+    uint8_t frame[41];
+
+    bench_get(fd, frame, sizeof(frame));
+    assert_int_equal(zkp_load_i64(frame + 12), session_id);
+}
+
+static void answer_dial(int server, int64_t session_id)
+{
+    uint8_t frame[ZKP_CONNECT_FRAME_MAX];
+    uint32_t length = session_id != 0 ? bench_answer_frame(session_id, frame)
+                                      : zkp_connect_expired_frame(true, frame, sizeof(frame));
+
+    bench_put(server, frame, length);
+}
+
+/* The owner comes back, and before its server has answered others try the id with passwords of their own. */
+static void guesses_take_nothing_from_one_who_comes_back(void **state)
+{
+    struct bench *b = *state;
+    int owner = bench_resume(b, 0, owners);
+    int server = bench_accept(b);
+    int thieves[20];
+
+    for (uint32_t i = 0; i < 20; i++)
+        thieves[i] = bench_resume(b, i % 2, guessed);
+    assert_false(bench_readable(owner, 100)); /* nobody is answered yet, and nobody closed */
+    assert_false(bench_readable(thieves[0], 0));
+    answer_dial(server, SID);
+    expect_answer(owner, SID);
+    for (uint32_t i = 0; i < 20; i++) {
+        expect_answer(thieves[i], 0);
+        bench_expect_end(thieves[i]);
+        close(thieves[i]);
+    }
+    assert_int_equal(metric(b, PX_METRIC_TAKEOVERS), 0);
+    close(owner);
+    close(server);
+}
+
+/* The thief was first: its server's refusal ends its hold, and the owner has its turn. */
+static void a_guess_that_came_first_keeps_nobody_out(void **state)
+{
+    struct bench *b = *state;
+    int thief = bench_resume(b, 0, guessed);
+    int refusing = bench_accept(b);
+    int owner = bench_resume(b, 1, owners);
+    int server;
+
+    assert_false(bench_readable(owner, 100));
+    answer_dial(refusing, 0);
+    expect_answer(thief, 0);
+    server = bench_accept(b);
+    answer_dial(server, SID);
+    expect_answer(owner, SID);
+    close(thief);
+    close(refusing);
+    close(owner);
+    close(server);
+}
+
+/* The same password twice is the same client twice: the newest connection has it. */
+static void who_comes_back_twice_waits_for_nothing(void **state)
+{
+    struct bench *b = *state;
+    int first = bench_resume(b, 0, owners);
+    int unanswered = bench_accept(b);
+    int second = bench_resume(b, 1, owners);
+    int server = bench_accept(b);
+
+    bench_expect_end(first);
+    answer_dial(server, SID);
+    expect_answer(second, SID);
+    close(first);
+    close(unanswered);
+    close(second);
+    close(server);
+}
+
 /* A second server, as good as the first, that all sessions of the first are to leave for. */
 static void empty_the_first(struct bench *b)
 {
@@ -836,6 +928,9 @@ int main(void)
         CASE(a_whole_request_has_a_limit_of_its_own),
         CASE(a_successor_waits_for_the_holder),
         CASE(a_wrong_password_takes_nothing),
+        CASE(guesses_take_nothing_from_one_who_comes_back),
+        CASE(a_guess_that_came_first_keeps_nobody_out),
+        CASE(who_comes_back_twice_waits_for_nothing),
         CASE(a_return_waits_for_the_reply),
         CASE(a_move_keeps_the_clients_socket),
         CASE(a_server_not_proven_is_tried_by_one),
