@@ -287,6 +287,8 @@ static void other_create_ttls_pass(void **state)
     assert_forwarded(b);
     request_ttl(b, 0, 1000, 0);
     assert_forwarded(b);
+    bench_kind(b, PX_EVENT_SERVER_GONE); /* like every write */
+    assert_closed(b, PX_CLOSE_UNKNOWN_OUTCOME);
 }
 
 static void a_create_ttl_is_seen_whole(void **state)

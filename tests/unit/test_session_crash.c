@@ -179,9 +179,9 @@ static void a_server_behind_is_not_used_before_it_has_caught_up(void **state)
 
 static void a_write_without_an_answer_is_told(void **state)
 {
-    static const int32_t types[] = {
-        ZKP_OP_CREATE, ZKP_OP_DELETE,  ZKP_OP_SET_DATA,         ZKP_OP_SET_ACL,    ZKP_OP_CHECK,
-        ZKP_OP_MULTI,  ZKP_OP_CREATE2, ZKP_OP_CREATE_CONTAINER, ZKP_OP_CREATE_TTL, 4711};
+    static const int32_t types[] = {ZKP_OP_CREATE, ZKP_OP_DELETE, ZKP_OP_SET_DATA, ZKP_OP_SET_ACL,
+                                    ZKP_OP_CHECK,  ZKP_OP_MULTI,  ZKP_OP_CREATE2,  ZKP_OP_CREATE_CONTAINER,
+                                    4711};
 
     (void)state;
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
