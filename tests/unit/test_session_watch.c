@@ -110,10 +110,10 @@ static void add_watch_row(void **state)
 static void other_requests_never_watch(void **state)
 {
     static const int32_t types[] = {
-        ZKP_OP_CREATE,     ZKP_OP_DELETE,         ZKP_OP_SET_DATA,      ZKP_OP_GET_ACL,       ZKP_OP_SYNC,
-        ZKP_OP_PING,       ZKP_OP_MULTI,          ZKP_OP_MULTI_READ,    ZKP_OP_CHECK_WATCHES, ZKP_OP_CHECK,
-        ZKP_OP_AUTH,       ZKP_OP_GET_EPHEMERALS, ZKP_OP_CREATE2,       ZKP_OP_WHO_AM_I,      4711,
-        ZKP_OP_CREATE_TTL, ZKP_OP_SASL,           ZKP_OP_CREATE_SESSION};
+        ZKP_OP_CREATE, ZKP_OP_DELETE,         ZKP_OP_SET_DATA,   ZKP_OP_GET_ACL,       ZKP_OP_SYNC,
+        ZKP_OP_PING,   ZKP_OP_MULTI,          ZKP_OP_MULTI_READ, ZKP_OP_CHECK_WATCHES, ZKP_OP_CHECK,
+        ZKP_OP_AUTH,   ZKP_OP_GET_EPHEMERALS, ZKP_OP_CREATE2,    ZKP_OP_WHO_AM_I,      4711,
+        ZKP_OP_SASL,   ZKP_OP_CREATE_SESSION};
     struct bench *b = *state;
 
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -202,10 +202,10 @@ static void a_long_read_is_needed_whole_only_to_be_looked_into(void **state)
                 {ZKP_OP_AUTH, true},
                 {ZKP_OP_REMOVE_WATCHES, true},
                 {ZKP_OP_MULTI_READ, true},
+                {ZKP_OP_CREATE_TTL, true},
                 {ZKP_OP_SYNC, false},
                 {ZKP_OP_GET_ACL, false},
                 {ZKP_OP_MULTI, false},
-                {ZKP_OP_CREATE_TTL, false},
                 {ZKP_OP_CHECK_WATCHES, false},
                 {ZKP_OP_GET_EPHEMERALS, false},
                 {4711, false}};
