@@ -101,6 +101,9 @@ struct mig_server_facts {
      * was asked for. 0 = somebody is there, or it can't be said. */
     int64_t alone_since_ms;
     bool hides_srvr; /* srvr is not in its whitelist, and AdminServer gives nothing either */
+    /* Why the last question could not even be put: this host lacks descriptors, ports or memory. All that is
+     * known of the server is older. "" = it could. */
+    char unasked[64];
     /* cons, asked for at the straggler gate only: sessions there, without those of our own that the shell
      * knows */
     int64_t cons_at_ms; /* when the question was sent; 0 = never answered */

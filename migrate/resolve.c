@@ -1,17 +1,21 @@
 /* getaddrinfo on the helper thread; numeric addresses at once. */
 #include "migrate/resolve.h"
 
+#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "migrate/sockets.h"
+
 struct resolve_job {
     char host[ZKP_HOST_MAX];
     char port[8];
     struct mig_address address; /* written by the helper thread */
     int failure;                /* EAI_ code, 0 = found; written by the helper thread */
+    int lack;                   /* errno of what the resolver had too little of, or 0; likewise */
     mig_resolved_fn *fn;
     void *context;
 };
@@ -55,18 +59,30 @@ static void run(void *arg)
     struct resolve_job *job = arg;
     /* AI_ADDRCONFIG is left out: it hides ::1 and 127.0.0.1 on machines without other addresses. */
     job->failure = look_up(job->host, job->port, AI_NUMERICSERV, &job->address);
+    /* Without descriptors it reads no file and asks nobody, and says "not known" all the same. */
+    if (job->failure != 0)
+        job->lack = job->failure == EAI_MEMORY ? ENOMEM : mig_socket_lack(AF_INET);
+}
+
+static enum rc rc_of(const struct resolve_job *job)
+{
+    if (job->failure == 0)
+        return RC_OK;
+    if (mig_socket_is_short(job->lack))
+        return RC_FULL;
+    return job->failure == EAI_NONAME ? RC_NOT_FOUND : RC_IO;
 }
 
 static void done(void *arg)
 {
     struct resolve_job *job = arg;
-    char text[ZKP_HOST_MAX + 64];
-    if (job->failure == 0) {
-        job->fn(job->context, RC_OK, &job->address, "");
-    } else {
+    char text[ZKP_HOST_MAX + 96];
+    enum rc rc = rc_of(job);
+    if (rc == RC_FULL)
+        snprintf(text, sizeof text, "%s: not looked up: %s", job->host, strerror(job->lack));
+    else if (rc != RC_OK)
         snprintf(text, sizeof text, "%s: %s", job->host, gai_strerror(job->failure));
-        job->fn(job->context, job->failure == EAI_NONAME ? RC_NOT_FOUND : RC_IO, NULL, text);
-    }
+    job->fn(job->context, rc, rc == RC_OK ? &job->address : NULL, rc == RC_OK ? "" : text);
     free(job);
 }
 

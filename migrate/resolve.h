@@ -21,7 +21,8 @@ enum rc mig_address_numeric(const char *host, uint16_t port, struct mig_address 
  * length, 0 when it does not fit or there is no address. */
 uint32_t mig_address_print(const struct mig_address *address, bool brackets, char *buf, uint32_t capacity);
 
-/* rc RC_OK: address is set. RC_NOT_FOUND, RC_IO: text says why. Borrowed for the call. */
+/* rc RC_OK: address is set. RC_NOT_FOUND, RC_IO: text says why; RC_FULL: nobody was asked, because this host
+ * had no descriptor or memory for it. Borrowed for the call. */
 typedef void mig_resolved_fn(void *context, enum rc rc, const struct mig_address *address, const char *text);
 
 /* fn is called exactly once, later, from the loop, also when the helper is freed; there is no cancel, so a

@@ -1,8 +1,10 @@
 /* See sockets.h. */
 #include "migrate/sockets.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <unistd.h>
 
 static void set(int fd, int level, int option, int value)
 {
@@ -25,4 +27,19 @@ int mig_socket_new(sa_family_t family)
     if (fd >= 0 && family != AF_UNIX)
         mig_socket_tune(fd);
     return fd;
+}
+
+bool mig_socket_is_short(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS ||
+           error == EADDRNOTAVAIL;
+}
+
+int mig_socket_lack(sa_family_t family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    close(fd);
+    return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef MIGRATE_SOCKETS_H
 #define MIGRATE_SOCKETS_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 /* A peer that is gone without a word is noticed after about two minutes of silence, whichever side owes
@@ -18,5 +19,12 @@ int mig_socket_new(sa_family_t family);
  * unacknowledged one waits for the peer's delayed ACK, 40 ms. What can't be set stays as it is: families
  * other than TCP have none of it. */
 void mig_socket_tune(int fd);
+
+/* An errno of socket(), bind(), connect() or accept() that tells of this host only: it has no descriptor,
+ * port or memory left. The peer was not asked, and nothing is known of it. */
+bool mig_socket_is_short(int error);
+/* 0, or the errno (a shortage or not) with which a socket of that family can't be had now. For libraries that
+ * make their own and don't say why they could not. */
+int mig_socket_lack(sa_family_t family);
 
 #endif

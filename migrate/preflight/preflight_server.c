@@ -31,7 +31,9 @@ static void check_source(struct rules *r, const struct mig_server_facts *server)
 
 static void check_answers(struct rules *r, const struct mig_server_facts *server)
 {
-    if (server->hides_srvr)
+    if (server->unasked[0] != '\0')
+        rules_add(r, MIG_RULE_SERVER_UNASKED, server->id, "%s", server->unasked);
+    else if (server->hides_srvr)
         rules_add(r, MIG_RULE_SRVR_HIDDEN, server->id,
                   "srvr is not in its whitelist, AdminServer does not answer");
     else if (server->health == MIG_HEALTH_PROXY)

@@ -97,6 +97,9 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
 #define MIG_RULES_OF_A_SERVER(X)                                                                             \
     X(SERVER_DOWN, "server-down", "P28", BLOCK, "with a member down a step may leave no failure tolerated",  \
       "start it; or accept this finding to go on with the members that are left")                            \
+    X(SERVER_UNASKED, "server-not-asked", "", REFUSE,                                                        \
+      "this host could not even put the question: nobody knows how the server is now",                       \
+      "give zkferryd more descriptors (LimitNOFILE=) or memory, or end what uses up ports; then ask again")  \
     X(SERVER_NOT_SERVING, "server-not-serving", "P28", BLOCK,                                                \
       "a server without quorum, still loading, or with leaderServes=no",                                     \
       "see its log; or accept this finding")                                                                 \

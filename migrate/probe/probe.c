@@ -55,6 +55,7 @@ static enum mig_health health_seen(const struct mig_prober *prober, enum mig_pro
     case MIG_PROBE_KIND_UNREACHABLE:
     case MIG_PROBE_KIND_TIMED_OUT:
     case MIG_PROBE_KIND_MALFORMED:
+    case MIG_PROBE_KIND_NOT_ASKED: /* see not_asked */
     case MIG_PROBE_KIND_COUNT:
         return MIG_HEALTH_DOWN;
     }
@@ -77,17 +78,31 @@ static bool is_settled(struct mig_prober *prober, enum mig_health seen)
     return prober->health != MIG_HEALTH_SERVING || prober->bad_count >= prober->options.fall;
 }
 
+static void set_health(struct mig_prober *prober, enum mig_health health, const char *reason)
+{
+    prober->health = health;
+    snprintf(prober->health_reason, sizeof prober->health_reason, "%s", reason);
+    if (prober->callbacks.health != NULL)
+        prober->callbacks.health(prober->callbacks.context, health, prober->health_reason);
+}
+
+/* What was wrong with it may be over: that is not known any more. A server that served is not accused:
+ * whoever has a session there will notice, and gates look at how old its last answer is. */
+static void not_asked(struct mig_prober *prober, const struct mig_probe_answer *answer)
+{
+    if (prober->health == MIG_HEALTH_DOWN || prober->health == MIG_HEALTH_NOT_SERVING ||
+        prober->health == MIG_HEALTH_FULL)
+        set_health(prober, MIG_HEALTH_UNKNOWN, answer->reason);
+}
+
 static void update_health(struct mig_prober *prober, const struct mig_probe_answer *answer)
 {
     enum zkp_mode mode = answer->srvr != NULL ? answer->srvr->mode : ZKP_MODE_UNKNOWN;
     enum mig_health seen = health_seen(prober, answer->kind, mode);
-    if (!is_settled(prober, seen) || seen == prober->health)
-        return;
-    prober->health = seen;
-    snprintf(prober->health_reason, sizeof prober->health_reason, "%s",
-             seen == MIG_HEALTH_PROXY ? "Mode: proxy" : answer->reason);
-    if (prober->callbacks.health != NULL)
-        prober->callbacks.health(prober->callbacks.context, seen, prober->health_reason);
+    if (answer->kind == MIG_PROBE_KIND_NOT_ASKED)
+        not_asked(prober, answer);
+    else if (is_settled(prober, seen) && seen != prober->health)
+        set_health(prober, seen, seen == MIG_HEALTH_PROXY ? "Mode: proxy" : answer->reason);
 }
 
 /* --- schedule --------------------------------------------------------------------------------------------

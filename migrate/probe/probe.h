@@ -25,7 +25,8 @@ struct mig_prober; /* owned by the control thread */
     X(CONN_REFUSED, "connection refused")                                                                    \
     X(UNREACHABLE, "unreachable") /* other errors of connect, read or write */                               \
     X(TIMED_OUT, "no answer in time")                                                                        \
-    X(MALFORMED, "answer not understood")
+    X(MALFORMED, "answer not understood")                                                                    \
+    X(NOT_ASKED, "not asked") /* this host had no descriptor, port or memory for it */
 
 enum mig_probe_kind {
 #define MIG_PROBE_KIND_ENUM(name, text) MIG_PROBE_KIND_##name,

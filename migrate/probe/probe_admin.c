@@ -1,5 +1,6 @@
 /* The question put to AdminServer, when the whitelist refuses the word: one or two GETs on one connection.
  * evhttp's callbacks only note; the connection is freed from the prober's own timer. */
+#include <errno.h>
 #include <event2/buffer.h>
 #include <event2/http.h>
 #include <netdb.h>
@@ -7,6 +8,7 @@
 
 #include "migrate/monotonic.h"
 #include "migrate/probe/probe_int.h"
+#include "migrate/sockets.h"
 
 #define HTTP_BODY_MAX    (1024 * 1024) /* monitor is 19 KB */
 #define HTTP_HEADERS_MAX 8192
@@ -49,13 +51,18 @@ static void answered(struct mig_prober *prober, struct zkp_slice body)
     if (q->path == PATHS_MAX || paths[q->word][q->path] == NULL)
         probe_over(prober, MIG_PROBE_KIND_DATA, "");
     else if (get(prober) != RC_OK)
-        probe_over(prober, MIG_PROBE_KIND_NOT_ALLOWED, "AdminServer: no memory");
+        probe_over(prober, MIG_PROBE_KIND_NOT_ASKED, "AdminServer: no memory");
 }
 
 /* The word is not allowed and there is no AdminServer to ask either. */
 static void no_help(struct mig_prober *prober, int status)
 {
     char detail[48];
+    int lack = status == 0 ? mig_socket_lack(prober->question.address.storage.ss_family) : 0;
+    if (mig_socket_is_short(lack)) {
+        probe_over(prober, MIG_PROBE_KIND_NOT_ASKED, strerror(lack));
+        return;
+    }
     if (status == 0)
         snprintf(detail, sizeof detail, "AdminServer on port %u does not answer", prober->options.admin_port);
     else
@@ -114,6 +121,9 @@ enum rc probe_ask_admin(struct mig_prober *prober)
     struct probe_question *q = &prober->question;
     if (prober->options.admin_port == 0 || paths[q->word][0] == NULL)
         return RC_NOT_FOUND;
+    errno = mig_socket_lack(q->address.storage.ss_family);
+    if (mig_socket_is_short(errno))
+        return RC_FULL;
     q->http = connection_new(prober);
     if (q->http == NULL)
         return RC_NOMEM;

@@ -11,7 +11,9 @@
 
 static void failed(struct mig_prober *prober, int error)
 {
-    if (error == ECONNREFUSED)
+    if (mig_socket_is_short(error))
+        probe_over(prober, MIG_PROBE_KIND_NOT_ASKED, strerror(error));
+    else if (error == ECONNREFUSED)
         probe_over(prober, MIG_PROBE_KIND_CONN_REFUSED, "");
     else if (error == ECONNRESET || error == EPIPE) /* a connection limit closes like this */
         probe_over(prober, MIG_PROBE_KIND_EMPTY, "");
@@ -37,6 +39,8 @@ static void not_allowed(struct mig_prober *prober)
     enum rc rc = probe_ask_admin(prober);
     if (rc == RC_NOT_FOUND)
         probe_over(prober, MIG_PROBE_KIND_NOT_ALLOWED, "not in 4lw.commands.whitelist");
+    else if (rc == RC_NOMEM || rc == RC_FULL)
+        probe_over(prober, MIG_PROBE_KIND_NOT_ASKED, rc == RC_FULL ? strerror(errno) : rc_text(rc));
     else if (rc != RC_OK)
         probe_over(prober, MIG_PROBE_KIND_NOT_ALLOWED, "AdminServer could not be asked");
 }
@@ -66,19 +70,19 @@ static void complete(struct mig_prober *prober)
     }
 }
 
-static bool grow(struct probe_question *q)
+static enum rc grow(struct probe_question *q)
 {
     uint32_t capacity = q->capacity == 0 ? 4096 : q->capacity * 2;
     if (q->length < q->capacity)
-        return true;
+        return RC_OK;
     if (capacity > PROBE_ANSWER_MAX)
-        return false;
+        return RC_TOO_BIG;
     uint8_t *text = realloc(q->text, capacity);
     if (text == NULL)
-        return false;
+        return RC_NOMEM;
     q->text = text;
     q->capacity = capacity;
-    return true;
+    return RC_OK;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -86,10 +90,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct mig_prober *prober = arg;
     struct probe_question *q = &prober->question;
-    if (!grow(q)) {
+    enum rc rc = grow(q);
+    if (rc == RC_TOO_BIG)
         probe_over(prober, MIG_PROBE_KIND_MALFORMED, "the answer is too long");
+    else if (rc != RC_OK)
+        failed(prober, ENOMEM);
+    if (rc != RC_OK)
         return;
-    }
     ssize_t n = read(fd, q->text + q->length, q->capacity - q->length);
     if (n > 0)
         q->length += (uint32_t)n;

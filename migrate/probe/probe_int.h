@@ -73,7 +73,8 @@ void probe_over(struct mig_prober *prober, enum mig_probe_kind kind, const char 
 void probe_ask(struct mig_prober *prober, enum zkp_word word, int64_t now_ms);
 void probe_question_done(struct mig_prober *prober); /* closes and frees all of it */
 
-/* probe_admin.c: RC_NOT_FOUND when AdminServer has nothing for this word or no port is known. */
+/* probe_admin.c: RC_NOT_FOUND when AdminServer has nothing for this word or no port is known; RC_FULL: this
+ * host has no socket for it, errno says what is short. */
 enum rc probe_ask_admin(struct mig_prober *prober) RC_MUST_CHECK;
 void probe_admin_done(struct probe_question *question);
 

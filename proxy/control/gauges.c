@@ -176,6 +176,9 @@ void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges)
     px_prom_family(prom, "zkferry_clients_refused_total", PX_PROM_COUNTER,
                    "Client connections closed at accept: limits.sessions is reached.");
     px_prom_count(prom, NULL, 0, gauges->refused_clients);
+    px_prom_family(prom, "zkferry_probes_unasked_total", PX_PROM_COUNTER,
+                   "Questions to servers that could not be put: no descriptor, port or memory here.");
+    px_prom_count(prom, NULL, 0, gauges->unasked_probes);
     px_prom_family(prom, "zkferry_log_lines_dropped_total", PX_PROM_COUNTER, "Log lines lost to full rings.");
     px_prom_count(prom, NULL, 0, gauges->log_lines_dropped);
     px_prom_family(prom, "zkferry_log_lines_left_out_total", PX_PROM_COUNTER,

@@ -15,6 +15,7 @@ struct px_gauges {
     const struct mig_view *view;
     const struct px_witness_result *witness;
     uint64_t refused_clients; /* over limits.sessions */
+    uint64_t unasked_probes;
     uint64_t log_lines_dropped;
     uint64_t log_lines_left_out;
     const struct px_watchdog *watchdog;

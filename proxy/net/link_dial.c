@@ -98,10 +98,11 @@ static int dial_bind(struct px_worker *worker, int fd, enum px_side side, sa_fam
 }
 
 /* What fails before anything has left this host fails at once, and would fail at once again: the link waits
- * (the slot is bad for a while), and where it is the process that lacks something, so do all. */
+ * (the slot is bad for a while), and where it is the process that lacks something, so do all. Ports run out
+ * per server. */
 static enum px_dial_result local_failure(struct px_worker *worker, int error)
 {
-    if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+    if (!mig_socket_is_short(error) || error == EADDRNOTAVAIL)
         return PX_DIAL_LOCAL;
     px_worker_note_shortage(worker, error);
     return PX_DIAL_SHORTAGE;

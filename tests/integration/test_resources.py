@@ -1,4 +1,6 @@
 """What runs out: descriptors. Whoever has a server keeps it; whoever waits, waits; and the daemon still ends."""
+import http.client
+import json
 import os
 import re
 import resource
@@ -6,8 +8,9 @@ import resource
 import pytest
 
 from lib.drains import wait_admitted
+from lib.metrics import Metrics
 from lib.raw import RawClient
-from lib.waiting import wait_for
+from lib.waiting import SCALE, wait_for
 
 WAITING = 12  # connects that come when there is nothing left
 
@@ -58,6 +61,36 @@ def test_the_daemon_ends_without_descriptors(proxy):
     proxy.terminate()
     for client in waiting:
         client.close()
+
+
+def test_a_server_is_not_down_for_want_of_our_descriptors(shared_ensemble, make_proxy):
+    """Not even the reserve is left, as when somebody lowers the limit: nobody was asked, so nobody is down."""
+    proxy = make_proxy(shared_ensemble.lines([1, 2, 3]),
+                       config={"workers": 1, "probes": {"interval": "100ms", "admin_server_port": 0}})
+    wait_admitted(proxy, 1, 2, 3)
+    hard = resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE)[1]
+    assert proxy.metrics().value("zkferry_probes_unasked_total") == 0
+    admin = http.client.HTTPConnection(proxy.admin, timeout=30 * SCALE)
+
+    def ask(path):
+        admin.request("GET", path)
+        return admin.getresponse().read().decode()
+    with RawClient(proxy.clients) as session:
+        session.attach()
+        ask("/healthz")  # this connection is there already, and stays
+        resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (3, hard))
+        wait_for(lambda: Metrics(ask("/metrics")).value("zkferry_probes_unasked_total") >= 3 * 5, 30,
+                 "five rounds in which no server could be asked")
+        session.ping()
+        rows = json.loads(ask("/v1/servers"))["servers"]
+        assert [row["health"] for row in rows] == ["serving"] * 3
+        assert all("Too many open files" in row["reason"] for row in rows)
+        resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        wait_for(lambda: all(row["reason"] == "" for row in json.loads(ask("/v1/servers"))["servers"]), 30,
+                 "the servers are asked again")
+    admin.close()
+    assert "event=probe.shortage" in proxy.log()
+    assert "health=down" not in proxy.log()
 
 
 def test_a_loop_that_does_not_turn_is_told(shared_ensemble, make_proxy):

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -23,6 +25,7 @@ struct job {
 struct world {
     uint32_t done;
     uint32_t resolved;
+    bool is_starved; /* no descriptor can be opened */
     enum rc rc;
     struct mig_address address;
     char text[128];
@@ -126,6 +129,35 @@ static void names_are_resolved(void **state)
     event_base_free(base);
 }
 
+static enum rc resolve_now(const char *host, struct world *world)
+{
+    struct mig_helper *helper;
+    struct err err;
+    struct event_base *base = event_base_new();
+    assert_int_equal(mig_helper_new(base, &helper, &err), RC_OK);
+    struct rlimit limit, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = world->is_starved ? STDERR_FILENO + 1 : limit.rlim_cur,
+                           .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(mig_resolve(helper, host, 1, on_resolved, world), RC_OK);
+    mig_helper_free(helper);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    event_base_free(base);
+    return world->rc;
+}
+
+/* Without descriptors the resolver reads no file and asks no server: that says nothing about the name. */
+static void a_name_that_nobody_was_asked_for_is_not_unknown(void **state)
+{
+    (void)state;
+    struct world world = {.is_starved = true};
+    assert_int_equal(resolve_now("not a host name", &world), RC_FULL);
+    assert_string_equal(world.text, "not a host name: not looked up: Too many open files");
+    world.is_starved = false;
+    assert_int_not_equal(resolve_now("not a host name", &world), RC_FULL);
+}
+
 static void numeric_addresses_need_no_resolver(void **state)
 {
     (void)state;
@@ -148,6 +180,7 @@ int main(void)
         cmocka_unit_test(jobs_end_in_order),
         cmocka_unit_test(the_queue_is_bounded),
         cmocka_unit_test(names_are_resolved),
+        cmocka_unit_test(a_name_that_nobody_was_asked_for_is_not_unknown),
         cmocka_unit_test(numeric_addresses_need_no_resolver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

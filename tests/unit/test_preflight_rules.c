@@ -342,6 +342,14 @@ static void read_only(struct world *w)
 {
     server(w, 2)->srvr.mode = ZKP_MODE_READ_ONLY;
 }
+static void unasked(struct world *w)
+{
+    strcpy(server(w, 2)->unasked, "not asked: Too many open files");
+}
+static void asked(struct world *w)
+{
+    server(w, 2)->unasked[0] = '\0';
+}
 static void proxied(struct world *w)
 {
     server(w, 2)->srvr.mode = ZKP_MODE_PROXY;
@@ -713,6 +721,7 @@ static const struct {
     {"srvr-not-allowed-2", srvr_hidden, source_back},
     {"server-full-2", full, source_back},
     {"server-is-a-proxy-2", proxied, follows_again},
+    {"server-not-asked-2", unasked, asked},
     {"server-read-only-2", read_only, follows},
     {"foreign-keeper-2", keeper, is_394},
     {"version-unknown-2", no_version, is_394},

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +20,7 @@
 
 #define TIMEOUT_MS      150   /* where it is to pass */
 #define LONG_TIMEOUT_MS 60000 /* elsewhere: this process may be kept from running */
+#define OPEN_FILES      1024
 
 static const char *const not_serving = "This ZooKeeper instance is not currently serving requests\n";
 static const char *const srvr_text =
@@ -40,6 +42,7 @@ struct world {
     const char *http_text[2]; /* first and second command asked; NULL = 404 */
     uint32_t http_count;
     const char *texts[ZKP_WORD_COUNT]; /* NULL: closed without an answer */
+    bool starves;                      /* this process gets no new descriptor once it has been asked */
     bool is_hanging;
     int hanging; /* the connection left open, -1 = none */
     uint32_t accepted;
@@ -64,11 +67,22 @@ struct world {
 /* --- the fake server -------------------------------------------------------------------------------------
  */
 
+/* Every number below is in use: nobody gets a new one, whatever is closed meanwhile. */
+static void set_descriptors(rlim_t count)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = count;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 static void on_word(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
     struct world *w = arg;
     uint8_t bytes[4];
+    if (w->starves)
+        set_descriptors(STDERR_FILENO + 1);
     ssize_t n = read(fd, bytes, sizeof bytes);
     if (n <= 0) { /* the prober was freed before it could ask */
         close(fd);
@@ -366,6 +380,55 @@ static void a_silent_server_is_down_whatever_it_did_before(void **state)
     assert_int_equal(w->health, MIG_HEALTH_DOWN);
 }
 
+/* What this host lacks is nothing that is wrong with the server. */
+static void a_server_is_not_down_for_want_of_our_descriptors(void **state)
+{
+    struct world *w = *state;
+    ask(w, MIG_PROBE_SRVR);
+    set_descriptors(STDERR_FILENO + 1);
+    for (int i = 0; i < 5; i++) {
+        ask(w, MIG_PROBE_SRVR);
+        assert_answer(w, MIG_PROBE_KIND_NOT_ASKED, "not asked: Too many open files");
+    }
+    set_descriptors(OPEN_FILES);
+    assert_int_equal(w->accepted, 1);
+    assert_int_equal(w->healths, 1);
+    assert_int_equal(w->health, MIG_HEALTH_SERVING);
+}
+
+/* It may be back by now, and may not be given up for good. */
+static void a_server_that_is_not_asked_is_not_down_any_more(void **state)
+{
+    struct world *w = *state;
+    ask(w, MIG_PROBE_SRVR);
+    w->texts[ZKP_WORD_SRVR] = NULL;
+    ask(w, MIG_PROBE_SRVR);
+    ask(w, MIG_PROBE_SRVR);
+    assert_int_equal(w->health, MIG_HEALTH_DOWN);
+    set_descriptors(STDERR_FILENO + 1);
+    ask(w, MIG_PROBE_SRVR);
+    set_descriptors(OPEN_FILES);
+    assert_int_equal(w->health, MIG_HEALTH_UNKNOWN);
+    ask(w, MIG_PROBE_SRVR);
+    assert_int_equal(w->health, MIG_HEALTH_DOWN);
+}
+
+/* evhttp does not say why there was no connection: that AdminServer does not answer would be a lie. */
+static void an_admin_server_is_not_asked_without_descriptors(void **state)
+{
+    struct world *w = *state;
+    w->texts[ZKP_WORD_SRVR] = "srvr is not executed because it is not in the whitelist.\n";
+    w->starves = true;
+    ask(w, MIG_PROBE_SRVR);
+    set_descriptors(OPEN_FILES);
+    assert_answer(w, MIG_PROBE_KIND_NOT_ASKED, "not asked: Too many open files");
+    w->starves = false;
+    w->admin_port = 0;
+    open_prober(w, LONG_TIMEOUT_MS);
+    ask(w, MIG_PROBE_SRVR);
+    assert_answer(w, MIG_PROBE_KIND_NOT_ALLOWED, "word not allowed: not in 4lw.commands.whitelist");
+}
+
 /* --- schedule --------------------------------------------------------------------------------------------
  */
 
@@ -557,6 +620,9 @@ int main(void)
         WITH_WORLD(a_proxy_is_told_from_a_server),
         WITH_WORLD(a_server_with_live_sessions_is_full_not_down),
         WITH_WORLD(a_silent_server_is_down_whatever_it_did_before),
+        WITH_WORLD(a_server_is_not_down_for_want_of_our_descriptors),
+        WITH_WORLD(a_server_that_is_not_asked_is_not_down_any_more),
+        WITH_WORLD(an_admin_server_is_not_asked_without_descriptors),
         WITH_WORLD(an_interval_repeats_and_stops),
         WITH_WORLD(a_kick_during_a_question_asks_again),
         WITH_WORLD(a_forbidden_word_is_asked_at_the_admin_server),

@@ -116,6 +116,11 @@ uint32_t px_fleet_slot(const struct px_fleet *fleet, int32_t id)
     return server ? server->slot : PX_SLOT_NONE;
 }
 
+uint64_t px_fleet_unasked(const struct px_fleet *fleet)
+{
+    return fleet->unasked_count;
+}
+
 /* --- facts --- */
 
 static uint32_t load(const _Atomic(uint32_t) *count)
@@ -156,6 +161,7 @@ static void fill(const struct server *server, struct mig_server_facts *out)
     out->other_count = server->other_count;
     memcpy(out->others, server->others, sizeof out->others);
     snprintf(out->health_reason, sizeof out->health_reason, "%s", server->health_reason);
+    snprintf(out->unasked, sizeof out->unasked, "%s", server->unasked);
 }
 
 void px_fleet_facts(const struct px_fleet *fleet, struct mig_facts *facts)

@@ -36,6 +36,8 @@ void px_fleet_tick(struct px_fleet *fleet, int64_t now_ms); /* resolves names ag
 void px_fleet_facts(const struct px_fleet *fleet, struct mig_facts *facts);
 /* NULL when there is no such server or no address yet. */
 const struct mig_address *px_fleet_address(const struct px_fleet *fleet, int32_t id);
+/* Questions that could not be put, for want of a descriptor, port or memory of this host. */
+uint64_t px_fleet_unasked(const struct px_fleet *fleet);
 /* PX_SLOT_NONE when there is no such server. */
 uint32_t px_fleet_slot(const struct px_fleet *fleet, int32_t id);
 

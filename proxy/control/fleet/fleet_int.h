@@ -29,6 +29,7 @@ struct server {
     bool shows_service;
     int64_t not_serving_at_ms;
     bool hides_srvr;
+    char unasked[64]; /* why the last srvr could not be asked; "" = it was */
     int64_t gone_at_ms;
     int64_t srvr_at_ms;
     struct zkp_srvr srvr;
@@ -56,6 +57,8 @@ struct px_fleet {
     struct mig_prober_options options;
     int32_t interval_ms;
     bool is_stopped;
+    uint64_t unasked_count;
+    int64_t unasked_told_ms;
     uint32_t slot_count;
     struct server servers[PX_SLOTS_MAX];
 };

@@ -11,6 +11,7 @@
 #define RESOLVE_RETRY_MS  2000
 #define SLOW_WORDS_FACTOR 2    /* conf and mntr are asked at half the pace of srvr: 3.5's mntr is expensive */
 #define LIVE_REPLY_MAX_MS 5000 /* "replies lately": long enough for pings of idle sessions */
+#define UNASKED_TOLD_MS   10000 /* from one line about questions that can't be put to the next */
 
 /* --- questions --- */
 
@@ -115,10 +116,28 @@ static void on_cons(struct server *server, const struct mig_probe_answer *answer
     zkp_cons_walk(answer->cons, on_cons_line, server);
 }
 
+/* Says nothing about the server: what was known of it stays, with its age. */
+static void on_unasked(struct server *server, const struct mig_probe_answer *answer)
+{
+    struct px_fleet *fleet = server->fleet;
+    fleet->unasked_count++;
+    if (answer->word == ZKP_WORD_SRVR)
+        snprintf(server->unasked, sizeof server->unasked, "%s", answer->reason);
+    if (fleet->unasked_told_ms != 0 && answer->asked_at_ms - fleet->unasked_told_ms < UNASKED_TOLD_MS)
+        return;
+    fleet->unasked_told_ms = answer->asked_at_ms;
+    px_log(PX_LOG_ERROR, "probe.shortage", "server=%d word=%s why=%s unasked=%llu", server->spec.id,
+           zkp_word_text(answer->word), answer->reason, (unsigned long long)fleet->unasked_count);
+}
+
 static void on_answer(void *context, const struct mig_probe_answer *answer)
 {
     struct server *server = context;
     if (answer->word == ZKP_WORD_SRVR)
+        server->unasked[0] = '\0';
+    if (answer->kind == MIG_PROBE_KIND_NOT_ASKED)
+        on_unasked(server, answer);
+    else if (answer->word == ZKP_WORD_SRVR)
         on_srvr(server, answer);
     else if (answer->word == ZKP_WORD_CONF)
         on_conf(server, answer);
@@ -218,6 +237,7 @@ static void on_resolved(void *context, enum rc rc, const struct mig_address *add
         server->fleet->changed(server->fleet->context);
         return;
     }
+    server->fleet->unasked_count += rc == RC_FULL;
     px_log(PX_LOG_WARN, "server.resolve", "server=%d host=%s why=%s", server->spec.id,
            zkp_server_client_host(&server->spec), text);
     snprintf(server->health_reason, sizeof server->health_reason, "%s", text);

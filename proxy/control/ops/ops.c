@@ -186,6 +186,7 @@ static void op_metrics(void *context, struct px_prom *prom)
                                      .view = &control->view,
                                      .witness = &witness,
                                      .refused_clients = control->refused_clients,
+                                     .unasked_probes = px_fleet_unasked(control->fleet),
                                      .watchdog = &control->watchdog,
                                      .log_lines_dropped = px_log_dropped(),
                                      .log_lines_left_out = px_log_left_out(),

@@ -82,6 +82,13 @@ static int64_t wall_of(const struct mig_facts *facts, int64_t monotonic_ms)
     return monotonic_ms == 0 ? 0 : facts->wall_ms - (facts->now_ms - monotonic_ms);
 }
 
+static const char *reason_of(const struct mig_server_facts *server, const struct mig_route *route)
+{
+    if (server->unasked[0] != '\0')
+        return server->unasked;
+    return server->health == MIG_HEALTH_SERVING ? route->reason : server->health_reason;
+}
+
 static void fill_server(Zkf__Server *out, char *address, const struct mig_server_facts *server,
                         const struct mig_route *route, const struct mig_facts *facts,
                         const struct mig_leader *leader)
@@ -98,7 +105,7 @@ static void fill_server(Zkf__Server *out, char *address, const struct mig_server
     PUT(out, lag, lag_of(server, leader));
     PUT(out, sessions, px_report_clients(server->our_sessions, server->witness_sessions));
     PUT(out, health, px_value_health(server->health));
-    out->reason = text_of(server->health == MIG_HEALTH_SERVING ? route->reason : server->health_reason);
+    out->reason = text_of(reason_of(server, route));
     PUT(out, config_version,
         server->conf && server->conf->has_membership ? (uint64_t)server->conf->membership.version : 0);
     PUT(out, draining, route->empties);

@@ -65,7 +65,7 @@ static void begin(struct px_survey *survey, const struct mig_facts *facts)
     survey->server = choose_server(facts);
     survey->now = (struct mig_survey){.asked_at_ms = facts->now_ms};
     survey->deadline_ms = facts->now_ms + SURVEY_LIMIT_MS;
-    survey->why[0] = '\0';
+    survey->why[0] = survey->unasked_name[0] = '\0';
     survey_ask_begin(survey, facts, facts->now_ms);
     survey_check(survey);
 }
@@ -89,6 +89,8 @@ static void explain(struct px_survey *survey)
     else if (survey->unanswered & ((1u << ASK_LOCK) | (1u << ASK_CONFIG_ACL)))
         snprintf(now->incomplete, sizeof now->incomplete, "server %d did not answer all questions in %d ms",
                  survey->server, SURVEY_LIMIT_MS);
+    else
+        snprintf(now->incomplete, sizeof now->incomplete, "%s", survey->unasked_name);
 }
 
 static void end(struct px_survey *survey, const struct mig_facts *facts)

@@ -71,10 +71,11 @@ static void on_sessions(void *context, const struct px_session_row *rows, uint32
 static void on_name(void *context, enum rc rc, const struct mig_address *address, const char *text)
 {
     (void)address;
-    (void)text;
     struct name *name = context;
     name->is_pending = false;
-    name->is_unknown = rc != RC_OK;
+    name->is_unknown = rc != RC_OK && rc != RC_FULL;
+    if (rc == RC_FULL) /* nobody was asked */
+        snprintf(name->owner->unasked_name, sizeof name->owner->unasked_name, "%s", text);
     survey_check(name->owner);
 }
 

@@ -56,7 +56,8 @@ struct px_survey {
     struct mig_zk *nobody;
     uint32_t unanswered; /* bits of enum ask */
     bool is_listing;
-    char why[MIG_SURVEY_TEXT_MAX]; /* what the connection said last */
+    char why[MIG_SURVEY_TEXT_MAX];          /* what the connection said last */
+    char unasked_name[MIG_SURVEY_TEXT_MAX]; /* one that could not be looked up, and why; "" = there is none */
     struct walk walk;
     struct name names[MIG_SERVERS_MAX];
 };
