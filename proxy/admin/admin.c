@@ -5,6 +5,7 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "migrate/sockets.h"
 #include "proxy/admin/admin_int.h"
 #include "proxy/log.h"
 #include "zkproto/assert.h"
@@ -90,6 +90,11 @@ static void dispatch(struct px_admin *admin, struct evhttp_request *request,
         return;
     if (route->method == EVHTTP_REQ_GET && !read_query(request, &call.args))
         return;
+    if (!route->is_open && px_admin_unread(admin) > PX_ADMIN_UNREAD_MAX) {
+        px_admin_send_error(request, 503, "busy", "answers that nobody reads take up the memory",
+                            "try again");
+        return;
+    }
     pending = px_admin_call_new(admin, request);
     if (pending == NULL) {
         px_admin_send_error(request, 503, "busy", "too many requests wait for an answer", "try again");
@@ -122,6 +127,7 @@ static void on_request(struct evhttp_request *request, void *argument)
     const struct px_admin_route *route;
     int32_t server_id = 0;
 
+    px_admin_conn_asks(admin, request);
     if (method == EVHTTP_REQ_POST)
         audit(request);
     /* "//v1/status" parses as host "v1" (facts: evhttp): only paths are served, no absolute forms. */
@@ -139,12 +145,12 @@ static void on_request(struct evhttp_request *request, void *argument)
         dispatch(admin, request, route, server_id);
 }
 
-static uint16_t bound_port(struct evhttp_bound_socket *bound)
+static uint16_t bound_port(const struct px_admin *admin)
 {
     struct sockaddr_storage address;
     socklen_t len = sizeof address;
 
-    if (getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len) != 0)
+    if (getsockname(evconnlistener_get_fd(admin->listener), (struct sockaddr *)&address, &len) != 0)
         return 0;
     return address.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)(void *)&address)->sin6_port)
                                          : ntohs(((struct sockaddr_in *)(void *)&address)->sin_port);
@@ -173,7 +179,6 @@ enum rc px_admin_new(struct event_base *base, const struct conf_address *address
                      struct err *err)
 {
     struct px_admin *admin = calloc(1, sizeof *admin);
-    struct evhttp_bound_socket *bound;
 
     if (admin == NULL)
         return err_set(err, RC_NOMEM, "admin port: %s", rc_text(RC_NOMEM));
@@ -185,16 +190,14 @@ enum rc px_admin_new(struct event_base *base, const struct conf_address *address
         px_admin_free(admin);
         return err_set(err, RC_NOMEM, "admin port: %s", rc_text(RC_NOMEM));
     }
-    bound = evhttp_bind_socket_with_handle(admin->http, address->host, address->port);
-    if (bound == NULL) {
+    if (px_admin_listen(admin, address) != RC_OK) {
         enum rc rc = err_set(err, RC_IO, "admin port: cannot listen on %s port %u: %s", address->host,
                              (unsigned)address->port, strerror(errno));
 
         px_admin_free(admin);
         return rc;
     }
-    mig_socket_tune(evhttp_bound_socket_get_fd(bound)); /* who is accepted inherits it */
-    admin->port = bound_port(bound);
+    admin->port = bound_port(admin);
     *ret_admin = admin;
     return RC_OK;
 }
@@ -211,5 +214,6 @@ void px_admin_free(struct px_admin *admin)
     if (admin->http != NULL)
         evhttp_free(admin->http); /* closes every connection: their close callbacks end the calls */
     px_admin_calls_free(admin);
+    px_admin_conns_free(admin);
     free(admin);
 }

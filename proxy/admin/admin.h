@@ -17,8 +17,12 @@ struct event_base;
 struct px_admin;
 
 #define PX_ADMIN_BODY_MAX         (64u * 1024u) /* a POST has a plan id and some finding ids: 64 KiB is plenty */
-#define PX_ADMIN_PENDING_MAX      64u           /* requests that wait for an answer; more get 503 */
-#define PX_ADMIN_REPLY_TIMEOUT_MS 10000u        /* an op that has not answered by then: 504 */
+#define PX_ADMIN_PENDING_MAX      48u           /* requests that wait for an answer; more get 503 */
+#define PX_ADMIN_CONNECTIONS_MAX  64u           /* a scraper, dashboards, people: more have something wrong */
+#define PX_ADMIN_REQUEST_MS       15000 /* from the connection, or the last answer, to the end of a request */
+#define PX_ADMIN_ANSWER_MS        15000 /* until an answer is read */
+#define PX_ADMIN_UNREAD_MAX       (32u * 1024u * 1024u) /* of all; then only probes and scrapers are answered */
+#define PX_ADMIN_REPLY_TIMEOUT_MS 10000u                /* an op that has not answered by then: 504 */
 #define PX_ADMIN_PLAN_ID_MAX      64u
 #define PX_ADMIN_PHASE_MAX        32u
 #define PX_ADMIN_ACCEPT_MAX       64u /* findings accepted by name in one request */

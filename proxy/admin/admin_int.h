@@ -1,4 +1,5 @@
-/* Shared by admin.c, admin_routes.c, admin_reply.c, admin_check.c and admin_body.c only. Control thread. */
+/* Shared by admin.c, admin_conns.c, admin_routes.c, admin_reply.c, admin_check.c and admin_body.c only.
+ * Control thread. */
 #ifndef PROXY_ADMIN_ADMIN_INT_H
 #define PROXY_ADMIN_ADMIN_INT_H
 
@@ -21,6 +22,8 @@ struct px_admin_call {
     struct event *deadline;
 };
 
+struct px_admin_conn;
+
 struct px_admin {
     struct event_base *base; /* borrowed */
     const struct px_admin_ops *ops;
@@ -29,7 +32,13 @@ struct px_admin {
     uint16_t port;
     uint64_t last_id;
     struct px_admin_call *calls;
-    uint32_t call_count; /* <= PX_ADMIN_PENDING_MAX */
+    uint32_t call_count;             /* <= PX_ADMIN_PENDING_MAX */
+    struct evconnlistener *listener; /* http's */
+    struct event *sweep;
+    struct px_admin_conn *conns;
+    uint32_t conn_count;
+    int64_t request_ms; /* PX_ADMIN_REQUEST_MS but in tests; likewise the next one */
+    int64_t answer_ms;
 };
 
 /* What a handler gets: the route's parameters and the decoded body. */
@@ -50,6 +59,13 @@ struct px_admin_route {
     enum px_admin_command command; /* for the command handler */
     bool is_open;                  /* probes and scrapers: any Host header will do */
 };
+
+/* admin_conns.c. Listens, and hands its connections to admin->http; RC_IO: errno says why. */
+enum rc px_admin_listen(struct px_admin *admin, const struct conf_address *address) RC_MUST_CHECK;
+void px_admin_conns_free(struct px_admin *admin); /* after evhttp_free */
+/* Its request is complete; from here on it is our turn. */
+void px_admin_conn_asks(struct px_admin *admin, struct evhttp_request *request);
+size_t px_admin_unread(const struct px_admin *admin); /* bytes of answers that nobody has read yet */
 
 /* admin_routes.c. The route for path and method; NULL: none. *ret_allowed are the methods the path has
  * (EVHTTP_REQ_ bits), 0 when the path is unknown. */

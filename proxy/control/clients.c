@@ -6,6 +6,13 @@
 #include "migrate/monotonic.h"
 #include "proxy/control/control_int.h"
 
+bool px_control_may_accept(void *context)
+{
+    struct px_control *control = context;
+    const struct px_crew_totals totals = px_crew_totals(control->crew);
+    return px_descriptors_may_accept(&control->descriptors, &totals, mig_now_ms());
+}
+
 void px_control_on_accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len,
                             uint32_t index)
 {
@@ -53,11 +60,13 @@ void px_control_on_message(void *context, struct px_msg *take_msg)
 
 struct px_offer px_control_offer(const struct px_control *control)
 {
+    const struct px_crew_totals totals = px_crew_totals(control->crew);
     const struct px_offer_ask ask = {
         .directive = px_director_current(control->director),
         .is_open = control->is_ready && control->ending == PX_RUNNING,
-        .clients = px_crew_totals(control->crew).clients,
+        .clients = totals.clients,
         .clients_max = control->conf->session_max,
+        .is_short = px_descriptors_is_short(&control->descriptors, &totals),
         .refused_for_ms = px_crew_refused_for_ms(control->crew, mig_now_ms()),
     };
     return px_offer(&ask);

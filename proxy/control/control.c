@@ -111,6 +111,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     int32_t interval_ms = plan_runs ? conf->probe_plan_interval_ms : conf->probe_interval_ms;
     int64_t now_ms = mig_now_ms();
     px_watchdog_look(&control->watchdog, px_crew_shared(control->crew), control->tick_due_ms, now_ms);
+    px_descriptors_look(&control->descriptors);
     px_fleet_set_interval(control->fleet, interval_ms);
     px_fleet_tick(control->fleet, now_ms);
     px_control_drive(control, &tick);
@@ -208,8 +209,8 @@ static enum rc open_all(struct px_control *control, struct err *err)
     if (rc == RC_OK)
         rc = mig_helper_new(control->base, &control->helper, err);
     if (rc == RC_OK)
-        rc =
-            px_listeners_open(control->base, conf, px_control_on_accepted, control, &control->listeners, err);
+        rc = px_listeners_open(control->base, conf, px_control_may_accept, px_control_on_accepted, control,
+                               &control->listeners, err);
     if (rc == RC_OK)
         rc = px_crew_start(conf, control->mailbox, &control->crew, err);
     if (rc == RC_OK)
@@ -279,6 +280,7 @@ static void close_all(struct px_control *control)
 
 static enum rc announce(struct px_control *control, struct err *err)
 {
+    px_descriptors_begin(&control->descriptors, px_crew_shared(control->crew), control->conf);
     if (px_listeners_start(control->listeners) != RC_OK)
         return err_set(err, RC_IO, "listen");
     px_listeners_text(control->listeners, control->clients_text, sizeof control->clients_text);
@@ -300,6 +302,7 @@ enum rc px_control_run(struct conf *take_conf, struct err *err)
     control->conf = take_conf;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a failed write, not the end */
+    px_descriptors_raise();
     px_watchdog_init(&control->watchdog);
     px_slack_init(&control->slack);
     enum rc rc = open_all(control, err);

@@ -11,6 +11,7 @@
 #include "migrate/journal/journal.h"
 #include "proxy/admin/admin.h"
 #include "proxy/control/crew/crew.h"
+#include "proxy/control/descriptors.h"
 #include "proxy/control/director.h"
 #include "proxy/control/events.h"
 #include "proxy/control/fleet/fleet.h"
@@ -85,6 +86,7 @@ struct px_control {
     struct px_words *words;
     struct px_watchdog watchdog;
     struct px_slack slack;
+    struct px_descriptors descriptors;
     struct px_report *report;
     struct px_events *events;
     struct mig_history *history;
@@ -126,6 +128,7 @@ void px_control_witness(const struct px_control *control, struct px_witness_resu
 
 /* clients.c: callbacks of the listeners, the mailbox and the four-letter words; context: struct px_control.
  */
+bool px_control_may_accept(void *context);
 void px_control_on_accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len,
                             uint32_t index);
 void px_control_on_message(void *context, struct px_msg *take_msg);

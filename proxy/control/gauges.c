@@ -166,6 +166,17 @@ static void write_turns(struct px_prom *prom, const struct px_watchdog *watchdog
     px_prom_count(prom, &control, 1, watchdog->slow_control_turns);
 }
 
+static void write_descriptors(struct px_prom *prom, const struct px_descriptors *descriptors)
+{
+    write_one(prom, "zkferry_descriptors_max", "Descriptors the process may have (RLIMIT_NOFILE).",
+              (double)descriptors->limit);
+    write_one(prom, "zkferry_descriptors_needed", "Descriptors it needs for limits.sessions.",
+              (double)descriptors->needed);
+    px_prom_family(prom, "zkferry_accepts_paused_total", PX_PROM_COUNTER,
+                   "Times no client was accepted because only the reserve of descriptors was left.");
+    px_prom_count(prom, NULL, 0, descriptors->pauses);
+}
+
 void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges)
 {
     for (size_t i = 0; i < COUNT_OF(server_rows); i++)
@@ -185,4 +196,5 @@ void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges)
                    "Log lines left out because one peer, or one kind of event, caused too many.");
     px_prom_count(prom, NULL, 0, gauges->log_lines_left_out);
     write_turns(prom, gauges->watchdog);
+    write_descriptors(prom, gauges->descriptors);
 }

@@ -6,6 +6,7 @@
 #include "migrate/engine/engine.h"
 #include "migrate/engine/routing.h"
 #include "proxy/admin/prom.h"
+#include "proxy/control/descriptors.h"
 #include "proxy/control/watchdog.h"
 #include "proxy/control/witness/witness.h"
 
@@ -19,6 +20,7 @@ struct px_gauges {
     uint64_t log_lines_dropped;
     uint64_t log_lines_left_out;
     const struct px_watchdog *watchdog;
+    const struct px_descriptors *descriptors;
     uint32_t workers;
 };
 

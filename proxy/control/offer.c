@@ -29,6 +29,8 @@ struct px_offer px_offer(const struct px_offer_ask *ask)
         return nothing("no connections are accepted: starting, or ending");
     if ((int64_t)ask->clients >= ask->clients_max)
         return nothing("limits.sessions is reached");
+    if (ask->is_short)
+        return nothing("no descriptors are left for another client");
     if (ask->refused_for_ms >= REFUSED_MS)
         return nothing("every admitted server refuses new sessions");
     for (uint32_t slot = 0; slot < PX_SLOTS_MAX; slot++)

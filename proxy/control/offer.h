@@ -16,6 +16,7 @@ struct px_offer_ask {
     bool is_open;                         /* connections are accepted */
     uint32_t clients;                     /* connections there are */
     int32_t clients_max;                  /* limits.sessions */
+    bool is_short;                        /* no descriptors are left for another client */
     int64_t refused_for_ms;               /* px_crew_refused_for_ms */
 };
 

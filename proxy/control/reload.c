@@ -40,6 +40,7 @@ static enum rc apply(struct px_control *control, struct conf *next, struct err *
     struct conf *old = control->conf;
     control->conf = next;
     enum rc rc = px_control_set_servers(control);
+    px_descriptors_judge(&control->descriptors, next);
     conf_free(old);
     return rc == RC_OK ? RC_OK : err_set(err, rc, "servers: %s", rc_text(rc));
 }

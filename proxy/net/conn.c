@@ -25,12 +25,16 @@ void px_conn_open(struct px_conn *conn, int take_fd)
     px_conn_done(conn);
     px_conn_init(conn, link, role);
     conn->fd = take_fd;
+    if (take_fd >= 0)
+        px_shared_descriptors_add(link->worker->shared, 1);
 }
 
 int px_conn_detach(struct px_conn *conn)
 {
     int fd = conn->fd;
 
+    if (fd >= 0)
+        px_shared_descriptors_add(conn->link->worker->shared, -1);
     px_poller_remove(&conn->link->worker->poller, &conn->polled, fd);
     conn->fd = -1;
     conn->is_connecting = false;

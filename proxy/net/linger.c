@@ -28,6 +28,7 @@ static void linger_free(struct px_linger *linger)
     TAILQ_REMOVE(&linger->worker->lingers, linger, entry);
     px_poller_remove(&linger->worker->poller, &linger->polled, linger->fd);
     close(linger->fd);
+    px_shared_descriptors_add(linger->worker->shared, -1);
     px_buffer_done(&linger->out);
     free(linger);
 }
@@ -95,6 +96,7 @@ void px_linger_start(struct px_worker *worker, int take_fd, struct px_buffer *ta
     linger->out = *take_out;
     *take_out = (struct px_buffer){0};
     TAILQ_INSERT_TAIL(&worker->lingers, linger, entry);
+    px_shared_descriptors_add(worker->shared, 1);
     if (!linger_flush(linger) || !linger_arm(linger))
         linger_free(linger);
 }

@@ -149,10 +149,22 @@ static void step_routed(struct px_link *link, uint32_t slot)
     px_link_step(link, &event);
 }
 
-static bool take_place(struct px_worker *worker, uint32_t slot)
+/* Its third descriptor; one that lost its server takes back what it had. */
+static bool is_extra(const struct px_link *link)
 {
+    return link->is_established && !px_session_is_detached(link->core);
+}
+
+static bool take_place(struct px_link *link, uint32_t slot)
+{
+    struct px_worker *worker = link->worker;
+
     if (worker->now_ms < worker->dials_after_ms)
         return false;
+    if (is_extra(link) && !px_shared_may_move(worker->shared)) {
+        px_worker_note_shortage(worker, EMFILE);
+        return false;
+    }
     return px_shared_connect_take(worker->shared, slot, worker->skips_pacing ? UINT32_MAX : PX_CONNECTS_MAX);
 }
 
@@ -171,7 +183,7 @@ bool px_link_dial(struct px_link *link, uint32_t slot)
     enum px_dial_result result;
     int fd;
 
-    if (!take_place(worker, slot))
+    if (!take_place(link, slot))
         return true; /* another worker was faster, or none may dial now; px_link_route looks again */
     attempt->has_place = true;
     attempt->slot = slot;

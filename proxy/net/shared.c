@@ -61,6 +61,28 @@ void px_shared_connect_give(struct px_shared *shared, uint32_t slot)
     ASSERT(before > 0);
 }
 
+void px_shared_descriptors_add(struct px_shared *shared, int64_t count)
+{
+    atomic_fetch_add_explicit(&shared->descriptor_count, count, memory_order_relaxed);
+}
+
+int64_t px_shared_descriptors(const struct px_shared *shared)
+{
+    return atomic_load_explicit(&shared->descriptor_count, memory_order_relaxed);
+}
+
+void px_shared_descriptors_limit(struct px_shared *shared, int64_t max)
+{
+    atomic_store_explicit(&shared->descriptor_max, max, memory_order_relaxed);
+}
+
+bool px_shared_may_move(const struct px_shared *shared)
+{
+    int64_t max = atomic_load_explicit(&shared->descriptor_max, memory_order_relaxed);
+
+    return max == 0 || px_shared_descriptors(shared) < max;
+}
+
 void px_shared_zxid_raise(struct px_shared *shared, uint32_t slot, int64_t zxid)
 {
     _Atomic(int64_t) *highest = &shared->slots[slot].zxid;

@@ -75,6 +75,9 @@ struct px_shared_worker {
 struct px_shared {
     struct px_shared_slot slots[PX_SLOTS_MAX];
     struct px_shared_worker workers[PX_WORKERS_MAX];
+    /* Descriptors of clients and their servers, of all workers and those on their way to one. */
+    _Atomic(int64_t) descriptor_count;
+    _Atomic(int64_t) descriptor_max;              /* by control; see px_shared_may_move; 0 = no limit */
     uint32_t worker_count;                        /* set before the first worker starts */
     struct px_mailbox *mailboxes[PX_WORKERS_MAX]; /* by px_worker_start; complete before the first adopt */
     struct px_owner_map *owners;                  /* owned */
@@ -89,6 +92,13 @@ void px_shared_free(struct px_shared *shared);
  */
 bool px_shared_connect_take(struct px_shared *shared, uint32_t slot, uint32_t max);
 void px_shared_connect_give(struct px_shared *shared, uint32_t slot);
+/* Any thread. */
+void px_shared_descriptors_add(struct px_shared *shared, int64_t count);
+int64_t px_shared_descriptors(const struct px_shared *shared);
+void px_shared_descriptors_limit(struct px_shared *shared, int64_t max);
+/* A session may have a third descriptor: those that are kept for probes, admin port and journal are not
+ * needed for it. */
+bool px_shared_may_move(const struct px_shared *shared);
 /* Raises the slot's zxid; lower values are ignored. Any thread. */
 void px_shared_zxid_raise(struct px_shared *shared, uint32_t slot, int64_t zxid);
 /* The highest zxid known of a server: by its replies and by the probes of `directive`. Any thread. */

@@ -18,6 +18,9 @@
 #include "zkproto/connect.h"
 #include "zkproto/frame.h"
 
+#define ADOPT_DESCRIPTORS                                                                                    \
+    2 /* until it is a client that everybody counts: its own, and its server's to come */
+
 #define PX_STALL_US 2500000 /* of the test switch: each new client holds up the loop */
 
 void px_worker_clock(struct px_worker *worker)
@@ -89,6 +92,7 @@ static void answer_list(struct px_worker *worker, const struct px_msg *request)
 
 static void take_adopt(struct px_worker *worker, struct px_msg *msg)
 {
+    px_shared_descriptors_add(worker->shared, -ADOPT_DESCRIPTORS);
     if (worker->stalls)
         usleep(PX_STALL_US);
     if (worker->is_stopping || (worker->directive != NULL && worker->directive->stop))
@@ -315,6 +319,7 @@ void px_worker_adopt(struct px_worker *worker, const struct px_adopt *take_adopt
         return;
     }
     msg->adopt = *take_adopt;
+    px_shared_descriptors_add(worker->shared, ADOPT_DESCRIPTORS);
     px_mailbox_push(worker->box, msg);
 }
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import socket
 
 import pytest
 
@@ -26,41 +27,100 @@ def descriptors(proxy):
     return len(os.listdir(f"/proc/{proxy.pid}/fd"))
 
 
-@pytest.mark.sanitizer
-def test_out_of_descriptors(proxy):
-    """Dials fail at once, and the worker's list of those who wait must not become a circle (5 of 5 before)."""
+def lower(proxy, spare):
+    """So many descriptors more than it has; returns the limit to go back to."""
     hard = resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (descriptors(proxy) + spare, hard))
+    return hard, hard
+
+
+@pytest.fixture
+def waiting(proxy):
+    """Clients that are accepted, but have not said yet what they want."""
+    clients = [RawClient(proxy.clients) for _ in range(WAITING)]
+    wait_for(lambda: proxy.metrics().value("zkferry_client_connections") >= WAITING, 30, "they are accepted")
+    yield clients
+    for client in clients:
+        client.close()
+
+
+@pytest.mark.sanitizer
+def test_out_of_descriptors(proxy, waiting):
+    """Dials fail at once, and the worker's list of those who wait must not become a circle (5 of 5 before)."""
     with RawClient(proxy.clients) as session:
         session.attach()
-        resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (descriptors(proxy) + 4, hard))
-        waiting = []
-        for _ in range(WAITING):
-            client = RawClient(proxy.clients)  # the kernel takes it, be it accepted or not
+        before = lower(proxy, 4)
+        for client in waiting:
             client.send_connect()
-            waiting.append(client)
         wait_for(lambda: "event=dial.shortage" in proxy.log(), 30, "a dial fails for want of a descriptor")
         for _ in range(50):
             session.ping()
-        resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (hard, hard))
+        resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, before)
         for client in waiting:
             assert client.read_connect() != 0
             client.ping()
-            client.close()
         assert len(re.findall("event=dial.shortage", proxy.log())) <= 3  # one line in ten seconds
     proxy.terminate()
 
 
 @pytest.mark.sanitizer
-def test_the_daemon_ends_without_descriptors(proxy):
-    hard = resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE)[1]
-    resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (descriptors(proxy) + 4, hard))
-    waiting = [RawClient(proxy.clients) for _ in range(WAITING)]
+def test_the_daemon_ends_without_descriptors(proxy, waiting):
+    lower(proxy, 4)
     for client in waiting:
         client.send_connect()
     wait_for(lambda: "event=dial.shortage" in proxy.log(), 30, "a dial fails for want of a descriptor")
     proxy.terminate()
-    for client in waiting:
+
+
+def test_the_limit_is_raised_and_compared(shared_ensemble, make_proxy):
+    proxy = make_proxy(shared_ensemble.lines([1, 2, 3]), open_files=(150, 300), config={"workers": 1})
+    assert resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE) == (300, 300)
+    few = re.search(r"lvl=warn event=descriptors.few limit=300 needed=(\d+) sessions=15000 sessions_possible=(\d+)",
+                    proxy.log())
+    assert int(few[1]) > 30000 and 0 < int(few[2]) < 150
+    metrics = proxy.metrics()
+    assert metrics.value("zkferry_descriptors_max") == 300
+    assert metrics.value("zkferry_descriptors_needed") == int(few[1])
+    proxy.config["limits"] = {"sessions": int(few[2]) // 2}
+    proxy.write_config()
+    wait_for(lambda: proxy.reload().status == 200, 30, "the new limit is loaded")
+    assert re.search(rf"lvl=info event=descriptors limit=300 needed=\d+ sessions={int(few[2]) // 2}", proxy.log())
+
+
+def test_clients_leave_descriptors_for_others(shared_ensemble, make_proxy):
+    """Many clients come: some wait in the listen queue, and nobody else notices."""
+    count = 130
+    proxy = make_proxy(shared_ensemble.lines([1, 2, 3]), open_files=(256, 256),
+                       config={"workers": 1, "probes": {"interval": "100ms", "admin_server_port": 0}})
+    wait_admitted(proxy, 1, 2, 3)
+    assert proxy.metrics().value("zkferry_accepts_paused_total") == 0
+    clients = [RawClient(proxy.clients) for _ in range(count)]
+    for client in clients:
+        client.send_connect()
+    wait_for(lambda: proxy.metrics().value("zkferry_accepts_paused_total") > 10, 30, "accepting has paused")
+    wait_for(lambda: proxy.metrics().value("zkferry_sessions", state="active") ==
+             proxy.metrics().value("zkferry_client_connections"), 30, "who was accepted has a session")
+    metrics = proxy.metrics()
+    inside = int(metrics.value("zkferry_client_connections"))
+    assert 0 < inside < count
+    assert metrics.value("zkferry_probes_unasked_total") == 0
+    assert descriptors(proxy) < 256 - 64
+    unready = proxy.get("/readyz")
+    assert (unready.status, unready.text) == (503, "no descriptors are left for another client\n")
+    served = [client for client in clients if not client.is_quiet()]
+    assert len(served) == inside
+    for client in served:
+        assert client.read_connect() != 0
+        client.ping()
         client.close()
+    for client in clients:  # those who waited come next, as many at a time as there is room for
+        if client not in served:
+            assert client.read_connect() != 0
+            client.ping()
+            client.close()
+    wait_for(lambda: proxy.get("/readyz").status == 200, 30, "there is room again")
+    assert len(re.findall("event=accept.paused", proxy.log())) <= 1 + 10 * SCALE
+    assert "event=dial.shortage" not in proxy.log() and "health=down" not in proxy.log()
 
 
 def test_a_server_is_not_down_for_want_of_our_descriptors(shared_ensemble, make_proxy):
@@ -79,6 +139,8 @@ def test_a_server_is_not_down_for_want_of_our_descriptors(shared_ensemble, make_
         session.attach()
         ask("/healthz")  # this connection is there already, and stays
         resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (3, hard))
+        host, port = proxy.admin.rsplit(":", 1)
+        late = socket.create_connection((host, int(port)))  # the admin port can't accept it, and must not spin
         wait_for(lambda: Metrics(ask("/metrics")).value("zkferry_probes_unasked_total") >= 3 * 5, 30,
                  "five rounds in which no server could be asked")
         session.ping()
@@ -88,9 +150,14 @@ def test_a_server_is_not_down_for_want_of_our_descriptors(shared_ensemble, make_
         resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (hard, hard))
         wait_for(lambda: all(row["reason"] == "" for row in json.loads(ask("/v1/servers"))["servers"]), 30,
                  "the servers are asked again")
+        late.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        late.settimeout(30 * SCALE)
+        assert b"200 OK" in late.recv(4096)
     admin.close()
-    assert "event=probe.shortage" in proxy.log()
-    assert "health=down" not in proxy.log()
+    late.close()
+    log = proxy.log()
+    assert "event=probe.shortage" in log and "health=down" not in log
+    assert "Error from accept" not in log and "listener=admin" in log  # libevent's line, once a turn
 
 
 def test_a_loop_that_does_not_turn_is_told(shared_ensemble, make_proxy):

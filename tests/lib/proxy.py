@@ -47,11 +47,12 @@ class Proxy:
     """Owned by the test (or its fixture), which ends it with close().
 
     source / target: server lines. config: further top-level keys, merged over the defaults below.
+    open_files: (soft, hard) limit of descriptors it is started with.
     failpoint: ZKFERRY_FAILPOINT; switches: test-only switches (both need PX_TEST_SWITCHES=ON).
     """
 
     def __init__(self, source, target=None, *, config=None, super_user="super:admin", confirm=(),
-                 migration=None, failpoint=None, switches=(), env=None):
+                 migration=None, failpoint=None, switches=(), env=None, open_files=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="zkferry-proxy-"))
         self.log_path = self.directory / "log"
         self.failpoint_log = self.directory / "failpoints"
@@ -65,6 +66,7 @@ class Proxy:
         self._ready_offset = 0
         self.failpoint = failpoint
         self.switches = list(switches)
+        self.open_files = open_files
         self._env = dict(env or {})
         self.config = {
             "listen": {"clients": ["127.0.0.1:0"], "admin": "127.0.0.1:0"},
@@ -123,9 +125,10 @@ class Proxy:
         if self.switches:
             env["ZKFERRY_TEST_SWITCHES"] = ",".join(self.switches)
         self._ready_offset = self.log_path.stat().st_size if self.log_path.exists() else 0
+        prefix = ["prlimit", f"--nofile={self.open_files[0]}:{self.open_files[1]}"] if self.open_files else []
         with open(self.log_path, "ab") as log:
             self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", str(BUILD / "zkferryd"), "-c", str(self.config_path)],
+                [*prefix, "setpriv", "--pdeathsig", "KILL", str(BUILD / "zkferryd"), "-c", str(self.config_path)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=env, cwd=self.directory)
         self.killed = False
         if wait:

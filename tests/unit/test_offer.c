@@ -77,6 +77,9 @@ static void what_else_stands_in_the_way(void **state)
     ask.clients = 5;
     assert_offers(PX_OFFER_NOTHING, 0, "limits.sessions is reached");
     ask.clients = 4;
+    ask.is_short = true;
+    assert_offers(PX_OFFER_NOTHING, 0, "no descriptors are left for another client");
+    ask.is_short = false;
     ask.refused_for_ms = 1000;
     assert_offers(PX_OFFER_NOTHING, 0, "every admitted server refuses new sessions");
     ask.refused_for_ms = 999;

@@ -188,6 +188,7 @@ static void op_metrics(void *context, struct px_prom *prom)
                                      .refused_clients = control->refused_clients,
                                      .unasked_probes = px_fleet_unasked(control->fleet),
                                      .watchdog = &control->watchdog,
+                                     .descriptors = &control->descriptors,
                                      .log_lines_dropped = px_log_dropped(),
                                      .log_lines_left_out = px_log_left_out(),
                                      .workers = count};

@@ -29,6 +29,7 @@ struct listener {
 
 struct px_listeners {
     struct event_base *base;
+    px_may_accept_fn *may_accept;
     px_accepted_fn *accepted;
     void *context;
     uint32_t count;
@@ -54,12 +55,16 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
     struct listener *listener = arg;
+    struct px_listeners *owner = listener->owner;
     for (int turn = 0; turn < ACCEPTS_PER_TURN; turn++) {
         struct sockaddr_storage peer;
         socklen_t peer_len = sizeof peer;
+        if (!owner->may_accept(owner->context)) {
+            pause_accepting(listener);
+            return;
+        }
         int client = accept4(fd, (struct sockaddr *)&peer, &peer_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (client >= 0) {
-            struct px_listeners *owner = listener->owner;
             owner->accepted(owner->context, client, (struct sockaddr *)&peer, peer_len, listener->index);
             continue;
         }
@@ -117,13 +122,15 @@ static enum rc open_listener(struct px_listeners *owner, const struct conf_addre
     return rc == RC_OK ? rc : err_wrap(err, "listen.clients: %s:%s", address->host, port);
 }
 
-enum rc px_listeners_open(struct event_base *base, const struct conf *conf, px_accepted_fn *accepted,
-                          void *context, struct px_listeners **ret_listeners, struct err *err)
+enum rc px_listeners_open(struct event_base *base, const struct conf *conf, px_may_accept_fn *may_accept,
+                          px_accepted_fn *accepted, void *context, struct px_listeners **ret_listeners,
+                          struct err *err)
 {
     struct px_listeners *listeners = calloc(1, sizeof *listeners);
     if (!listeners)
         return err_set(err, RC_NOMEM, "listeners");
     listeners->base = base;
+    listeners->may_accept = may_accept;
     listeners->accepted = accepted;
     listeners->context = context;
     for (uint32_t i = 0; i < conf->listener_count; i++) {

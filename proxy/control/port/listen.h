@@ -15,10 +15,14 @@ struct px_listeners;
 typedef void px_accepted_fn(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len,
                             uint32_t index);
 
+/* Asked before each client is accepted; false: not now, accepting pauses for a moment. */
+typedef bool px_may_accept_fn(void *context);
+
 /* Binds every address of conf->listeners; connections queue in the kernel until px_listeners_start.
  * Errors name the address. base and context are borrowed. */
-enum rc px_listeners_open(struct event_base *base, const struct conf *conf, px_accepted_fn *accepted,
-                          void *context, struct px_listeners **ret_listeners, struct err *err) RC_MUST_CHECK;
+enum rc px_listeners_open(struct event_base *base, const struct conf *conf, px_may_accept_fn *may_accept,
+                          px_accepted_fn *accepted, void *context, struct px_listeners **ret_listeners,
+                          struct err *err) RC_MUST_CHECK;
 enum rc px_listeners_start(struct px_listeners *listeners) RC_MUST_CHECK;
 /* Closes the listening sockets; idempotent. */
 void px_listeners_stop(struct px_listeners *listeners);

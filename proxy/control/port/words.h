@@ -11,6 +11,8 @@
 struct event_base;
 struct px_words;
 
+#define PX_WORDS_MAX 32u /* answers under way at once */
+
 /* What the answers say beside the sessions. */
 struct px_words_facts {
     struct px_offer offer;    /* what a new client would get; not serving = nothing */
