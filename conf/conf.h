@@ -135,6 +135,7 @@ struct conf {
     int32_t client_buffer_max;    /* bytes queued for one slow peer before its source is no longer read */
     int32_t request_bytes; /* longest request and reply that pass; 0, the default = the servers decide */
     int32_t reply_bytes;
+    int32_t buffers_max; /* bytes that wait for slow peers, all together; default 256 MiB */
     int32_t whole_bytes; /* longest frame that is kept until it is there; default 4 MiB */
     /* probes */
     int32_t probe_interval_ms;      /* default 5,000 */

@@ -135,6 +135,10 @@ static const struct conf_key keys[] = {
     {"limits.client_buffer", CONF_TYPE_SIZE, AT(client_buffer_max), .fallback = "256k", .min = 4096,
      .max = 64 * 1024 * 1024, .reload = CONF_RELOAD_ALWAYS,
      .help = "bytes queued for one slow peer before the other side is no longer read"},
+    {"limits.buffers", CONF_TYPE_SIZE, AT(buffers_max), .fallback = "256m", .min = 1024 * 1024, .max = GIB,
+     .reload = CONF_RELOAD_ALWAYS,
+     .help = "bytes that wait for slow peers, all together; beyond that each may have 16k, and is read no "
+             "faster than it is written"},
     {"limits.request_bytes", CONF_TYPE_SIZE, AT(request_bytes), .fallback = "0", .min = 0, .max = GIB,
      .reload = CONF_RELOAD_ALWAYS,
      .help = "longest request that is passed on, at least 64k; 0 = the servers decide (`jute.maxbuffer`)"},

@@ -159,9 +159,10 @@ static void fill(const struct px_director *director, const struct conf *conf, co
     fill_binds(&conf->bind_target, PX_SIDE_TARGET, out);
     out->moves_per_second = (uint32_t)(view->plan ? view->plan->switch_rate : conf->switch_rate);
     out->quiesce_timeout_ms = (uint32_t)conf->quiesce_timeout_ms;
-    out->limits = (struct px_frame_limits){.request = (uint32_t)conf->request_bytes,
-                                           .reply = (uint32_t)conf->reply_bytes,
-                                           .whole = (uint32_t)conf->whole_bytes};
+    out->limits = (struct px_byte_limits){.request = (uint32_t)conf->request_bytes,
+                                          .reply = (uint32_t)conf->reply_bytes,
+                                          .whole = (uint32_t)conf->whole_bytes,
+                                          .held = (uint32_t)conf->buffers_max};
     out->hold = director->hold;
     fill_canary(routes, view, &out->canary);
     out->nobody_expires_ms = director->nobody_expires_ms;

@@ -36,6 +36,7 @@ int px_conn_detach(struct px_conn *conn)
     if (fd >= 0)
         px_shared_descriptors_add(conn->link->worker->shared, -1);
     px_poller_remove(&conn->link->worker->poller, &conn->polled, fd);
+    px_conn_collected(conn);
     conn->fd = -1;
     conn->is_connecting = false;
     return fd;
@@ -54,6 +55,39 @@ void px_conn_done(struct px_conn *conn)
     px_conn_close(conn);
     px_buffer_done(&conn->in);
     px_buffer_done(&conn->out);
+    px_conn_account(conn);
+}
+
+void px_conn_account(struct px_conn *conn)
+{
+    uint32_t held_bytes = conn->in.capacity + conn->out.capacity;
+
+    conn->link->worker->held_bytes += held_bytes;
+    conn->link->worker->held_bytes -= conn->held_bytes;
+    conn->held_bytes = held_bytes;
+}
+
+void px_conn_collect(struct px_conn *conn, uint32_t need)
+{
+    struct px_worker *worker = conn->link->worker;
+
+    if (conn->role == PX_CONN_NEXT || need <= (px_worker_is_short(worker) ? PX_HELD_LITTLE : PX_COLLECT_FREE))
+        return;
+    if (worker->collector_count < PX_COLLECTORS_MAX) {
+        worker->collector_count++;
+        conn->is_collecting = true;
+        return;
+    }
+    conn->pauses |= PX_PAUSE_PLACE;
+    worker->wants_places = true;
+}
+
+void px_conn_collected(struct px_conn *conn)
+{
+    if (!conn->is_collecting)
+        return;
+    conn->is_collecting = false;
+    conn->link->worker->collector_count--;
 }
 
 void px_conn_take_over(struct px_conn *to, struct px_conn *from)
@@ -65,6 +99,8 @@ void px_conn_take_over(struct px_conn *to, struct px_conn *from)
     to->in = from->in;
     to->out = from->out;
     from->in = from->out = (struct px_buffer){0};
+    px_conn_account(from);
+    px_conn_account(to);
     to->wants_walk = to->in.length > 0;
 }
 
@@ -75,10 +111,12 @@ static bool is_stopped_by_session(const struct px_conn *conn)
 
 bool px_conn_may_read(const struct px_conn *conn)
 {
-    if (conn->fd < 0 || conn->is_connecting || (conn->pauses & (PX_PAUSE_PEER_FULL | PX_PAUSE_INFLIGHT)) != 0)
+    if (conn->fd < 0 || conn->is_connecting ||
+        (conn->pauses & (PX_PAUSE_PEER_FULL | PX_PAUSE_INFLIGHT | PX_PAUSE_PLACE)) != 0)
         return false;
     if (is_stopped_by_session(conn))
-        return px_conn_keeps(conn) && conn->in.length < KEEP_MAX;
+        return px_conn_keeps(conn) &&
+               conn->in.length < (px_worker_is_short(conn->link->worker) ? PX_HELD_LITTLE : KEEP_MAX);
     return !conn->is_ended;
 }
 
@@ -159,6 +197,7 @@ static void conn_break(struct px_conn *conn)
 {
     conn->is_broken = true;
     px_buffer_done(&conn->out);
+    px_conn_account(conn);
 }
 
 /* What the kernel took of bytes; a failure breaks the connection and takes them all. */
@@ -186,8 +225,11 @@ void px_conn_write(struct px_conn *conn, const void *bytes, uint32_t length)
         return;
     if (conn->out.length == 0 && !conn->is_connecting)
         sent = conn_send(conn, bytes, length);
-    if (sent < length && !conn->is_broken &&
-        px_buffer_append(&conn->out, (const uint8_t *)bytes + sent, length - sent) != RC_OK)
+    if (sent == length || conn->is_broken)
+        return;
+    if (px_buffer_append(&conn->out, (const uint8_t *)bytes + sent, length - sent) == RC_OK)
+        px_conn_account(conn);
+    else
         conn_break(conn);
 }
 
@@ -199,6 +241,8 @@ void px_conn_flush(struct px_conn *conn)
     if (conn->fd < 0 || conn->is_connecting || rest.len == 0)
         return;
     sent = conn_send(conn, rest.ptr, rest.len);
-    if (!conn->is_broken)
-        px_buffer_consume(&conn->out, sent);
+    if (conn->is_broken)
+        return;
+    px_buffer_consume(&conn->out, sent);
+    px_conn_account(conn);
 }

@@ -17,6 +17,7 @@ enum px_pause {
     PX_PAUSE_PEER_FULL = 1, /* the other side takes its bytes too slowly */
     PX_PAUSE_INFLIGHT = 2,  /* too many requests wait for their replies */
     PX_PAUSE_SESSION = 4,   /* the session core says so; from the next frame boundary on */
+    PX_PAUSE_PLACE = 8,     /* too many frames are being collected */
 };
 
 enum px_conn_role { PX_CONN_CLIENT, PX_CONN_SERVER, PX_CONN_NEXT };
@@ -28,14 +29,16 @@ struct px_conn {
     int fd;
     uint8_t pauses; /* set of enum px_pause */
     enum px_conn_role role : 8;
-    bool is_ended;        /* client: its FIN came behind requests that still wait */
-    bool is_connecting;   /* until TCP is up */
-    bool is_broken;       /* a send failed: nothing more is written, reading shows the end */
-    bool drops_stream;    /* stream_left is swallowed instead of forwarded */
-    bool wants_walk;      /* resumed: what is in `in` has to be looked at */
-    bool has_more;        /* reading stopped before the socket was dry */
-    uint32_t stream_left; /* bytes of the present frame that have not come yet */
-    uint32_t scanned;     /* client: bytes of `in` already searched for pings while requests wait */
+    bool is_ended;          /* client: its FIN came behind requests that still wait */
+    bool is_connecting;     /* until TCP is up */
+    bool is_broken;         /* a send failed: nothing more is written, reading shows the end */
+    bool drops_stream : 1;  /* stream_left is swallowed instead of forwarded */
+    bool is_collecting : 1; /* has one of the worker's places for a long frame that must be there whole */
+    bool wants_walk;        /* resumed: what is in `in` has to be looked at */
+    bool has_more;          /* reading stopped before the socket was dry */
+    uint32_t stream_left;   /* bytes of the present frame that have not come yet */
+    uint32_t scanned;       /* client: bytes of `in` already searched for pings while requests wait */
+    uint32_t held_bytes;    /* of both buffers, as the worker counts them */
     struct px_buffer in;  /* a frame's beginning that is not enough yet, or frames not to be looked at yet */
     struct px_buffer out; /* what the kernel did not take */
     struct px_polled polled;
@@ -82,6 +85,13 @@ bool px_conn_is_mid_frame(const struct px_conn *conn);
  * behind. */
 void px_conn_pause_session(struct px_conn *conn);
 void px_conn_resume_session(struct px_conn *conn);
+/* After the buffers have changed: the worker's sum follows. */
+void px_conn_account(struct px_conn *conn);
+/* A frame that needs so many bytes at once is to be collected: gets a place for it, or stops reading until
+ * there is one (worker tick). A short one needs none. */
+void px_conn_collect(struct px_conn *conn, uint32_t need);
+/* Gives it back; it is taken again when the frame still is not there. */
+void px_conn_collected(struct px_conn *conn);
 /* Sets or clears another reason; true when it changed. */
 bool px_conn_pause(struct px_conn *conn, enum px_pause why, bool is_on);
 

@@ -75,11 +75,12 @@ static inline bool px_server_empties(const struct px_server_directive *server, b
     return is_canary ? server->canaries_empty : server->empties;
 }
 
-/* Of frames, in bytes; 0 = the default, which for the first two is what the protocol can say. */
-struct px_frame_limits {
-    uint32_t request;
+/* In bytes; 0 = the default. */
+struct px_byte_limits {
+    uint32_t request; /* of a frame, as is the next; default: what the protocol can say */
     uint32_t reply;
-    uint32_t whole; /* that must be there before any of it goes on */
+    uint32_t whole; /* of one that must be there before any of it goes on */
+    uint32_t held;  /* in all buffers of all workers' connections; more are filled to a little only */
 };
 
 struct px_directive {
@@ -90,7 +91,7 @@ struct px_directive {
     struct px_address binds[PX_SIDE_COUNT][PX_BINDS_MAX];
     uint32_t moves_per_second;   /* moves and returns, over all workers and servers; 0 = none begins */
     uint32_t quiesce_timeout_ms; /* how long one session may take to become quiet */
-    struct px_frame_limits limits;
+    struct px_byte_limits limits;
     struct px_hold hold;
     struct px_canary canary;
     bool has_leader; /* false: connects wait, and why_waiting says for what; but for those to read-only */

@@ -246,9 +246,16 @@ void px_link_step_kind(struct px_link *link, enum px_event_kind kind)
     px_link_step(link, &event);
 }
 
-static void press_back(struct px_link *link, struct px_conn *reader, const struct px_conn *writer)
+uint32_t px_link_out_max(const struct px_link *link)
 {
     uint32_t limit = link->worker->options.client_buffer_max;
+
+    return px_worker_is_short(link->worker) && limit > PX_HELD_LITTLE ? PX_HELD_LITTLE : limit;
+}
+
+static void press_back(struct px_link *link, struct px_conn *reader, const struct px_conn *writer)
+{
+    uint32_t limit = px_link_out_max(link);
     bool is_full = writer->out.length > limit;
 
     if (!is_full && (reader->pauses & PX_PAUSE_PEER_FULL) != 0)

@@ -167,7 +167,7 @@ static uint32_t frame_need(const struct px_conn *conn, const struct zkp_frame *f
 
 uint32_t px_link_frame_max(const struct px_conn *conn)
 {
-    const struct px_frame_limits *limits = &conn->link->worker->limits;
+    const struct px_byte_limits *limits = &conn->link->worker->limits;
 
     switch (conn->role) {
     case PX_CONN_CLIENT:
@@ -247,8 +247,10 @@ static enum rc take_frame(struct px_conn *conn, struct zkp_slice in, uint32_t *r
         px_link_step_bad(conn, PX_CLOSE_LIMIT);
         return RC_OK;
     }
-    if (need > frame.body.len)
+    if (need > frame.body.len) {
+        px_conn_collect(conn, need);
         return RC_AGAIN;
+    }
     *ret_used = ZKP_FRAME_PREFIX + frame.body.len;
     step_frame(conn, &frame);
     return RC_OK;
@@ -306,6 +308,8 @@ void px_link_walk_held(struct px_conn *conn)
     uint32_t done;
 
     conn->wants_walk = false;
+    px_conn_collected(conn);
     done = px_link_walk(conn, px_buffer_slice(&conn->in));
     px_buffer_consume(&conn->in, done);
+    px_conn_account(conn);
 }

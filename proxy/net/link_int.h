@@ -84,6 +84,8 @@ struct px_event px_link_event(const struct px_link *link, enum px_event_kind kin
 /* One event through the core, its actions carried out, and what they caused likewise. */
 void px_link_step(struct px_link *link, const struct px_event *event);
 void px_link_step_kind(struct px_link *link, enum px_event_kind kind);
+/* What may wait for one of its peers before the other is no longer read. */
+uint32_t px_link_out_max(const struct px_link *link);
 /* After every callback and order: what became possible is done, both connections wait for the right thing. */
 void px_link_settle(struct px_link *link);
 bool px_link_is_dead(const struct px_link *link);

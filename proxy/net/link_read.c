@@ -46,9 +46,12 @@ static enum rc deliver(struct px_conn *conn, uint32_t got)
         return RC_OK;
     }
     done = px_link_walk(conn, fresh);
-    if (conn->fd < 0)
+    if (conn->fd < 0 || done == fresh.len)
         return RC_OK;
-    return px_buffer_append(&conn->in, fresh.ptr + done, fresh.len - done);
+    if (px_buffer_append(&conn->in, fresh.ptr + done, fresh.len - done) != RC_OK)
+        return RC_NOMEM;
+    px_conn_account(conn);
+    return RC_OK;
 }
 
 /* Of a client without a session no more is read than its longest greeting: what it sends behind that stays in
@@ -66,7 +69,7 @@ static enum rc fill(struct px_conn *conn, uint32_t *ret_got)
     struct px_worker *worker = conn->link->worker;
     uint32_t most = most_to_read(conn);
     uint8_t *to = worker->scratch;
-    uint32_t room = PX_SCRATCH_SIZE;
+    uint32_t room = px_worker_is_short(worker) ? PX_HELD_LITTLE : PX_SCRATCH_SIZE;
     ssize_t got;
 
     if (conn->in.length > 0) {
@@ -157,6 +160,15 @@ static bool has_moved_in(const struct px_conn *conn)
     return conn->role == PX_CONN_NEXT && conn->link->attempt->is_adopted;
 }
 
+/* Its peer has as much as it may have already: what is read now would only wait. */
+static bool is_pressed(const struct px_conn *conn)
+{
+    const struct px_conn *peer =
+        conn->role == PX_CONN_CLIENT ? px_link_server(conn->link) : &conn->link->client;
+
+    return peer->out.length > 0 && peer->out.length > px_link_out_max(conn->link);
+}
+
 /* is_at_end: its FIN is behind what there is to read, and comes once that has been settled. */
 static void pump(struct px_conn *conn, bool is_at_end)
 {
@@ -171,6 +183,8 @@ static void pump(struct px_conn *conn, bool is_at_end)
         scan_pings(conn);
         if (has_moved_in(conn))
             return;
+        if (filled == RC_OK && is_pressed(conn))
+            break;
         if (filled == RC_CLOSED && conn->fd >= 0) {
             step_gone(conn);
             return;

@@ -98,6 +98,8 @@
       "Bytes on client connections.")                                                                        \
     X(CLIENT_BYTES_OUT, "zkferry_client_bytes_total", COUNTER, "direction=\"out\"",                          \
       "Bytes on client connections.")                                                                        \
+    X(HELD_BYTES, "zkferry_buffered_bytes", GAUGE, "",                                                       \
+      "Bytes of buffers for slow peers and for frames that are not all there.")                              \
     X(BACK_PRESSURE, "zkferry_back_pressure_total", COUNTER, "",                                             \
       "Times a connection was no longer read because its peer was slow.")                                    \
     X(TROUBLES_REST, "zkferry_session_troubles_total", COUNTER, "group=\"rest\"", TROUBLES_HELP)             \

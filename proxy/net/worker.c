@@ -172,6 +172,7 @@ static void publish_counts(struct px_worker *worker)
     atomic_store_explicit(&row->session_count, established_count(worker), memory_order_relaxed);
     atomic_store_explicit(&row->client_count, worker_link_count(worker), memory_order_relaxed);
     atomic_store_explicit(&row->waiting_count, worker->link_counts[PX_SESSION_WAITING], memory_order_relaxed);
+    px_metric_set(worker->metrics, PX_METRIC_HELD_BYTES, worker->held_bytes);
     px_worker_publish_hold(worker);
 }
 

@@ -14,11 +14,19 @@
 #define PX_INFLIGHT_MAX        4096u
 #define PX_INFLIGHT_RESUME     2048u
 #define PX_WHOLE_BYTES_DEFAULT (4u * 1024u * 1024u)
-#define PX_CONNECT_FRAME_MAX   1024u /* a ConnectResponse has 37 bytes */
-#define PX_KICK_MS             200   /* a new client can wait for a probe round … */
-#define PX_KICK_SOON_MS        10    /* … a session in the middle of a move should not */
-#define PX_TICK_MS             10    /* while something waits for a deadline that clients feel */
-#define PX_SLOW_TICK_MS        500   /* timeouts of sessions are in seconds */
+#define PX_HELD_BYTES_DEFAULT  (256u * 1024u * 1024u)
+/* What every connection may still fill when all together hold too much: enough for what libraries send at
+ * rest, and little for 15,000 of them. */
+#define PX_HELD_LITTLE (16u * 1024u)
+/* Frames that are collected whole at one time, of those that are longer than this: in sum that many times
+ * limits.whole_bytes, twice that as arrays grow. Libraries' SetWatches end at 128 KiB. */
+#define PX_COLLECTORS_MAX    16u
+#define PX_COLLECT_FREE      (256u * 1024u)
+#define PX_CONNECT_FRAME_MAX 1024u /* a ConnectResponse has 37 bytes */
+#define PX_KICK_MS           200   /* a new client can wait for a probe round … */
+#define PX_KICK_SOON_MS      10    /* … a session in the middle of a move should not */
+#define PX_TICK_MS           10    /* while something waits for a deadline that clients feel */
+#define PX_SLOW_TICK_MS      500   /* timeouts of sessions are in seconds */
 
 /* A request over a server's usual jute.maxbuffer. The last few of a worker are remembered, to say what a
  * server that closed may have closed for. */
@@ -51,7 +59,10 @@ struct px_worker {
     uint32_t now_us;
     uint32_t slow_us;
     struct px_directive *directive; /* NULL before the first */
-    struct px_frame_limits limits;  /* the directive's, completed: every frame is compared with them */
+    struct px_byte_limits limits;   /* the directive's, completed: this worker's share of `held` */
+    uint64_t held_bytes;            /* the buffers of all its connections */
+    uint32_t collector_count;       /* connections that have a place, see px_conn_collect */
+    bool wants_places;              /* others wait for one */
     struct px_big bigs[PX_BIGS];
     uint32_t next_big;
     bool any_empties; /* one of its servers does, be it of canaries only */
@@ -93,6 +104,12 @@ struct px_worker {
     bool skips_pacing;
     bool stalls;
 };
+
+/* All together hold too much. */
+static inline bool px_worker_is_short(const struct px_worker *worker)
+{
+    return worker->held_bytes > worker->limits.held;
+}
 
 /* worker.c */
 void px_worker_clock(struct px_worker *worker); /* refreshes now_ms, now_us if they are of another turn */

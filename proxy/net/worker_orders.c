@@ -82,11 +82,13 @@ static bool any_empties(const struct px_directive *directive)
     return false;
 }
 
-static void take_limits(struct px_worker *worker, struct px_frame_limits limits)
+static void take_limits(struct px_worker *worker, struct px_byte_limits limits)
 {
     worker->limits.request = limits.request != 0 ? limits.request : ZKP_SERVER_FRAME_MAX;
     worker->limits.reply = limits.reply != 0 ? limits.reply : ZKP_SERVER_FRAME_MAX;
     worker->limits.whole = limits.whole != 0 ? limits.whole : PX_WHOLE_BYTES_DEFAULT;
+    worker->limits.held =
+        (limits.held != 0 ? limits.held : PX_HELD_BYTES_DEFAULT) / worker->shared->worker_count;
 }
 
 void px_worker_apply(struct px_worker *worker, struct px_directive *take_directive)
@@ -180,13 +182,51 @@ static void tick_dialing(struct px_worker *worker, enum px_session_state state)
     px_worker_each(worker, state, dial_one, worker);
 }
 
+static bool has_place_to_give(const struct px_worker *worker)
+{
+    return worker->wants_places && worker->collector_count < PX_COLLECTORS_MAX;
+}
+
+static void give_place(struct px_conn *conn)
+{
+    struct px_worker *worker = conn->link->worker;
+
+    if ((conn->pauses & PX_PAUSE_PLACE) == 0)
+        return;
+    if (worker->collector_count == PX_COLLECTORS_MAX) { /* waits on */
+        worker->wants_places = true;
+        return;
+    }
+    px_conn_pause(conn, PX_PAUSE_PLACE, false);
+    conn->wants_walk = true; /* takes the place, when it still needs one */
+    conn->has_more = true;
+}
+
+static void place_one(struct px_link *link, void *context)
+{
+    (void)context;
+    give_place(&link->client);
+    give_place(&link->server);
+    if (link->client.wants_walk || link->server.wants_walk)
+        px_link_settle(link);
+}
+
+static void tick_places(struct px_worker *worker)
+{
+    if (!has_place_to_give(worker))
+        return;
+    worker->wants_places = false;
+    for (enum px_session_state state = 0; state < PX_SESSION_DEAD; state++)
+        px_worker_each(worker, state, place_one, NULL);
+}
+
 bool px_worker_is_busy(const struct px_worker *worker)
 {
     static const enum px_session_state states[] = {
         PX_SESSION_CLAIMING, PX_SESSION_WAITING, PX_SESSION_DIALING, PX_SESSION_RETURNING,
         PX_SESSION_LEAVING,  PX_SESSION_SEEKING, PX_SESSION_JOINING, PX_SESSION_RESTORING};
 
-    if (worker->hold.id != 0)
+    if (worker->hold.id != 0 || has_place_to_give(worker))
         return true;
     for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
         if (worker->link_counts[states[i]] > 0)
@@ -228,5 +268,6 @@ void px_worker_tick(struct px_worker *worker)
     px_worker_tick_leave(worker);
     px_worker_tick_stop(worker);
     px_worker_tick_pulse(worker);
+    tick_places(worker);
     tick_slow(worker);
 }

@@ -180,6 +180,7 @@ static void defaults_complete_a_minimal_file(void **state)
     assert_int_equal(conf->session_max, 15000);
     assert_int_equal(conf->handshake_timeout_ms, 10000);
     assert_int_equal(conf->client_buffer_max, 262144);
+    assert_int_equal(conf->buffers_max, 256 * 1024 * 1024);
     assert_int_equal(conf->request_bytes, 0);
     assert_int_equal(conf->reply_bytes, 0);
     assert_int_equal(conf->whole_bytes, 4 * 1024 * 1024);

@@ -14,7 +14,8 @@
 #include "zkproto/opcode.h"
 #include "zkproto/request.h"
 
-#define SID 0x100000000000042ll
+#define SID  0x100000000000042ll
+#define MANY 24u
 
 static int setup(void **state)
 {
@@ -176,24 +177,61 @@ static void early_requests_wait(void **state)
     close_pair(pair);
 }
 
-/* Sends and receives until both sides have it all; nothing may be lost or changed on the way. */
+static uint32_t put_some(int fd, const uint8_t *bytes, uint32_t length)
+{
+    uint32_t put = 0;
+    ssize_t sent = 1;
+
+    while (put < length && sent > 0) {
+        sent = send(fd, bytes + put, length - put, MSG_NOSIGNAL);
+        put += sent > 0 ? (uint32_t)sent : 0;
+    }
+    return put;
+}
+
+/* Of one connection: what is there is compared with what was sent. */
+static uint32_t get_some(int fd, const uint8_t *bytes, uint32_t length)
+{
+    static uint8_t got[256 * 1024];
+    uint32_t done = 0;
+    ssize_t now = 1;
+
+    while (done < length && now > 0) {
+        now = recv(fd, got, sizeof(got), MSG_DONTWAIT);
+        assert_int_not_equal(now, 0);
+        if (now > 0) {
+            assert_true((uint32_t)now <= length - done);
+            assert_memory_equal(got, bytes + done, (size_t)now);
+            done += (uint32_t)now;
+        }
+    }
+    return done;
+}
+
+/* The same bytes on all connections, of which put[i] are sent: until all have come, nothing lost or changed.
+ */
+static void carry_all(const int *from, const int *to, uint32_t count, const uint8_t *bytes, uint32_t length,
+                      uint32_t *put)
+{
+    uint32_t got[MANY] = {0};
+    uint32_t left = count;
+
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(fcntl(from[i], F_SETFL, O_NONBLOCK), 0);
+    while (left > 0) {
+        left = count;
+        for (uint32_t i = 0; i < count; i++) {
+            put[i] += put_some(from[i], bytes + put[i], length - put[i]);
+            got[i] += get_some(to[i], bytes + got[i], length - got[i]);
+            left -= got[i] == length;
+        }
+        poll(NULL, 0, left > 0 ? 1 : 0);
+    }
+}
+
 static void carry(int from, int to, const uint8_t *bytes, uint32_t length, uint32_t put)
 {
-    uint8_t *got = malloc(length);
-
-    assert_int_equal(fcntl(from, F_SETFL, O_NONBLOCK), 0);
-    assert_int_equal(fcntl(to, F_SETFL, O_NONBLOCK), 0);
-    for (uint32_t done = 0; done < length;) {
-        ssize_t sent = put < length ? send(from, bytes + put, length - put, MSG_NOSIGNAL) : 0;
-        ssize_t read_now = recv(to, got + done, length - done, 0);
-        put += sent > 0 ? (uint32_t)sent : 0;
-        done += read_now > 0 ? (uint32_t)read_now : 0;
-        assert_int_not_equal(read_now, 0);
-        if (read_now < 0)
-            bench_readable(to, 10);
-    }
-    assert_memory_equal(got, bytes, length);
-    free(got);
+    carry_all(&from, &to, 1, bytes, length, &put);
 }
 
 static void big_replies_stream_under_back_pressure(void **state)
@@ -220,7 +258,7 @@ static void big_replies_stream_under_back_pressure(void **state)
     close_pair(pair);
 }
 
-static void set_limits(struct bench *b, struct px_frame_limits limits)
+static void set_limits(struct bench *b, struct px_byte_limits limits)
 {
     bench_next(b)->limits = limits;
     bench_publish(b);
@@ -257,7 +295,7 @@ static void a_request_over_our_own_limit_ends_its_session_only(void **state)
     struct bench_pair other = bench_open(b, 0, SID + 1);
     uint8_t frame[64];
 
-    set_limits(b, (struct px_frame_limits){.request = 100000});
+    set_limits(b, (struct px_byte_limits){.request = 100000});
     bench_request_frame(1, ZKP_OP_SET_DATA, frame);
     zkp_store_i32(frame, 100000);
     bench_put(other.client, frame, 12);
@@ -268,7 +306,7 @@ static void a_request_over_our_own_limit_ends_its_session_only(void **state)
     bench_expect_end(pair.client);
     bench_expect_end(pair.server);
     BENCH_WAIT(metric(b, PX_METRIC_CLOSED_FRAME_TOO_BIG) == 1);
-    set_limits(b, (struct px_frame_limits){0});
+    set_limits(b, (struct px_byte_limits){0});
     close_pair(pair);
     close_pair(other);
 }
@@ -279,7 +317,7 @@ static void a_reply_over_our_own_limit_too(void **state)
     struct bench_pair pair = bench_open(b, 0, SID);
     uint8_t frame[64];
 
-    set_limits(b, (struct px_frame_limits){.reply = 100000});
+    set_limits(b, (struct px_byte_limits){.reply = 100000});
     bench_put(pair.client, frame, bench_request_frame(1, ZKP_OP_GET_CHILDREN, frame));
     bench_get(pair.server, frame, 12);
     bench_reply_frame(1, 10, 100001 - 16, frame);
@@ -287,7 +325,7 @@ static void a_reply_over_our_own_limit_too(void **state)
     bench_expect_end(pair.client);
     BENCH_WAIT(metric(b, PX_METRIC_CLOSED_LIMIT) == 1);
     assert_int_equal(metric(b, PX_METRIC_DECODE_CLIENT), 0);
-    set_limits(b, (struct px_frame_limits){0});
+    set_limits(b, (struct px_byte_limits){0});
     close_pair(pair);
 }
 
@@ -308,6 +346,83 @@ static void a_whole_request_has_a_limit_of_its_own(void **state)
     BENCH_WAIT(metric(b, PX_METRIC_CLOSED_LIMIT) == 1);
     free(request);
     close_pair(pair);
+}
+
+struct crowd {
+    struct bench_pair pairs[MANY];
+    int clients[MANY];
+    int servers[MANY];
+    uint32_t put[MANY];
+};
+
+/* All send the first bytes of the same frame for as long as anybody is read on; nobody reads. What the
+ * workers hold at most meanwhile. */
+static uint64_t crowd_push(struct bench *b, struct crowd *crowd, const uint8_t *bytes, uint32_t length)
+{
+    uint64_t most = 0;
+
+    for (uint32_t i = 0; i < MANY; i++) {
+        crowd->pairs[i] = bench_open(b, 0, SID + i);
+        crowd->clients[i] = crowd->pairs[i].client;
+        crowd->servers[i] = crowd->pairs[i].server;
+        assert_int_equal(fcntl(crowd->clients[i], F_SETFL, O_NONBLOCK), 0);
+    }
+    for (uint32_t idle = 0; idle < 200; idle++) {
+        uint64_t held = metric(b, PX_METRIC_HELD_BYTES);
+        most = held > most ? held : most;
+        for (uint32_t i = 0; i < MANY; i++) {
+            uint32_t now = put_some(crowd->clients[i], bytes + crowd->put[i], length - crowd->put[i]);
+            crowd->put[i] += now;
+            idle = now > 0 ? 0 : idle;
+        }
+        poll(NULL, 0, 1);
+    }
+    return most;
+}
+
+static void crowd_end(struct bench *b, struct crowd *crowd)
+{
+    for (uint32_t i = 0; i < MANY; i++)
+        close_pair(crowd->pairs[i]);
+    BENCH_WAIT(metric(b, PX_METRIC_HELD_BYTES) == 0);
+}
+
+/* Long frames that must be there whole are collected for so many clients at a time. Whoever else waits is not
+ * read, and all come through. */
+static void whole_frames_take_turns(void **state)
+{
+    struct bench *b = *state;
+    const uint32_t length = 4 + 3u * 1024 * 1024;
+    uint8_t *request = calloc(1, length);
+    struct crowd crowd = {0};
+    uint32_t full = 0;
+
+    bench_request_frame(-4, ZKP_OP_AUTH, request);
+    zkp_store_i32(request, (int32_t)(length - 4));
+    crowd_push(b, &crowd, request, length - 100);
+    for (uint32_t i = 0; i < MANY; i++)
+        full += crowd.put[i] == length - 100;
+    assert_in_range(full, 1, 16);
+    carry_all(crowd.clients, crowd.servers, MANY, request, length, crowd.put);
+    crowd_end(b, &crowd);
+    free(request);
+}
+
+/* Many clients of a server that has stopped reading: what waits for it is bounded in sum, too. */
+static void all_buffers_together_have_a_limit(void **state)
+{
+    struct bench *b = *state;
+    const uint32_t length = 12u * 1024 * 1024;
+    uint8_t *request = calloc(1, length);
+    struct crowd crowd = {0};
+
+    set_limits(b, (struct px_byte_limits){.held = 2 * BENCH_WORKERS * 1024 * 1024});
+    bench_request_frame(1, ZKP_OP_SET_DATA, request);
+    zkp_store_i32(request, (int32_t)(length - 4));
+    assert_in_range(crowd_push(b, &crowd, request, length), 2u * 1024 * 1024, 5u * 1024 * 1024);
+    carry_all(crowd.clients, crowd.servers, MANY, request, length, crowd.put);
+    crowd_end(b, &crowd);
+    free(request);
 }
 
 static void a_successor_waits_for_the_holder(void **state)
@@ -926,6 +1041,8 @@ int main(void)
         CASE(a_request_over_our_own_limit_ends_its_session_only),
         CASE(a_reply_over_our_own_limit_too),
         CASE(a_whole_request_has_a_limit_of_its_own),
+        CASE(whole_frames_take_turns),
+        CASE(all_buffers_together_have_a_limit),
         CASE(a_successor_waits_for_the_holder),
         CASE(a_wrong_password_takes_nothing),
         CASE(guesses_take_nothing_from_one_who_comes_back),
