@@ -236,6 +236,16 @@ static void count_strangers(struct mig_server_facts *facts, struct sim_server *s
     facts->alone_since_ms = at_ms[MIG_ALONE_SAMPLES - 1];
 }
 
+/* Without the empty places: this is done more often than anything else here. */
+static void copy_config(struct zkp_config *to, const struct zkp_config *from)
+{
+    memcpy(to->servers, from->servers, from->server_count * sizeof(from->servers[0]));
+    to->server_count = from->server_count;
+    to->has_version = from->has_version;
+    to->version = from->version;
+    to->is_hierarchical = from->is_hierarchical;
+}
+
 static void observe_server(struct sim *sim, struct mig_server_facts *facts, struct sim_server *server)
 {
     int64_t now_ms = sim->facts.now_ms;
@@ -258,7 +268,7 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
     if (!is_seen)
         return;
     if (!server->is_stuck)
-        server->answer.membership = sim->config;
+        copy_config(&server->answer.membership, &sim->config);
     bool leads = server->id == sim->leader;
     strcpy(facts->srvr.version, server->version);
     facts->srvr_at_ms = now_ms;
