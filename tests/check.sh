@@ -122,8 +122,9 @@ counted fuzzing fuzz_all
 
 everything="not full"
 [ $full = yes ] && everything="full or not full"
-counted integration tests/tools/run_integration.py --logs $logs "build-switches:1:$everything" \
-    "build-asan:3:sanitizer and ($everything)" "build-tsan:4:sanitizer and ($everything)"
+counted integration tests/tools/run_integration.py -j $((jobs + 1)) --class-archive $logs/classes.jsa --logs $logs \
+    "build-switches:1:$everything" "build-asan:3:sanitizer and ($everything)" \
+    "build-tsan:4:sanitizer and ($everything)"
 
 grep -hE '^([0-9:]+ flaky|FAILED):' $logs/integration.out # once more, where the end is all that is read
 say "took $((SECONDS - began)) s; logs in $logs/"

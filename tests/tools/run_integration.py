@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """Runs the integration tests: file by file, several at a time, on one or more builds.
 
-run_integration.py [-j N] [--root DIR] --logs DIR BUILD:SCALE:MARKERS…
+run_integration.py [-j N] [--root DIR] [--class-archive FILE] --logs DIR BUILD:SCALE:MARKERS…
 
 Each test of tests/integration that fits the markers runs against BUILD with deadlines multiplied by SCALE. Those marked `alone`
-run by themselves when all others have ended. A test that fails runs once more, by itself: if it passes then, it
+run by themselves when all others have ended. FILE is written, for quicker starts of the servers. A test that fails runs once more, by itself: if it passes then, it
 counts as passed, and `flaky: NAME` says so. Everything pytest has printed stays in the logs; printed here is what a
 reader needs to see the reason. The last line is "N passed, N failed".
 """
@@ -22,6 +22,10 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from lib import class_archive  # noqa: E402 - the path above must come first
+
 # They take longest, so they begin first: the order costs time only.
 LONGEST = ("test_verify", "test_sessions", "test_trouble", "test_targets", "test_watches")
 AGAIN_MAX = 12  # more failures than that are no accident: they are not run again
@@ -210,10 +214,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("-j", dest="at_a_time", type=int, default=1)
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
+    parser.add_argument("--class-archive", type=pathlib.Path)
     parser.add_argument("--logs", type=pathlib.Path, required=True)
     parser.add_argument("suites", nargs="+", metavar="BUILD:SCALE:MARKERS")
     options = parser.parse_args()
     suites = [Suite(*text.split(":", 2)) for text in options.suites]
+    if options.class_archive and class_archive.record(options.class_archive):
+        class_archive.use(options.class_archive)
     runner = Runner(options.root.resolve(), options.logs.resolve())
     results = run_suites(runner, suites, options.at_a_time)
     totals = [report_on(runner, suite, results[suite.build]) for suite in suites]
