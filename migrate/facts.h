@@ -89,6 +89,7 @@ struct mig_server_facts {
     enum mig_seen mntr_seen;
     int64_t mntr_at_ms;
     struct mig_mntr mntr;
+    char dial_trouble[96];    /* why no session can be attached to it now; "" = nothing is known against it */
     int64_t our_sessions;     /* client sessions attached through us, with the witness */
     int64_t witness_sessions; /* of them, the witness's: 0 or 1 */
     int64_t our_canaries;     /* those of them that go first in a switch */

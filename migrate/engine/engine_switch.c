@@ -20,14 +20,34 @@ static int64_t sessions_left(const struct run *r)
     return left;
 }
 
+/* Of those that are to take them; "" = nothing is known against them. */
+static void add_troubles(const struct run *r, char *buf, uint32_t capacity)
+{
+    const char *start = "; no session can be attached to ";
+    for (uint32_t i = 0; i < r->f->server_count; i++) {
+        const struct mig_server_facts *server = &r->f->servers[i];
+        bool is_taker = !gives_away(r->e, server->id) && zkp_config_find(&r->e->expected, server->id) != NULL;
+        if (!is_taker || server->dial_trouble[0] == '\0')
+            continue;
+        mig_text_add(buf, capacity, "%sserver %d: %s", start, server->id, server->dial_trouble);
+        start = ", ";
+    }
+}
+
 bool switch_is_done(struct run *r)
 {
+    char troubles[MIG_TEXT_MAX / 2] = "";
     int64_t left = sessions_left(r);
-    if (left > 0)
-        run_wait(r, "see `zkferry sessions` for those that stay",
-                 "%lld sessions to leave the servers that leave; %lld are on those that stay",
-                 (long long)left, (long long)(r->f->sessions.total - left));
-    return left == 0;
+    if (left == 0)
+        return true;
+    add_troubles(r, troubles, sizeof(troubles));
+    run_wait(r,
+             troubles[0] == '\0'
+                 ? "see `zkferry sessions` for those that stay"
+                 : "see event=move.stayed in the log; new clients are given to the others meanwhile",
+             "%lld sessions to leave the servers that leave; %lld are on those that stay%s", (long long)left,
+             (long long)(r->f->sessions.total - left), troubles);
+    return false;
 }
 
 enum mig_phase phase_switching(struct run *r)

@@ -11,6 +11,14 @@ static bool has_switched(const struct mig_engine *e)
            !engine_canary_is_pending(e);
 }
 
+/* From before the request is sent until its outcome is known; what is not decided may have happened. */
+static int32_t ending_member(const struct mig_engine *e)
+{
+    const struct change *c = &e->change;
+    bool is_open = change_in_flight(c) || c->is_undecided;
+    return !is_open || c->is_role ? 0 : c->is_add ? c->partner : c->server;
+}
+
 struct mig_traffic mig_engine_traffic(const struct mig_engine *engine)
 {
     struct mig_traffic traffic = {.prefer = MIG_PREFER_NONE};
@@ -18,6 +26,7 @@ struct mig_traffic mig_engine_traffic(const struct mig_engine *engine)
     if (!is_failed && !mig_phase_is_running(engine->phase))
         return traffic;
     traffic.plan = &engine->plan;
+    traffic.ending = ending_member(engine);
     traffic.resting = rolling_resting(engine);
     if (engine->plan.kind == CONF_KIND_ROLLING) {
         traffic.is_emptying = !is_failed && !engine->is_paused;

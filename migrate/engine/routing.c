@@ -36,6 +36,13 @@ static const char *refusal(const struct mig_drained *drained, const struct mig_f
     return server->health == MIG_HEALTH_FULL ? "full" : "";
 }
 
+static bool stands_in(struct mig_traffic traffic, const struct mig_facts *facts,
+                      const struct mig_server_facts *server)
+{
+    bool is_known_member = facts->config != NULL && is_member(facts, server);
+    return is_known_member && traffic.ending != server->id;
+}
+
 static bool any_preferred(struct mig_traffic traffic, const struct mig_drained *drained,
                           const struct mig_facts *facts)
 {
@@ -83,7 +90,9 @@ static void route_all(struct mig_traffic traffic, const struct mig_drained *drai
         const struct mig_server_facts *server = &facts->servers[i];
         struct mig_route *route = &ret_routes->routes[i];
         *route = (struct mig_route){.id = server->id, .is_drained = mig_drained_has(drained, server->id)};
-        judge(route, refusal(&shut, facts, server), has_preferred && !prefers(traffic, server), server);
+        const char *why_not = refusal(&shut, facts, server);
+        judge(route, why_not, has_preferred && !prefers(traffic, server), server);
+        route->stands_in = why_not[0] == '\0' && stands_in(traffic, facts, server);
     }
     bool is_any_admitted = mig_routes_admit(ret_routes); /* sessions need somewhere to go */
     for (uint32_t i = 0; i < facts->server_count; i++) {

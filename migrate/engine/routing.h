@@ -10,10 +10,11 @@
 
 struct mig_route {
     int32_t id;
-    bool is_eligible;   /* sessions may go there whenever it serves */
-    bool is_admitted;   /* eligible, and probes say that it serves */
-    bool empties;       /* its sessions leave, at the plan's pace: moved, or returned if they can't be */
-    bool is_drained;    /* by an operator */
+    bool is_eligible; /* sessions may go there whenever it serves */
+    bool is_admitted; /* eligible, and probes say that it serves */
+    bool empties;     /* its sessions leave, at the plan's pace: moved, or returned if they can't be */
+    bool is_drained;  /* by an operator */
+    bool stands_in;   /* only the plan's preference is against it: better than none that can be attached to */
     const char *reason; /* why not admitted, constant; "" when admitted */
     /* The same for canaries; without some the same as above. */
     bool is_canary_eligible;
@@ -33,8 +34,10 @@ struct mig_routes {
  * zkferry itself answers: that empties. (5) Until the switch is open the sources among them, from then on
  * those that do not leave: targets and staying sources; when none of the preferred serves, the others. (6)
  * Canaries have their switch before the others. (7) Switch open and the plan neither paused nor failed: those
- * that leave empty as long as one of the preferred is admitted. Whether a server serves right now decides
- * only who is admitted: workers learn of a server's loss before any probe does. */
+ * that leave empty as long as one of the preferred is admitted. (8) A member whom only preference keeps
+ * out stands in: workers give it those clients, and sessions without a server, whom none of the preferred
+ * takes; not from the moment on at which its own removal may have been sent. Whether a server serves right
+ * now decides only who is admitted: workers learn of a server's loss before any probe does. */
 void mig_route(struct mig_traffic traffic, const struct mig_drained *drained, const struct mig_facts *facts,
                struct mig_routes *ret_routes);
 

@@ -68,6 +68,7 @@ struct px_offer px_control_offer(const struct px_control *control)
         .clients_max = control->conf->session_max,
         .is_short = px_descriptors_is_short(&control->descriptors, &totals),
         .refused_for_ms = px_crew_refused_for_ms(control->crew, mig_now_ms()),
+        .is_elsewhere = px_crew_is_elsewhere(control->crew, mig_now_ms()),
     };
     return px_offer(&ask);
 }

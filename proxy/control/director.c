@@ -87,6 +87,7 @@ static void fill_server(struct px_server_directive *out, const struct mig_server
         .in_use = true,
         .admit = route->is_eligible,
         .is_serving = server->health == MIG_HEALTH_SERVING,
+        .stands_in = route->stands_in,
         .is_read_only = server->srvr.mode == ZKP_MODE_READ_ONLY,
         .empties = route->empties,
         .admit_canaries = route->is_canary_eligible,

@@ -24,7 +24,7 @@ static struct px_offer nothing(const char *why)
 
 struct px_offer px_offer(const struct px_offer_ask *ask)
 {
-    struct px_offer offer = {.why = ""};
+    struct px_offer offer = {.why = "", .is_elsewhere = ask->is_elsewhere};
     if (!ask->is_open)
         return nothing("no connections are accepted: starting, or ending");
     if ((int64_t)ask->clients >= ask->clients_max)

@@ -18,12 +18,14 @@ struct px_offer_ask {
     int32_t clients_max;                  /* limits.sessions */
     bool is_short;                        /* no descriptors are left for another client */
     int64_t refused_for_ms;               /* px_crew_refused_for_ms */
+    bool is_elsewhere;                    /* px_crew_is_elsewhere */
 };
 
 struct px_offer {
     enum px_offer_kind kind;
-    int64_t zxid;    /* the highest known of the servers it would go to */
-    const char *why; /* NOTHING: constant, or borrowed from the directive; else "" */
+    int64_t zxid;      /* the highest known of the servers it would go to */
+    bool is_elsewhere; /* it would go to a server that the plan does not prefer: the others take nobody */
+    const char *why;   /* NOTHING: constant, or borrowed from the directive; else "" */
 };
 
 struct px_offer px_offer(const struct px_offer_ask *ask);

@@ -35,6 +35,7 @@ struct px_server_directive {
     bool in_use;
     bool admit;          /* sessions may go there whenever it serves: a member, preferred, not drained */
     bool is_serving;     /* probes say so */
+    bool stands_in;      /* the plan prefers others: for those whom none of these takes */
     bool is_read_only;   /* without a quorum: only for clients that take that */
     bool empties;        /* its sessions leave, at the common pace: moved, or returned if they can't be */
     bool admit_canaries; /* the same two for those that go first in a switch */

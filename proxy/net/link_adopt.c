@@ -12,6 +12,14 @@ struct px_conn *px_link_server(struct px_link *link)
     return link->attempt != NULL && link->attempt->is_adopted ? &link->attempt->next : &link->server;
 }
 
+/* The plan prefers others. */
+static bool is_elsewhere(const struct px_link *link, uint32_t slot)
+{
+    const struct px_server_directive *server = &link->worker->directive->servers[slot];
+
+    return server->stands_in && !px_server_admits(server, link->is_canary);
+}
+
 void px_link_adopt_next(struct px_link *link, int64_t session_id)
 {
     struct px_attempt *attempt = link->attempt;
@@ -26,6 +34,8 @@ void px_link_adopt_next(struct px_link *link, int64_t session_id)
     px_conn_close(&link->server);
     if (link->is_established)
         px_link_count_session(link, old_slot, false);
+    if (attempt->slot != old_slot && is_elsewhere(link, attempt->slot))
+        px_worker_note_elsewhere(link->worker, attempt->slot);
     link->slot = attempt->slot;
     link->awaited_zxid = 0;
     link->is_established = true;

@@ -1,7 +1,10 @@
 /* What happens on a link, as metrics. Worker thread. */
+#include "proxy/log.h"
 #include "proxy/net/link_int.h"
 #include "proxy/net/worker_int.h"
 #include "proxy/session/request_queue.h"
+
+#define STAYED_TOLD_MS 10000 /* from one line about moves that came to nothing to the next */
 
 /* Rows of the groups stand together. */
 static void count_in_group(const struct px_link *link, enum px_metric of_rest)
@@ -37,6 +40,65 @@ void px_link_count_close(struct px_link *link, enum px_close_reason reason)
         px_metric_add(metrics, PX_METRIC_DECODE_CLIENT, 1);
 }
 
+static enum px_metric stayed_metric(enum px_dial_result result)
+{
+    static const enum px_metric metrics[PX_DIAL_COUNT] = {
+        [PX_DIAL_OK] = PX_METRIC_STAYED_NO_SERVER,        [PX_DIAL_EXPIRED] = PX_METRIC_STAYED_NOT_KNOWN,
+        [PX_DIAL_REFUSED] = PX_METRIC_STAYED_REFUSED,     [PX_DIAL_TIMEOUT] = PX_METRIC_STAYED_TIMEOUT,
+        [PX_DIAL_CLOSED] = PX_METRIC_STAYED_CLOSED,       [PX_DIAL_FULL] = PX_METRIC_STAYED_FULL,
+        [PX_DIAL_MALFORMED] = PX_METRIC_STAYED_MALFORMED, [PX_DIAL_LOCAL] = PX_METRIC_STAYED_LOCAL,
+        [PX_DIAL_SHORTAGE] = PX_METRIC_STAYED_SHORTAGE,   [PX_DIAL_ABANDONED] = PX_METRIC_STAYED_NO_SERVER,
+    };
+
+    return metrics[result];
+}
+
+struct stay {
+    uint32_t slot; /* of the server that did not take it; PX_SLOT_NONE = none was fit to be asked */
+    enum px_dial_result result;
+    int error;
+};
+
+/* What its last try met; when it found nobody to try, what the tries of others have met. */
+static struct stay stay_of(const struct px_link *link)
+{
+    const struct px_worker *worker = link->worker;
+    const struct px_attempt *attempt = link->attempt;
+    struct stay stay = {.slot = PX_SLOT_NONE};
+
+    if (attempt != NULL && attempt->last_result != PX_DIAL_OK)
+        return (struct stay){attempt->last_slot, attempt->last_result, attempt->last_error};
+    for (uint32_t slot = 0; slot < PX_SLOTS_MAX && stay.result == PX_DIAL_OK; slot++) {
+        const struct px_server_directive *server = &worker->directive->servers[slot];
+        if (!server->in_use || slot == link->slot || !px_server_admits(server, link->is_canary))
+            continue;
+        stay.slot = slot;
+        stay.result = px_shared_dial_trouble(worker->shared, slot, worker->now_ms, &stay.error);
+    }
+    return stay;
+}
+
+/* A move that came to nothing. */
+static void count_stayed(struct px_link *link)
+{
+    struct px_worker *worker = link->worker;
+    const struct px_server_directive *servers = worker->directive->servers;
+    struct stay stay = stay_of(link);
+    char why[128] = "no server looked fit to take it";
+
+    px_metric_add(worker->metrics, stayed_metric(stay.result), 1);
+    worker->stayed_untold++;
+    if (worker->stayed_told_ms != 0 && worker->now_ms - worker->stayed_told_ms < STAYED_TOLD_MS)
+        return;
+    worker->stayed_told_ms = worker->now_ms;
+    if (stay.result != PX_DIAL_OK)
+        px_dial_result_text(stay.result, stay.error, why, sizeof(why));
+    px_log(PX_LOG_WARN, "move.stayed", "from=%d to=%d moves=%u result=%s why=%s", (int)servers[link->slot].id,
+           stay.slot == PX_SLOT_NONE ? -1 : (int)servers[stay.slot].id, worker->stayed_untold,
+           px_dial_result_name(stay.result), why);
+    worker->stayed_untold = 0;
+}
+
 void px_link_count_outcome(struct px_link *link, enum px_outcome outcome)
 {
     static const enum px_metric metrics[] = {
@@ -52,11 +114,16 @@ void px_link_count_outcome(struct px_link *link, enum px_outcome outcome)
         return;
     px_metric_add(link->worker->metrics, metrics[outcome], 1);
     /* A refusal may be a race: the server was behind by a moment. Of a lost session its close is counted. */
-    if (outcome == PX_OUTCOME_REATTACHED || (outcome == PX_OUTCOME_STAYED && link->was_refused))
+    if (outcome == PX_OUTCOME_REATTACHED || (outcome == PX_OUTCOME_STAYED && link->stays > 0))
         count_in_group(link, PX_METRIC_TROUBLES_REST);
-    link->was_refused = outcome == PX_OUTCOME_STAYED;
     if (outcome == PX_OUTCOME_STAYED || outcome == PX_OUTCOME_BUSY)
-        link->again_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
+        link->again_ms = link->worker->now_ms + (PX_LEAVE_AGAIN_MS << link->stays);
+    if (outcome != PX_OUTCOME_STAYED)
+        link->stays = 0;
+    else if (link->stays < PX_LEAVE_DOUBLINGS)
+        link->stays++;
+    if (outcome == PX_OUTCOME_STAYED)
+        count_stayed(link);
 }
 
 static void count(_Atomic(uint32_t) *value, bool is_more)

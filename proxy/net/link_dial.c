@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,7 +35,11 @@ static void note_result(struct px_link *link, enum px_dial_result result)
     struct px_attempt *attempt = link->attempt;
     bool is_answer = result == PX_DIAL_OK || result == PX_DIAL_EXPIRED;
 
-    atomic_fetch_add_explicit(&worker->shared->slots[attempt->slot].dials[result], 1, memory_order_relaxed);
+    if (result != PX_DIAL_LOCAL && result != PX_DIAL_SHORTAGE)
+        attempt->last_error = 0;
+    attempt->last_result = result;
+    attempt->last_slot = attempt->slot;
+    px_shared_dial_ended(worker->shared, attempt->slot, result, attempt->last_error, worker->now_ms);
     px_worker_note_dial(worker, attempt->slot, result);
     if (result == PX_DIAL_REFUSED)
         attempt->refused |= 1ull << attempt->slot;
@@ -43,8 +48,9 @@ static void note_result(struct px_link *link, enum px_dial_result result)
     if (is_answer || px_link_is_dead(link))
         return;
     px_metric_add(worker->metrics, PX_METRIC_CONNECT_RETRIED, 1);
-    px_log(PX_LOG_DEBUG, "dial.failed", "server=%d result=%s",
-           (int)worker->directive->servers[attempt->slot].id, px_dial_result_name(result));
+    px_log(PX_LOG_DEBUG, "dial.failed", "server=%d result=%s why=%s",
+           (int)worker->directive->servers[attempt->slot].id, px_dial_result_name(result),
+           attempt->last_error != 0 ? strerror(attempt->last_error) : "");
 }
 
 void px_link_dial_answered(struct px_link *link)
@@ -100,8 +106,11 @@ static int dial_bind(struct px_worker *worker, int fd, enum px_side side, sa_fam
 /* What fails before anything has left this host fails at once, and would fail at once again: the link waits
  * (the slot is bad for a while), and where it is the process that lacks something, so do all. Ports run out
  * per server. */
-static enum px_dial_result local_failure(struct px_worker *worker, int error)
+static enum px_dial_result local_failure(struct px_link *link, int error)
 {
+    struct px_worker *worker = link->worker;
+
+    link->attempt->last_error = error;
     if (!mig_socket_is_short(error) || error == EADDRNOTAVAIL)
         return PX_DIAL_LOCAL;
     px_worker_note_shortage(worker, error);
@@ -109,22 +118,23 @@ static enum px_dial_result local_failure(struct px_worker *worker, int error)
 }
 
 /* *ret_fd is connecting. */
-static enum px_dial_result dial_open(struct px_worker *worker, uint32_t slot, int *ret_fd)
+static enum px_dial_result dial_open(struct px_link *link, uint32_t slot, int *ret_fd)
 {
+    struct px_worker *worker = link->worker;
     const struct px_server_directive *server = &worker->directive->servers[slot];
     const struct px_address *address = &server->addresses[worker->turn++ % server->address_count];
     int fd = mig_socket_new(address->storage.ss_family);
 
     if (fd < 0)
-        return local_failure(worker, errno);
+        return local_failure(link, errno);
     if (dial_bind(worker, fd, server->side, address->storage.ss_family) != 0) {
-        enum px_dial_result result = local_failure(worker, errno);
+        enum px_dial_result result = local_failure(link, errno);
         close(fd);
         return result;
     }
     if (connect(fd, (const struct sockaddr *)&address->storage, address->length) != 0 &&
         errno != EINPROGRESS) {
-        enum px_dial_result result = errno == ECONNREFUSED ? PX_DIAL_REFUSED : local_failure(worker, errno);
+        enum px_dial_result result = errno == ECONNREFUSED ? PX_DIAL_REFUSED : local_failure(link, errno);
         close(fd);
         return result;
     }
@@ -191,7 +201,7 @@ bool px_link_dial(struct px_link *link, uint32_t slot)
     attempt->is_dialled = attempt->is_answered = false;
     worker->slot_begun_ms[slot] = worker->now_ms;
     step_routed(link, slot);
-    result = dial_open(worker, slot, &fd);
+    result = dial_open(link, slot, &fd);
     if (result != PX_DIAL_OK) {
         if (result == PX_DIAL_SHORTAGE)
             attempt->tried &= ~(1ull << slot); /* that says nothing about the server */
@@ -222,6 +232,7 @@ static enum px_dial_result dial_error(const struct px_link *link)
     case ECONNRESET:
         return px_link_dial_closed(link);
     default:
+        link->attempt->last_error = error; /* no route, no permission */
         return PX_DIAL_LOCAL;
     }
 }

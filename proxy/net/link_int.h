@@ -20,8 +20,9 @@
 struct px_worker;
 struct px_walk;
 
-/* How long a session that could not leave is left alone. */
-#define PX_LEAVE_AGAIN_MS 1000
+/* How long a session that could not leave is left alone; when no server took it, twice as long each time. */
+#define PX_LEAVE_AGAIN_MS  1000
+#define PX_LEAVE_DOUBLINGS 3
 
 /* Looking for a server: the first one, another one, or a new one after a crash. Owned by its link, from the
  * core's ROUTE until the server is adopted; an idle session has none. */
@@ -36,9 +37,14 @@ struct px_attempt {
     bool is_adopted;  /* `next` becomes the link's server as soon as nobody walks its frames */
     bool may_go_home; /* the server it came from is as good as any */
     bool has_waited;
-    bool is_exhausted;       /* all were tried: not before retry_ms, whatever places become free */
-    int64_t retry_ms;        /* not before; 0 = at the end of this loop turn */
-    int64_t behind_since_ms; /* only its zxid stands against the servers left; 0 = not so */
+    bool is_exhausted;     /* all were tried: not before retry_ms, whatever places become free */
+    int64_t retry_ms;      /* not before; 0 = at the end of this loop turn */
+    int64_t pause_ms;      /* the last one after all were tried: the next is longer */
+    int64_t shut_since_ms; /* nobody who is admitted has taken it since; 0 = they were not all asked yet */
+    enum px_dial_result last_result; /* of the dial that ended last; PX_DIAL_OK = none has failed */
+    uint32_t last_slot;              /* PX_SLOT_NONE = none */
+    int last_error;                  /* errno where this host refused it, else 0 */
+    int64_t behind_since_ms;         /* only its zxid stands against the servers left; 0 = not so */
     int64_t dial_deadline_ms;
 };
 
@@ -67,7 +73,7 @@ struct px_link {
     bool is_established;
     bool is_own;          /* a session of the daemon itself */
     bool is_canary;       /* goes first in the switch that is under way */
-    bool was_refused;     /* its last move came to nothing, because no server took it */
+    uint8_t stays;        /* moves in a row that came to nothing, because no server took it */
     int64_t again_ms;     /* a move, a return or a claim that came to nothing is tried again then */
     int64_t awaited_zxid; /* the core waits until `slot` has applied it; 0 = it does not */
     struct px_conn client;

@@ -8,7 +8,9 @@
 #include "proxy/net/worker_int.h"
 
 #define BEHIND_WAIT_MS 1000 /* then the server itself decides: our numbers may be older than it is */
-#define RETRY_MS       100  /* all were tried */
+#define RETRY_MS       100  /* all were tried; each time twice as long, */
+#define RETRY_MAX_MS   800  /* but a server that takes somebody again, or a directive, wakes all */
+#define STAND_IN_MS    1000 /* nobody who is admitted takes it for so long: others may */
 #define WAIT_MS        20   /* nobody qualifies: look again */
 
 static const char *why_waits(const struct px_link *link, enum px_route route)
@@ -52,20 +54,46 @@ static bool behind_long_enough(struct px_link *link)
     return link->worker->ignores_zxid || link->worker->now_ms - attempt->behind_since_ms >= BEHIND_WAIT_MS;
 }
 
-static enum px_route link_pick(struct px_link *link, uint32_t *ret_slot)
+/* Everybody who is admitted was asked. What refuses a client for its zxid says nothing about other clients.
+ */
+static bool has_asked_long_enough(struct px_link *link)
+{
+    struct px_attempt *attempt = link->attempt;
+
+    if (attempt->shut_since_ms == 0)
+        attempt->shut_since_ms = link->worker->now_ms;
+    if (px_session_state(link->core) == PX_SESSION_WAITING && px_session_is_new(link->core) &&
+        px_session_last_zxid(link->core) == 0)
+        px_worker_note_shut(link->worker, link->is_canary);
+    return link->worker->now_ms - attempt->shut_since_ms >= STAND_IN_MS;
+}
+
+static struct px_route_ask first_ask(const struct px_link *link, uint64_t tried)
+{
+    return (struct px_route_ask){.zxid = link->worker->ignores_zxid ? 0 : px_session_last_zxid(link->core),
+                                 .tried = tried,
+                                 .home = PX_SLOT_NONE,
+                                 .takes_read_only = px_session_takes_read_only(link->core),
+                                 .is_canary = link->is_canary};
+}
+
+/* Who the plan does not prefer, but would take it, and has not failed lately. */
+static bool pick_stand_in(const struct px_link *link, uint32_t *ret_slot)
+{
+    uint64_t skipped = link->attempt->tried | px_worker_bad_slots(link->worker);
+    struct px_route_ask ask = first_ask(link, skipped);
+
+    ask.takes_stand_ins = true;
+    return px_route_pick(link->worker->directive, link->worker->shared, &ask, ret_slot) == PX_ROUTE_FOUND;
+}
+
+/* Also one that has failed lately is better than none. */
+static enum px_route pick_any(struct px_link *link, uint32_t *ret_slot)
 {
     struct px_worker *worker = link->worker;
-    struct px_route_ask ask = {.zxid = worker->ignores_zxid ? 0 : px_session_last_zxid(link->core),
-                               .tried = link->attempt->tried | px_worker_bad_slots(worker),
-                               .home = PX_SLOT_NONE,
-                               .takes_read_only = px_session_takes_read_only(link->core),
-                               .is_canary = link->is_canary};
+    struct px_route_ask ask = first_ask(link, link->attempt->tried);
     enum px_route route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
 
-    if (route == PX_ROUTE_FOUND || route == PX_ROUTE_BUSY)
-        return route;
-    ask.tried = link->attempt->tried; /* a bad one is better than none */
-    route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
     if (route != PX_ROUTE_BEHIND)
         return route;
     px_worker_kick_probe(worker, PX_KICK_MS);
@@ -75,13 +103,41 @@ static enum px_route link_pick(struct px_link *link, uint32_t *ret_slot)
     return px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
 }
 
+/* While nobody who is admitted takes sessions, one try of each in a second is enough for all of them to know
+ * when that is over. */
+static enum px_route link_pick(struct px_link *link, uint32_t *ret_slot)
+{
+    struct px_worker *worker = link->worker;
+    bool is_shut = px_worker_is_shut(worker, link->is_canary);
+    uint64_t resting = px_worker_bad_slots(worker) | (is_shut ? px_worker_tried_slots(worker) : 0);
+    struct px_route_ask ask = first_ask(link, link->attempt->tried | resting);
+    enum px_route route = px_route_pick(worker->directive, worker->shared, &ask, ret_slot);
+
+    if (route == PX_ROUTE_FOUND || route == PX_ROUTE_BUSY)
+        return route;
+    if (is_shut && pick_stand_in(link, ret_slot))
+        return PX_ROUTE_FOUND;
+    route = pick_any(link, ret_slot);
+    if (route == PX_ROUTE_EXHAUSTED && has_asked_long_enough(link) && pick_stand_in(link, ret_slot))
+        return PX_ROUTE_FOUND;
+    return route;
+}
+
+static int64_t longer_pause(struct px_attempt *attempt)
+{
+    attempt->pause_ms = attempt->pause_ms == 0 ? RETRY_MS : 2 * attempt->pause_ms;
+    if (attempt->pause_ms > RETRY_MAX_MS)
+        attempt->pause_ms = RETRY_MAX_MS;
+    return attempt->pause_ms;
+}
+
 static void link_pause(struct px_link *link, enum px_route route)
 {
     if (route == PX_ROUTE_EXHAUSTED) {
         link->attempt->tried = 0;
         if (px_session_is_new(link->core))
             px_worker_note_refusal(link->worker);
-        link_wait(link, route, RETRY_MS);
+        link_wait(link, route, longer_pause(link->attempt));
         return;
     }
     if (route == PX_ROUTE_NONE)
@@ -139,9 +195,20 @@ static void allow_home(struct px_link *link)
     link->attempt->tried &= ~(1ull << link->slot);
 }
 
+/* A session that was cut off, when nobody whom the plan prefers is good: who looks good among the others. */
+static bool pick_good_stand_in(struct px_link *link, uint32_t *ret_slot)
+{
+    struct px_route_ask ask = seek_ask(link);
+
+    if (!has_asked_long_enough(link))
+        return false;
+    ask.takes_stand_ins = true;
+    return px_route_pick(link->worker->directive, link->worker->shared, &ask, ret_slot) == PX_ROUTE_FOUND;
+}
+
 /* Who is cut off goes back to where it was when nobody else is good and that server still serves others: one
- * that hangs would take the session later, behind its back. Now and then it also tries what does not look
- * good. */
+ * that hangs would take the session later, behind its back. Then to one that the plan does not prefer. Now
+ * and then it also tries what does not look good. */
 static enum px_route pick_next(struct px_link *link, uint32_t *ret_slot)
 {
     enum px_route route = pick_good(link, ret_slot);
@@ -155,6 +222,8 @@ static enum px_route pick_next(struct px_link *link, uint32_t *ret_slot)
         if (route == PX_ROUTE_FOUND || route == PX_ROUTE_BUSY)
             return route;
     }
+    if (pick_good_stand_in(link, ret_slot))
+        return PX_ROUTE_FOUND;
     ask = seek_ask(link);
     ask.serving = px_worker_scout_slots(link->worker);
     return px_route_pick(link->worker->directive, link->worker->shared, &ask, ret_slot);
@@ -227,7 +296,7 @@ void px_link_want_server(struct px_link *link)
             return;
         }
         px_conn_init(&attempt->next, link, PX_CONN_NEXT);
-        attempt->slot = PX_SLOT_NONE;
+        attempt->slot = attempt->last_slot = PX_SLOT_NONE;
         attempt->tried = link->is_established ? 1ull << link->slot : 0;
         link->attempt = attempt;
     }

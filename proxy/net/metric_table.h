@@ -14,6 +14,7 @@
 
 #define MOVES_HELP      "Moves of sessions to another server with the client's socket kept, by result."
 #define REATTACHES_HELP "Sessions whose server was lost, attached elsewhere with the client's socket kept."
+#define STAYED_HELP     "Moves that came to nothing, by what the last try met; the session goes on where it was."
 #define INSTEAD_HELP    "Sessions that had to be returned because they can't be moved, by reason."
 #define PINGS_HELP      "Pings of clients answered, and pings sent to servers, by the proxy itself."
 
@@ -51,6 +52,15 @@
     X(MOVE_STAYED, "zkferry_moves_total", COUNTER, "result=\"stayed\"", MOVES_HELP)                          \
     X(MOVE_BUSY, "zkferry_moves_total", COUNTER, "result=\"busy\"", MOVES_HELP)                              \
     X(MOVE_LOST, "zkferry_moves_total", COUNTER, "result=\"lost\"", MOVES_HELP)                              \
+    X(STAYED_REFUSED, "zkferry_moves_stayed_total", COUNTER, "reason=\"refused\"", STAYED_HELP)              \
+    X(STAYED_TIMEOUT, "zkferry_moves_stayed_total", COUNTER, "reason=\"timeout\"", STAYED_HELP)              \
+    X(STAYED_CLOSED, "zkferry_moves_stayed_total", COUNTER, "reason=\"closed\"", STAYED_HELP)                \
+    X(STAYED_FULL, "zkferry_moves_stayed_total", COUNTER, "reason=\"full\"", STAYED_HELP)                    \
+    X(STAYED_MALFORMED, "zkferry_moves_stayed_total", COUNTER, "reason=\"malformed\"", STAYED_HELP)          \
+    X(STAYED_LOCAL, "zkferry_moves_stayed_total", COUNTER, "reason=\"local\"", STAYED_HELP)                  \
+    X(STAYED_SHORTAGE, "zkferry_moves_stayed_total", COUNTER, "reason=\"shortage\"", STAYED_HELP)            \
+    X(STAYED_NOT_KNOWN, "zkferry_moves_stayed_total", COUNTER, "reason=\"not_known\"", STAYED_HELP)          \
+    X(STAYED_NO_SERVER, "zkferry_moves_stayed_total", COUNTER, "reason=\"no_server\"", STAYED_HELP)          \
     X(REATTACH_DONE, "zkferry_reattaches_total", COUNTER, "result=\"done\"", REATTACHES_HELP)                \
     X(REATTACH_LOST, "zkferry_reattaches_total", COUNTER, "result=\"lost\"", REATTACHES_HELP)                \
     X(INSTEAD_SASL, "zkferry_returned_instead_total", COUNTER, "reason=\"sasl\"", INSTEAD_HELP)              \
@@ -70,6 +80,8 @@
       "Client connects that had to wait for a server.")                                                      \
     X(CONNECT_RETRIED, "zkferry_connects_retried_total", COUNTER, "",                                        \
       "Dials that were tried again on another server.")                                                      \
+    X(ELSEWHERE, "zkferry_connects_elsewhere_total", COUNTER, "",                                            \
+      "Sessions given to a server that the plan does not prefer, since those that it prefers took none.")    \
     X(TAKEOVERS, "zkferry_session_takeovers_total", COUNTER, "",                                             \
       "Sessions attached anew while an older connection still held them.")                                   \
     X(GUARD_CONFIG_HIDDEN, "zkferry_guarded_total", COUNTER, "what=\"config_node\"",                         \

@@ -24,7 +24,8 @@ static bool is_candidate(const struct px_directive *directive, const struct px_r
 {
     const struct px_server_directive *server = &directive->servers[slot];
     bool is_serving = ask->is_attached ? (ask->serving >> slot & 1) != 0 : server->is_serving;
-    bool is_admitted = px_server_admits(server, ask->is_canary) || slot == ask->home;
+    bool is_admitted = px_server_admits(server, ask->is_canary) || slot == ask->home ||
+                       (ask->takes_stand_ins && server->stands_in);
     bool is_led = directive->has_leader || ask->is_attached;
     bool is_fit = server->is_read_only ? ask->takes_read_only : is_led;
 

@@ -25,6 +25,7 @@ struct px_route_ask {
     uint32_t home;     /* also a candidate, admitted or not; PX_SLOT_NONE = none */
     bool takes_read_only; /* a server without a quorum will do when there is no other */
     bool is_canary;       /* it may be admitted elsewhere than the others */
+    bool takes_stand_ins; /* nobody who admits takes it: those that the plan prefers less will do */
     bool ignores_places;  /* test switch */
 };
 

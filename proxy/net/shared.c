@@ -1,11 +1,14 @@
 /* The shared counters. Any thread; relaxed, because no other memory hangs on them. */
 #include "proxy/net/shared.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proxy/net/owner_map.h"
 #include "zkproto/assert.h"
+
+#define TROUBLE_MS 10000 /* what is longer ago says nothing of now */
 
 const char *px_dial_result_name(enum px_dial_result result)
 {
@@ -15,6 +18,25 @@ const char *px_dial_result_name(enum px_dial_result result)
 #undef DIAL_NAME
     };
     return names[result];
+}
+
+void px_dial_result_text(enum px_dial_result result, int error, char *buf, uint32_t capacity)
+{
+    static const char *const texts[PX_DIAL_COUNT] = {
+        [PX_DIAL_OK] = "",
+        [PX_DIAL_EXPIRED] = "it does not know the session",
+        [PX_DIAL_REFUSED] = "nobody listens",
+        [PX_DIAL_TIMEOUT] = "it does not answer",
+        [PX_DIAL_CLOSED] = "it closes the connection: not serving, behind the client, or maxClientCnxns",
+        [PX_DIAL_FULL] = "it closes new connections while others live: maxClientCnxns or maxCnxns",
+        [PX_DIAL_MALFORMED] = "what it answers is not ZooKeeper's protocol",
+        [PX_DIAL_LOCAL] = "there is no way to it from here",
+        [PX_DIAL_SHORTAGE] = "this host lacks descriptors or memory",
+        [PX_DIAL_ABANDONED] = "the client went first",
+    };
+    const char *why = error != 0 ? strerror(error) : "";
+
+    (void)snprintf(buf, capacity, "%s%s%s", texts[result], error != 0 ? ": " : "", why);
 }
 
 struct px_shared *px_shared_new(uint32_t worker_count)
@@ -100,4 +122,36 @@ int64_t px_shared_zxid(const struct px_shared *shared, const struct px_directive
     int64_t probed = directive->servers[slot].zxid;
 
     return seen > probed ? seen : probed;
+}
+
+/* Nobody who went first says anything about the server. */
+void px_shared_dial_ended(struct px_shared *shared, uint32_t slot, enum px_dial_result result, int error,
+                          int64_t now_ms)
+{
+    struct px_shared_slot *row = &shared->slots[slot];
+
+    atomic_fetch_add_explicit(&row->dials[result], 1, memory_order_relaxed);
+    if (result == PX_DIAL_ABANDONED)
+        return;
+    if (result == PX_DIAL_OK || result == PX_DIAL_EXPIRED) {
+        atomic_store_explicit(&row->taken_ms, now_ms, memory_order_relaxed);
+        return;
+    }
+    atomic_store_explicit(&row->failed_how, (uint64_t)(uint32_t)error << 32 | (uint32_t)result,
+                          memory_order_relaxed);
+    atomic_store_explicit(&row->failed_ms, now_ms, memory_order_relaxed);
+}
+
+enum px_dial_result px_shared_dial_trouble(const struct px_shared *shared, uint32_t slot, int64_t now_ms,
+                                           int *ret_error)
+{
+    const struct px_shared_slot *row = &shared->slots[slot];
+    int64_t failed_ms = atomic_load_explicit(&row->failed_ms, memory_order_relaxed);
+    int64_t taken_ms = atomic_load_explicit(&row->taken_ms, memory_order_relaxed);
+    uint64_t how = atomic_load_explicit(&row->failed_how, memory_order_relaxed);
+
+    if (failed_ms == 0 || failed_ms < taken_ms || now_ms - failed_ms > TROUBLE_MS)
+        return PX_DIAL_OK;
+    *ret_error = (int)(how >> 32);
+    return (enum px_dial_result)(how & UINT32_MAX);
 }

@@ -6,6 +6,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proxy/net/directive.h"
@@ -49,6 +50,9 @@ struct px_shared_slot {
     _Atomic(int64_t) zxid;                       /* highest seen in its replies */
     _Atomic(int64_t) last_reply_ms;              /* CLOCK_MONOTONIC, to 100 ms; 0 = never */
     _Atomic(uint64_t) dials[PX_DIAL_COUNT];
+    _Atomic(int64_t) taken_ms;    /* a dial was answered last; CLOCK_MONOTONIC, 0 = never */
+    _Atomic(int64_t) failed_ms;   /* a dial failed last */
+    _Atomic(uint64_t) failed_how; /* its result, and above 32 bits the errno where this host refused */
 };
 
 /* One per worker, written by that worker only. */
@@ -69,6 +73,10 @@ struct px_shared_worker {
     _Atomic(int64_t) granted_ms;
     _Atomic(int64_t) refused_since_ms;
     _Atomic(int64_t) refused_ms;
+    /* The same clock: nobody who is admitted takes clients since then, 0 = they do; and a client, or a
+     * session without a server, was given to one that the plan does not prefer last. */
+    _Atomic(int64_t) shut_since_ms;
+    _Atomic(int64_t) elsewhere_ms;
     _Atomic(uint32_t) turn; /* of its loop: odd while it works, even while it waits */
 };
 
@@ -101,6 +109,15 @@ void px_shared_descriptors_limit(struct px_shared *shared, int64_t max);
 bool px_shared_may_move(const struct px_shared *shared);
 /* Raises the slot's zxid; lower values are ignored. Any thread. */
 void px_shared_zxid_raise(struct px_shared *shared, uint32_t slot, int64_t zxid);
+/* How a dial ended; error: errno where this host itself refused it, else 0. Any thread. */
+void px_shared_dial_ended(struct px_shared *shared, uint32_t slot, enum px_dial_result result, int error,
+                          int64_t now_ms);
+/* How a server's last dial failed, with errno or 0, when that was some seconds ago at most: no session can be
+ * attached to it now. PX_DIAL_OK: none has failed since one was answered, or lately. Any thread. */
+enum px_dial_result px_shared_dial_trouble(const struct px_shared *shared, uint32_t slot, int64_t now_ms,
+                                           int *ret_error);
+/* For people: "nobody listens", "from here: Cannot assign requested address". */
+void px_dial_result_text(enum px_dial_result result, int error, char *buf, uint32_t capacity);
 /* The highest zxid known of a server: by its replies and by the probes of `directive`. Any thread. */
 int64_t px_shared_zxid(const struct px_shared *shared, const struct px_directive *directive, uint32_t slot);
 

@@ -83,6 +83,12 @@ struct px_worker {
     int64_t kick_ms;      /* when control was last asked for a probe round */
     int64_t slot_reply_ms[PX_SLOTS_MAX];
     int64_t slot_zxid[PX_SLOTS_MAX];
+    int64_t shut_since_ms[PX_GROUP_COUNT]; /* nobody admitted has taken a new session since; 0 = they take */
+    int64_t elsewhere_told_ms;             /* when that was last logged, and how often it had happened then */
+    int64_t stayed_told_ms;                /* the same of moves that came to nothing */
+    uint32_t elsewhere_untold;
+    uint32_t stayed_untold;
+    bool is_back; /* a server that had failed takes sessions: all who wait look again in this turn */
     int64_t dials_after_ms; /* no dial before: the process had no descriptor, port or memory for one */
     int64_t dials_told_ms;  /* when that was last logged */
     /* orders */
@@ -134,12 +140,19 @@ void px_worker_route_waiting(struct px_worker *worker, bool all);
 /* Every server it may go to has refused a client that asked for a new session. */
 void px_worker_note_refusal(struct px_worker *worker);
 void px_worker_note_dial(struct px_worker *worker, uint32_t slot, enum px_dial_result result);
+/* A new session has asked everybody who is admitted, and nobody took it. */
+void px_worker_note_shut(struct px_worker *worker, bool is_canary);
+/* Nobody who is admitted takes new sessions, for long enough: others may stand in, at once. */
+bool px_worker_is_shut(const struct px_worker *worker, bool is_canary);
+/* A session was attached to a server that the plan does not prefer, since no other took it. */
+void px_worker_note_elsewhere(struct px_worker *worker, uint32_t slot);
 void px_worker_doubt(struct px_worker *worker, uint32_t slot); /* it does not answer its sessions */
 /* A dial failed for want of something that every dial needs (errno): none is tried for a moment. */
 void px_worker_note_shortage(struct px_worker *worker, int error);
 uint64_t px_worker_bad_slots(const struct px_worker *worker);            /* refused, closed or hung lately */
 bool px_worker_is_proven(const struct px_worker *worker, uint32_t slot); /* it has answered us lately */
 uint64_t px_worker_good_slots(const struct px_worker *worker);
+uint64_t px_worker_tried_slots(const struct px_worker *worker); /* a dial began within the last second */
 uint64_t px_worker_scout_slots(const struct px_worker *worker); /* not good, but not asked lately either */
 /* worker_hold.c */
 bool px_worker_holds(const struct px_worker *worker, const struct px_link *link);

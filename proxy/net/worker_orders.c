@@ -147,6 +147,8 @@ void px_worker_route_waiting(struct px_worker *worker, bool all)
 {
     uint32_t budget = worker->free_places;
 
+    all = all || worker->is_back;
+    worker->is_back = false;
     worker->free_places = 0;
     route_state(worker, PX_SESSION_SEEKING, all ? UINT32_MAX : budget);
     route_state(worker, PX_SESSION_WAITING, all ? UINT32_MAX : budget);

@@ -1,5 +1,5 @@
 """/readyz and isro say what a client that connects now would get; /healthz that the process is well."""
-from lib.raw import Closed, RawClient
+from lib.raw import fill
 from lib.waiting import wait_for
 from lib.zkserver import four_letter_word
 
@@ -22,23 +22,12 @@ def wait_offer(proxy, status, text, answer):
     assert proxy.get("/healthz").status == 200
 
 
-def fill(server):
-    """Sessions from FAR, until the server takes no more; it counts them a moment late."""
-    taken = []
-    while True:
-        try:  # a server that is full resets while connect() returns (EPIPE), before the request or behind it
-            taken.append(RawClient(server.address, source=FAR))
-            taken[-1].attach(timeout_ms=PATIENT_MS)
-        except (Closed, ConnectionError):
-            return taken
-
-
 def test_servers_that_refuse_every_session(make_ensemble, make_proxy, connect):
     """They answer probes like healthy ones; only sessions show that none is to be had."""
     ensemble = make_ensemble(cfg={"maxClientCnxns": 8, "maxSessionTimeout": PATIENT_MS}).start()
     proxy = make_proxy(ensemble.lines(SOURCES), config={"bind": {"source": [FAR]}})
     wait_offer(proxy, 200, "ready", "rw")
-    places = [place for sid in SOURCES for place in fill(ensemble[sid])]
+    places = [place for sid in SOURCES for place in fill(ensemble[sid], FAR, PATIENT_MS)]
     client = connect(proxy.clients, patience=60)
     client.send_connect(timeout_ms=PATIENT_MS)
     wait_offer(proxy, 503, "refuses new sessions", "null")

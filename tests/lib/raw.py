@@ -160,3 +160,18 @@ class RawClient:
             return error, None, b""
         length = struct.unpack_from(">i", body)[0]
         return 0, body[4:4 + length] if length >= 0 else None, body[4 + max(length, 0):]
+
+
+def fill(server, source, timeout_ms):
+    """Sessions from that address, until the server takes no more of it; it counts them a moment late."""
+    taken = []
+    while True:
+        try:
+            client = RawClient(server.address, source=source)
+        except ConnectionError:
+            return taken
+        try:
+            taken.append(client.attach(timeout_ms=timeout_ms))
+        except (Closed, ConnectionError):  # closed before the request was written
+            client.close()
+            return taken

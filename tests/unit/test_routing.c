@@ -193,6 +193,41 @@ static void test_a_proxy_is_no_server(void **state)
     assert_string_equal(routes.routes[4].reason, "a proxy answers there");
 }
 
+/* S: stands in when none of those who are admitted takes a session. */
+static void assert_stand_ins(struct sim *sim, const struct mig_traffic *traffic, const char *expected)
+{
+    static const struct mig_drained nobody;
+    struct mig_routes routes;
+    char seen[SIM_SERVERS + 1] = "";
+    mig_route(*traffic, &nobody, &sim->facts, &routes);
+    for (uint32_t i = 0; i < routes.count; i++)
+        seen[i] = routes.routes[i].stands_in && !routes.routes[i].is_eligible ? 'S' : '-';
+    assert_string_equal(seen, expected);
+}
+
+static void test_who_stands_in(void **state)
+{
+    struct sim *sim = *state;
+    struct mig_traffic traffic = staying;
+    assert_stand_ins(sim, &sources, "------"); /* targets are no members yet */
+    all_are_members(sim);
+    assert_stand_ins(sim, &members, "------");
+    assert_stand_ins(sim, &sources, "---SSS");
+    assert_stand_ins(sim, &staying, "SSS---");
+    sim->facts.servers[0].health = MIG_HEALTH_FULL;
+    sim->facts.servers[1].health = MIG_HEALTH_PROXY;
+    assert_stand_ins(sim, &staying, "--S---");
+    sim->facts.servers[0].health = sim->facts.servers[1].health = MIG_HEALTH_SERVING;
+    traffic.ending = 2; /* it may be no member any more */
+    assert_stand_ins(sim, &traffic, "S-S---");
+    traffic.resting = 3;
+    assert_stand_ins(sim, &traffic, "S-----");
+    mig_config_remove(&sim->config, 2);
+    assert_stand_ins(sim, &staying, "S-S---");
+    sim->facts.config = NULL; /* who is a member can't be said */
+    assert_stand_ins(sim, &staying, "------");
+}
+
 static void test_config_not_observable(void **state)
 {
     struct sim *sim = *state;
@@ -244,6 +279,7 @@ int main(void)
         TEST(test_forgotten_plan),
         TEST(test_health),
         TEST(test_a_proxy_is_no_server),
+        TEST(test_who_stands_in),
         TEST(test_config_not_observable),
         TEST(test_drained),
         TEST(test_drained_ids),

@@ -136,6 +136,17 @@ int64_t px_crew_refused_for_ms(const struct px_crew *crew, int64_t now_ms)
     return longest_ms;
 }
 
+bool px_crew_is_elsewhere(const struct px_crew *crew, int64_t now_ms)
+{
+    for (uint32_t i = 0; i < crew->count; i++) {
+        const struct px_shared_worker *worker = &crew->shared->workers[i];
+        int64_t last_ms = load_ms(&worker->elsewhere_ms);
+        if (load_ms(&worker->shut_since_ms) != 0 && last_ms != 0 && now_ms - last_ms < REFUSED_TOLD_MS)
+            return true;
+    }
+    return false;
+}
+
 struct px_crew_hold px_crew_hold(const struct px_crew *crew, uint64_t hold_id)
 {
     struct px_crew_hold hold = {.is_held = true};

@@ -43,6 +43,9 @@ struct px_crew_hold px_crew_hold(const struct px_crew *crew, uint64_t hold_id);
 /* How long every admitted server has been refusing all that asked for a new session; 0 = one was granted
  * since, or nobody has asked for ten seconds, so that one may be let try. */
 int64_t px_crew_refused_for_ms(const struct px_crew *crew, int64_t now_ms);
+/* No server that the plan prefers takes sessions, and within the last ten seconds one was given to another.
+ */
+bool px_crew_is_elsewhere(const struct px_crew *crew, int64_t now_ms);
 /* Counters of the sessions that go first in a switch, and of the others. `sessions` is the caller's. */
 struct mig_canary_facts px_crew_canary(struct px_crew *crew);
 uint64_t px_crew_metric(const struct px_crew *crew, enum px_metric metric); /* over all workers */

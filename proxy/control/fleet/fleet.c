@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "migrate/monotonic.h"
 #include "proxy/control/fleet/fleet_int.h"
 
 struct px_fleet *px_fleet_new(struct event_base *base, struct mig_helper *helper, struct px_shared *shared,
@@ -156,6 +157,10 @@ static void fill(const struct server *server, struct mig_server_facts *out)
         .witness_sessions = own < sessions ? own : sessions, /* they are not counted in one moment */
         .our_canaries = atomic_load_explicit(&slot->canary_count, memory_order_relaxed),
     };
+    int error = 0;
+    enum px_dial_result trouble =
+        px_shared_dial_trouble(server->fleet->shared, server->slot, mig_now_ms(), &error);
+    px_dial_result_text(trouble, error, out->dial_trouble, sizeof out->dial_trouble);
     px_ours_counted(&server->before, &server->after, server->counts_asker, &out->ours_least, &out->ours_most);
     out->cons_at_ms = server->cons_at_ms;
     out->other_count = server->other_count;

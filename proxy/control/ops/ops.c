@@ -167,7 +167,12 @@ static void op_readyz(void *context, struct px_admin_reply reply)
         px_admin_reply_text(reply, 503, text);
         return;
     }
-    px_admin_reply_text(reply, 200, offer.kind == PX_OFFER_READ_ONLY ? "read-only\n" : "ready\n");
+    snprintf(text, sizeof text, "%s%s\n", offer.kind == PX_OFFER_READ_ONLY ? "read-only" : "ready",
+             offer.is_elsewhere
+                 ? ": clients are given to servers that the plan does not prefer; no session can "
+                   "be attached to those that it does"
+                 : "");
+    px_admin_reply_text(reply, 200, text);
 }
 
 static void op_metrics(void *context, struct px_prom *prom)

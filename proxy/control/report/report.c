@@ -82,11 +82,14 @@ static int64_t wall_of(const struct mig_facts *facts, int64_t monotonic_ms)
     return monotonic_ms == 0 ? 0 : facts->wall_ms - (facts->now_ms - monotonic_ms);
 }
 
+/* The first thing that is against it. */
 static const char *reason_of(const struct mig_server_facts *server, const struct mig_route *route)
 {
     if (server->unasked[0] != '\0')
         return server->unasked;
-    return server->health == MIG_HEALTH_SERVING ? route->reason : server->health_reason;
+    if (server->health != MIG_HEALTH_SERVING)
+        return server->health_reason;
+    return route->reason[0] != '\0' ? route->reason : server->dial_trouble;
 }
 
 static void fill_server(Zkf__Server *out, char *address, const struct mig_server_facts *server,

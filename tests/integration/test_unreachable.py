@@ -1,0 +1,58 @@
+"""Servers that are well, by their own words, and that no session can be attached to from here: probes come from another
+address than sessions, which have those of `bind`."""
+import pytest
+
+from lib.migration import (SOURCES, TARGETS, assert_attached, assert_kept, confirm, plan_targets, start_joiners,
+                           wait_gate)
+from lib.raw import fill
+from lib.waiting import wait_for
+
+pytestmark = pytest.mark.limit(240)
+
+FAR = "127.0.0.77"
+PATIENT_MS = 120000
+FEW = {"maxClientCnxns": 8, "maxSessionTimeout": PATIENT_MS}
+
+
+def on_servers(ensemble, ids):
+    return set().union(*(ensemble[sid].sessions() for sid in ids))
+
+
+def test_new_clients_are_given_to_servers_that_work(make_ensemble, make_proxy, make_workload, connect):
+    """No target takes a session from the address that the proxy has for them: until one does, clients are given to the
+    sources, which stand there and work; it is said so, and why no session moves."""
+    ensemble = make_ensemble(server_cfg={sid: FEW for sid in TARGETS}).start()
+    plan_targets(ensemble)
+    proxy = make_proxy(ensemble.lines(SOURCES), ensemble.lines(TARGETS), confirm=["switch", "remove"],
+                       config={"bind": {"target": [FAR]}})
+    load = make_workload(proxy.clients, sessions=3, writes_per_second=10)
+    start_joiners(ensemble)
+    assert proxy.cli("start").returncode == 0
+    wait_gate(proxy, "switch")
+    assert proxy.metrics().value("zkferry_connects_elsewhere_total") == 0
+    assert proxy.get("/readyz").text == "ready\n"
+    places = [place for sid in TARGETS for place in fill(ensemble[sid], FAR, PATIENT_MS)]
+    assert confirm(proxy, "switch") == 0
+    client = connect(proxy.clients, patience=30)
+    session = client.attach(timeout_ms=30000).session_id
+    assert session in on_servers(ensemble, SOURCES)
+
+    status = wait_for(lambda: next((s for s in [proxy.status()] if "no session can be attached" in s["waiting_for"]),
+                                   None), 30, "the plan says why no session moves")
+    assert "server 4: " in status["waiting_for"], status["waiting_for"]
+    assert all("maxClientCnxns" in row["reason"] for row in status["servers"] if row["side"] == "target"), status
+    assert "given to servers that the plan does not prefer" in proxy.get("/readyz").text
+    assert proxy.get("/readyz").status == 200
+    metrics = proxy.metrics()
+    assert metrics.value("zkferry_connects_elsewhere_total") >= 1
+    stayed = [metrics.value("zkferry_moves_stayed_total", reason=reason) for reason in ("closed", "full")]
+    assert sum(stayed) >= 1
+    assert "event=connect.elsewhere" in proxy.log() and "event=move.stayed" in proxy.log()
+
+    for place in places:
+        place.close()
+    wait_gate(proxy, "remove")
+    assert_attached(ensemble, {session})
+    wait_for(lambda: proxy.get("/readyz").text == "ready\n", 30, "the targets take clients")
+    assert connect(proxy.clients).attach().session_id in on_servers(ensemble, TARGETS)
+    assert_kept(load, ensemble, 4)
