@@ -117,6 +117,23 @@ static enum px_dial_result local_failure(struct px_link *link, int error)
     return PX_DIAL_SHORTAGE;
 }
 
+/* Why connect() failed, at once or later. On one machine a server that accepts and closes may show as EPIPE.
+ */
+static enum px_dial_result connect_failure(struct px_link *link, int error)
+{
+    switch (error) {
+    case ECONNREFUSED:
+        return PX_DIAL_REFUSED;
+    case ETIMEDOUT:
+        return PX_DIAL_TIMEOUT;
+    case ECONNRESET:
+    case EPIPE:
+        return px_link_dial_closed(link);
+    default:
+        return local_failure(link, error);
+    }
+}
+
 /* *ret_fd is connecting. */
 static enum px_dial_result dial_open(struct px_link *link, uint32_t slot, int *ret_fd)
 {
@@ -134,7 +151,7 @@ static enum px_dial_result dial_open(struct px_link *link, uint32_t slot, int *r
     }
     if (connect(fd, (const struct sockaddr *)&address->storage, address->length) != 0 &&
         errno != EINPROGRESS) {
-        enum px_dial_result result = errno == ECONNREFUSED ? PX_DIAL_REFUSED : local_failure(link, errno);
+        enum px_dial_result result = connect_failure(link, errno);
         close(fd);
         return result;
     }
@@ -215,26 +232,14 @@ bool px_link_dial(struct px_link *link, uint32_t slot)
     return is_decided(fd) ? px_link_dial_ready(link) : true;
 }
 
-static enum px_dial_result dial_error(const struct px_link *link)
+static enum px_dial_result dial_error(struct px_link *link)
 {
     int error = 0;
     socklen_t length = sizeof(error);
 
     if (getsockopt(link->attempt->next.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
         return PX_DIAL_LOCAL;
-    switch (error) {
-    case 0:
-        return PX_DIAL_OK;
-    case ECONNREFUSED:
-        return PX_DIAL_REFUSED;
-    case ETIMEDOUT:
-        return PX_DIAL_TIMEOUT;
-    case ECONNRESET:
-        return px_link_dial_closed(link);
-    default:
-        link->attempt->last_error = error; /* no route, no permission */
-        return PX_DIAL_LOCAL;
-    }
+    return error == 0 ? PX_DIAL_OK : connect_failure(link, error);
 }
 
 bool px_link_dial_ready(struct px_link *link)
