@@ -171,6 +171,11 @@ enum conf_hook conf_hook_named(const char *name); /* CONF_HOOK_COUNT when it is 
 const char *conf_command_argument(const struct conf_command *command, uint32_t index);
 /* RC_FULL: too many, or too long together; nothing was added. */
 enum rc conf_command_add(struct conf_command *command, const char *argument) RC_MUST_CHECK;
+/* Its program is the same for every server: no placeholder is in it. */
+bool conf_command_is_fixed(const struct conf_command *command);
+/* Why this process can't run a program now; "" = it can. Asks the file system, which may block. Any thread.
+ */
+const char *conf_program_trouble(const char *path);
 bool conf_command_is_same(const struct conf_command *a, const struct conf_command *b);
 
 const char *conf_verify_name(enum conf_verify verify);

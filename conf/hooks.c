@@ -1,7 +1,10 @@
 /* migration.hooks: commands that a plan may run for a server, as lists of arguments. No shell reads them:
  * what is one argument here is one argument of the program. Thread: the one that loads; conf_command_* are
  * pure. */
+#include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "conf/conf_int.h"
 #include "zkproto/assert.h"
@@ -68,6 +71,25 @@ static size_t placeholder_length(const char *text)
     size_t len = text[0] == '{' ? strspn(text + 1, "abcdefghijklmnopqrstuvwxyz_") : 0;
 
     return len > 0 && text[len + 1] == '}' ? len + 2 : 0;
+}
+
+bool conf_command_is_fixed(const struct conf_command *command)
+{
+    for (const char *program = command->text; *program != '\0'; program++)
+        if (placeholder_length(program) > 0)
+            return false;
+    return true;
+}
+
+const char *conf_program_trouble(const char *path)
+{
+    struct stat info;
+
+    if (stat(path, &info) != 0)
+        return errno == ENOENT ? "is not there" : "can't be looked at";
+    if (!S_ISREG(info.st_mode))
+        return "is no file";
+    return access(path, X_OK) == 0 ? "" : "may not be executed by this user";
 }
 
 /* The first placeholder that is none of ours: most likely a typing error. */

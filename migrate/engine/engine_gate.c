@@ -225,6 +225,35 @@ static bool leader_counts(struct run *r, int64_t pending, int64_t since_ms)
     return false;
 }
 
+static const struct mig_unreached *unreached_of(const struct run *r, int32_t id)
+{
+    for (uint32_t i = 0; i < r->f->survey.unreached_count; i++)
+        if (r->f->survey.unreached[i].server == id)
+            return &r->f->survey.unreached[i];
+    return NULL;
+}
+
+/* Probes come from another address than sessions: that it serves says nothing of those of `bind`. */
+static bool gate_reach(struct run *r, int32_t id)
+{
+    char finding[MIG_FINDING_ID_MAX];
+    const struct mig_server_facts *server = mig_facts_server(r->f, id);
+    const struct mig_unreached *unreached = unreached_of(r, id);
+    bool is_tried = server != NULL && r->f->survey.asked_at_ms >= server->health_since_ms;
+    mig_text_set(finding, sizeof(finding), "bind-unreached-%d", id);
+    if (r->f->target_binds == 0 || mig_plan_accepts(&r->e->plan, "bind-unreached", finding))
+        return true;
+    if (is_tried && unreached == NULL)
+        return true;
+    if (is_tried)
+        run_wait(r, "see that this host has the address, and that it can connect to the server's client port",
+                 "a connection from %s to target %d: %s", unreached->from, id, unreached->why);
+    else
+        run_wait(r, "", "a connection from each address of bind.target to target %d", id);
+    run_reprobe(r, MIG_PROBE_SURVEY);
+    return false;
+}
+
 bool gate_all_joiners(struct run *r, int64_t since_ms)
 {
     int64_t pending = 0;
@@ -233,7 +262,7 @@ bool gate_all_joiners(struct run *r, int64_t since_ms)
         if (zkp_config_find(&r->e->expected, id) != NULL)
             continue;
         pending++;
-        if (!gate_joiner(r, id, since_ms) || !gate_doubt(r, id) || !gate_super(r, id))
+        if (!gate_joiner(r, id, since_ms) || !gate_doubt(r, id) || !gate_super(r, id) || !gate_reach(r, id))
             return false;
     }
     return leader_counts(r, pending, since_ms);

@@ -41,6 +41,26 @@ static void check_names(struct rules *r)
                       survey->unresolved[i].host);
 }
 
+static bool is_told(const struct mig_survey *survey, uint32_t index)
+{
+    for (uint32_t i = 0; i < index; i++)
+        if (survey->unreached[i].server == survey->unreached[index].server)
+            return true;
+    return false;
+}
+
+/* One finding for a server, with the first address. */
+static void check_reach(struct rules *r)
+{
+    const struct mig_survey *survey = &r->facts->survey;
+    for (uint32_t i = 0; i < survey->unreached_count; i++) {
+        const struct mig_unreached *unreached = &survey->unreached[i];
+        if (!is_told(survey, i) && mig_facts_server(r->facts, unreached->server) != NULL)
+            rules_add(r, MIG_RULE_BIND_UNREACHED, unreached->server, "from %s: %s", unreached->from,
+                      unreached->why);
+    }
+}
+
 void rules_survey(struct rules *r)
 {
     const struct mig_survey *survey = &r->facts->survey;
@@ -52,6 +72,9 @@ void rules_survey(struct rules *r)
     check_rights(r);
     check_controllers(r);
     check_names(r);
+    check_reach(r);
+    if (survey->programs[0] != '\0')
+        rules_add(r, MIG_RULE_HOOK_UNRUNNABLE, -1, "%s", survey->programs);
     if (r->facts->passes_config_node)
         rules_add(r, MIG_RULE_CONFIG_NODE_PASSED, -1, "guard.config_node is pass");
 }

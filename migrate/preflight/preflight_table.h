@@ -59,6 +59,9 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
       "the limit of a server that is a member at the end is not known; ZooKeeper's default is 60 per "       \
       "address",                                                                                             \
       "set maxClientCnxns=0 on the servers that are members at the end, or give more addresses in bind")     \
+    X(HOOK_UNRUNNABLE, "hook-unrunnable", "", BLOCK,                                                         \
+      "a plan would find out when it needs the hook, and fail in the middle, on the way back, too",          \
+      "put the program there, executable for the user zkferryd runs as, or change migration.hooks")          \
     X(SERVERS_DRAINED, "servers-drained", "", REFUSE,                                                        \
       "a plan moves sessions by rules of its own; it and an operator's drain could leave them nowhere to "   \
       "go",                                                                                                  \
@@ -113,6 +116,9 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
     X(SERVER_FULL, "server-full", "P42", BLOCK,                                                              \
       "it closes new connections while sessions on it live: maxClientCnxns or maxCnxns is reached",          \
       "set maxClientCnxns=0 there, or give more addresses in bind")                                          \
+    X(BIND_UNREACHED, "bind-unreached", "P42", BLOCK,                                                        \
+      "sessions go to it from that address; probes, which see a healthy server, do not",                     \
+      "see that this host has the address, and that it may and can connect to the server's client port")     \
     X(SERVER_PROXY, "server-is-a-proxy", "", REFUSE,                                                         \
       "its line leads to zkferry, this one or another: clients would go in circles, so nobody is admitted "  \
       "there",                                                                                               \

@@ -13,6 +13,7 @@
 #define MIG_SURVEY_PATH_MAX   128u /* of an example; longer ones are cut */
 #define MIG_SURVEY_TEXT_MAX   256u
 #define MIG_SURVEY_UNRESOLVED 32u /* one per server */
+#define MIG_SURVEY_UNREACHED  16u /* those that are named */
 
 enum mig_may { MIG_MAY_UNKNOWN, MIG_MAY_NOT, MIG_MAY };
 
@@ -20,6 +21,13 @@ enum mig_may { MIG_MAY_UNKNOWN, MIG_MAY_NOT, MIG_MAY };
 struct mig_unresolved {
     int32_t server;
     char host[MIG_SURVEY_PATH_MAX];
+};
+
+/* No connection from an address of `bind` gets to a server that serves. */
+struct mig_unreached {
+    int32_t server;
+    char from[48]; /* numeric */
+    char why[80];
 };
 
 /* One look; nothing in it is older than asked_at_ms (monotonic; 0 = nobody looked yet). */
@@ -43,6 +51,10 @@ struct mig_survey {
     /* names in server lines */
     uint32_t unresolved_count;
     struct mig_unresolved unresolved[MIG_SURVEY_UNRESOLVED];
+    /* this host */
+    uint32_t unreached_count;
+    struct mig_unreached unreached[MIG_SURVEY_UNREACHED];
+    char programs[MIG_SURVEY_TEXT_MAX]; /* hooks whose program can't be run, and why; "" = they all can */
 };
 
 /* Counts a node of the sample. */

@@ -17,7 +17,7 @@ static void reprobe(struct px_control *control, uint32_t words)
 {
     px_fleet_kick(control->fleet, words & ~(MIG_PROBE_CONFIG | MIG_PROBE_SURVEY));
     if (words & MIG_PROBE_SURVEY)
-        px_survey_kick(control->survey);
+        px_survey_kick(control->survey, control->conf);
     if (words & MIG_PROBE_CONFIG)
         px_links_kick(control->links);
 }

@@ -2,8 +2,8 @@
 address than sessions, which have those of `bind`."""
 import pytest
 
-from lib.migration import (SOURCES, TARGETS, assert_attached, assert_kept, confirm, plan_targets, start_joiners,
-                           wait_gate)
+from lib.migration import (SOURCES, TARGETS, assert_attached, assert_kept, confirm, findings, plan_targets,
+                           start_joiners, wait_gate)
 from lib.raw import fill
 from lib.waiting import wait_for
 
@@ -12,6 +12,34 @@ pytestmark = pytest.mark.limit(240)
 FAR = "127.0.0.77"
 PATIENT_MS = 120000
 FEW = {"maxClientCnxns": 8, "maxSessionTimeout": PATIENT_MS}
+
+
+def test_preflight_tries_what_a_plan_will_need(make_ensemble, make_proxy, tmp_path):
+    """A server that serves, and takes nobody from an address of `bind`; hooks whose programs can't be run."""
+    ensemble = make_ensemble(server_cfg={2: FEW}).start()
+    plain = tmp_path / "plain"
+    plain.write_text("#!/bin/sh\n")
+    runs = tmp_path / "runs"
+    runs.write_text("#!/bin/sh\n")
+    runs.chmod(0o755)
+    hooks = {"start": [str(tmp_path / "none"), "{id}"], "stop": [str(plain)], "backup": [str(runs)],
+             "restart": [str(tmp_path / "{id}")]}
+    proxy = make_proxy(ensemble.lines(SOURCES), plan_targets(ensemble), migration={"hooks": hooks},
+                       config={"bind": {"source": ["127.0.0.78", FAR]}})
+    places = fill(ensemble[2], FAR, PATIENT_MS)
+    found = findings(proxy)
+    assert found["bind-unreached-2"]["seen"].startswith(f"from {FAR}: the server closes it"), found
+    assert found["bind-unreached-2"]["severity"] == found["hook-unrunnable"]["severity"] == "block"
+    seen = found["hook-unrunnable"]["seen"]
+    assert f"hooks.start: {tmp_path / 'none'}: is not there" in seen
+    assert f"hooks.stop: {plain}: may not be executed" in seen
+    assert "backup" not in seen and "restart" not in seen
+    for place in places:
+        place.close()
+    (tmp_path / "none").write_bytes(runs.read_bytes())
+    (tmp_path / "none").chmod(0o755)
+    plain.chmod(0o755)
+    wait_for(lambda: not {"bind-unreached-2", "hook-unrunnable"} & set(findings(proxy)), 30, "all is as it must be")
 
 
 def on_servers(ensemble, ids):
@@ -40,7 +68,8 @@ def test_new_clients_are_given_to_servers_that_work(make_ensemble, make_proxy, m
     status = wait_for(lambda: next((s for s in [proxy.status()] if "no session can be attached" in s["waiting_for"]),
                                    None), 30, "the plan says why no session moves")
     assert "server 4: " in status["waiting_for"], status["waiting_for"]
-    assert all("maxClientCnxns" in row["reason"] for row in status["servers"] if row["side"] == "target"), status
+    wait_for(lambda: all("maxClientCnxns" in row["reason"] for row in proxy.status()["servers"] if row["id"] in TARGETS),
+             30, "each target's row says why")
     assert "given to servers that the plan does not prefer" in proxy.get("/readyz").text
     assert proxy.get("/readyz").status == 200
     metrics = proxy.metrics()

@@ -412,10 +412,33 @@ static void test_a_target_that_does_not_know_the_super_user(void **state)
     sim_free(sim);
 }
 
+/* Probes come from another address than sessions: a target that serves may be out of reach for all of them.
+ */
+static void test_a_target_that_no_session_reaches(void **state)
+{
+    (void)state;
+    struct sim *sim = sim_new();
+    struct mig_survey *survey = &sim->facts.survey;
+    sim_start(sim, NULL);
+    assert_true(sim_until_waiting(sim, "target", 60000));
+    survey->unreached_count = 1;
+    survey->unreached[0] = (struct mig_unreached){5, "10.0.0.77", "No route to host"};
+    for (int32_t id = 4; id <= 6; id++)
+        sim_up(sim, id, true);
+    assert_true(sim_until_waiting(sim, "a connection from 10.0.0.77 to target 5: No route to host", 60000));
+    (void)sim_run_for(sim, 20000);
+    assert_int_equal(sim->view.phase, MIG_PHASE_JOINING);
+    assert_int_equal(sim->reconfigs, 0);
+    survey->unreached_count = 0;
+    assert_true(sim_until(sim, MIG_PHASE_FINISHED, 600000));
+    sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_target_that_does_not_know_the_super_user),
+        cmocka_unit_test(test_a_target_that_no_session_reaches),
         cmocka_unit_test(test_from_every_moment),
         cmocka_unit_test(test_whole_way_back),
         cmocka_unit_test(test_whole_way_back_with_client_parts),

@@ -587,6 +587,27 @@ static void name_of_a_former_server(struct world *w)
 {
     unresolved(w, 9);
 }
+static void unreached(struct world *w, int32_t id)
+{
+    survey(w)->unreached_count = 1;
+    survey(w)->unreached[0] = (struct mig_unreached){id, "10.0.0.77", "No route to host"};
+}
+static void bind_unreached(struct world *w)
+{
+    unreached(w, 4);
+}
+static void bind_unreached_of_a_former_server(struct world *w)
+{
+    unreached(w, 9);
+}
+static void hook_unrunnable(struct world *w)
+{
+    strcpy(survey(w)->programs, "hooks.stop: /opt/stop: is not there");
+}
+static void hooks_runnable(struct world *w)
+{
+    survey(w)->programs[0] = '\0';
+}
 static void source_observes(struct world *w)
 {
     line(w, 1)->role = ZKP_ROLE_OBSERVER;
@@ -766,6 +787,8 @@ static const struct {
      two_addresses_and_35, is_394},
     {"address-by-name-4", by_name, by_ipv6},
     {"name-unresolved-4", name_unresolved, name_of_a_former_server},
+    {"bind-unreached-4", bind_unreached, bind_unreached_of_a_former_server},
+    {"hook-unrunnable", hook_unrunnable, hooks_runnable},
     {"observer-1", source_observes, enabled},
     {"target-observer-4", target_observes, enabled},
     {"direct-clients-1", strangers, strangers_where_it_stays},

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "migrate/monotonic.h"
 #include "proxy/control/survey/survey_int.h"
@@ -23,6 +24,7 @@ struct px_survey *px_survey_new(const struct px_survey_parts *parts)
 void px_survey_stop(struct px_survey *survey)
 {
     survey_ask_close(survey);
+    survey_here_close(survey);
     survey->is_running = false;
 }
 
@@ -34,15 +36,19 @@ void px_survey_free(struct px_survey *survey)
     free(survey);
 }
 
-void px_survey_kick(struct px_survey *survey)
+void px_survey_kick(struct px_survey *survey, const struct conf *conf)
 {
+    survey->here.sources = conf->bind_source;
+    survey->here.targets = conf->bind_target;
+    memcpy(survey->here.hooks, conf->hooks, sizeof survey->here.hooks);
     if (survey->wanted_ms == 0)
         survey->wanted_ms = mig_now_ms();
 }
 
 void survey_check(struct px_survey *survey)
 {
-    if (!survey->is_running || !survey_walk_is_over(survey) || !survey_ask_is_over(survey))
+    if (!survey->is_running || !survey_walk_is_over(survey) || !survey_ask_is_over(survey) ||
+        !survey_here_is_over(survey))
         return;
     survey->is_over = true;
     survey->parts.changed(survey->parts.context);
@@ -66,6 +72,7 @@ static void begin(struct px_survey *survey, const struct mig_facts *facts)
     survey->now = (struct mig_survey){.asked_at_ms = facts->now_ms};
     survey->deadline_ms = facts->now_ms + SURVEY_LIMIT_MS;
     survey->why[0] = survey->unasked_name[0] = '\0';
+    survey_here_begin(survey, facts);
     survey_ask_begin(survey, facts, facts->now_ms);
     survey_check(survey);
 }
@@ -97,6 +104,7 @@ static void end(struct px_survey *survey, const struct mig_facts *facts)
 {
     explain(survey);
     survey_ask_names_end(survey, facts, &survey->now);
+    survey_here_end(survey, &survey->now);
     survey_ask_close(survey);
     survey_walk_done(&survey->walk);
     survey->is_running = survey->is_over = false;

@@ -1,7 +1,8 @@
 /* The look around that a preflight asks for (migrate/preflight/survey.h): two short sessions, one with the
  * super user's credentials that samples the tree, one without any that finds out what anybody may do; the
- * names of the server lines; the timeouts of our sessions. It reads a bounded number of znodes and changes
- * nothing, but every session and the one refused write cost a transaction. Control thread. */
+ * names of the server lines; the timeouts of our sessions; whether connections from the addresses of `bind`
+ * get through, and hooks' programs can be run. It reads a bounded number of znodes and changes nothing, but
+ * every session and the one refused write cost a transaction. Control thread. */
 #ifndef PROXY_CONTROL_SURVEY_SURVEY_H
 #define PROXY_CONTROL_SURVEY_SURVEY_H
 
@@ -28,8 +29,15 @@ struct px_survey *px_survey_new(const struct px_survey_parts *parts); /* NULL: o
 void px_survey_stop(struct px_survey *survey);
 void px_survey_free(struct px_survey *survey); /* NULL is fine */
 
-/* One is wanted that begins now or later. */
-void px_survey_kick(struct px_survey *survey);
+/* What the file says of this host. */
+struct px_survey_here {
+    struct conf_binds sources;
+    struct conf_binds targets;
+    struct conf_command hooks[CONF_HOOK_COUNT];
+};
+
+/* One is wanted that begins now or later; conf is not kept. */
+void px_survey_kick(struct px_survey *survey, const struct conf *conf);
 /* Begins, ends. is_quiet: nothing may be written by us now, not even a session; a survey under way ends. */
 void px_survey_tick(struct px_survey *survey, const struct mig_facts *facts, bool is_quiet);
 /* The last one that has ended; and its connections among our others. */

@@ -1,5 +1,5 @@
-/* Between survey.c (life, questions, end), survey_walk.c (the sample of the tree) and survey_ask.c (what is
- * asked beside it). Control thread. */
+/* Between survey.c (life, questions, end), survey_walk.c (the sample of the tree), survey_ask.c (what is
+ * asked beside it) and survey_reach.c (what is looked at here). Control thread. */
 #ifndef PROXY_CONTROL_SURVEY_SURVEY_INT_H
 #define PROXY_CONTROL_SURVEY_SURVEY_INT_H
 
@@ -42,9 +42,45 @@ struct name {
     bool is_unknown; /* the last answer was: no such name */
 };
 
+#define REACH_AT_ONCE 16u /* of the listen backlog of 50 that a server has */
+
+/* One connection from an address of `bind` to a server. */
+struct reach_try {
+    struct px_survey *owner;
+    struct event *event; /* NULL = free */
+    int fd;
+    int32_t server;
+    char from[ZKP_HOST_MAX];
+};
+
+struct reach_pair {
+    int32_t server;
+    const char *from;
+};
+
+struct reach {
+    uint32_t server_count; /* those that serve, in the order of the facts */
+    int32_t servers[MIG_SERVERS_MAX];
+    enum mig_side sides[MIG_SERVERS_MAX];
+    uint32_t at;   /* the next one … */
+    uint32_t bind; /* … and the next address for it */
+    uint32_t pending;
+    struct reach_try tries[REACH_AT_ONCE];
+};
+
+/* The programs of the hooks, on the helper's thread while is_pending; it may outlive a survey. */
+struct programs {
+    struct px_survey *owner;
+    struct conf_command commands[CONF_HOOK_COUNT];
+    char trouble[MIG_SURVEY_TEXT_MAX];
+    bool is_pending;
+    bool is_seen; /* the present survey has asked */
+};
+
 struct px_survey {
     struct px_survey_parts parts;
-    struct mig_hash_key key; /* of hashes that nobody compares */
+    struct px_survey_here here; /* of the newest kick */
+    struct mig_hash_key key;    /* of hashes that nobody compares */
     struct mig_survey ended;
     struct mig_survey now;
     int64_t wanted_ms; /* since when, 0 = not */
@@ -60,6 +96,8 @@ struct px_survey {
     char unasked_name[MIG_SURVEY_TEXT_MAX]; /* one that could not be looked up, and why; "" = there is none */
     struct walk walk;
     struct name names[MIG_SERVERS_MAX];
+    struct reach reach;
+    struct programs programs;
 };
 
 /* survey.c */
@@ -77,5 +115,12 @@ bool survey_ask_is_over(const struct px_survey *survey);
 void survey_ask_names_end(const struct px_survey *survey, const struct mig_facts *facts,
                           struct mig_survey *ret_survey);
 void survey_ask_close(struct px_survey *survey); /* the connections */
+
+/* survey_reach.c: what this host can do */
+void survey_here_begin(struct px_survey *survey, const struct mig_facts *facts);
+void survey_reach_next(struct px_survey *survey);
+bool survey_here_is_over(const struct px_survey *survey);
+void survey_here_end(struct px_survey *survey, struct mig_survey *ret_survey);
+void survey_here_close(struct px_survey *survey);
 
 #endif
