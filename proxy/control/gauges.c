@@ -190,6 +190,9 @@ void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges)
     px_prom_family(prom, "zkferry_probes_unasked_total", PX_PROM_COUNTER,
                    "Questions to servers that could not be put: no descriptor, port or memory here.");
     px_prom_count(prom, NULL, 0, gauges->unasked_probes);
+    px_prom_family(prom, "zkferry_words_cut_total", PX_PROM_COUNTER,
+                   "Answers to four-letter words that were cut: not read in time, or too many at once.");
+    px_prom_count(prom, NULL, 0, gauges->words_cut);
     px_prom_family(prom, "zkferry_log_lines_dropped_total", PX_PROM_COUNTER, "Log lines lost to full rings.");
     px_prom_count(prom, NULL, 0, gauges->log_lines_dropped);
     px_prom_family(prom, "zkferry_log_lines_left_out_total", PX_PROM_COUNTER,

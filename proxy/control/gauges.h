@@ -17,6 +17,7 @@ struct px_gauges {
     const struct px_witness_result *witness;
     uint64_t refused_clients; /* over limits.sessions */
     uint64_t unasked_probes;
+    uint64_t words_cut;
     uint64_t log_lines_dropped;
     uint64_t log_lines_left_out;
     const struct px_watchdog *watchdog;

@@ -191,6 +191,7 @@ static void op_metrics(void *context, struct px_prom *prom)
                                      .view = &control->view,
                                      .witness = &witness,
                                      .refused_clients = control->refused_clients,
+                                     .words_cut = px_words_cut(control->words),
                                      .unasked_probes = px_fleet_unasked(control->fleet),
                                      .watchdog = &control->watchdog,
                                      .descriptors = &control->descriptors,

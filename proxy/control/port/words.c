@@ -1,75 +1,41 @@
-/* See words.h. The answer is written by a bufferevent that closes when it has drained: these connections are
- * short, few and not our subject. */
+/* See words.h. How answers go out is in words_answer.c. */
 #include "proxy/control/port/words.h"
 
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "migrate/monotonic.h"
-#include "proxy/log.h"
+#include "proxy/control/port/words_int.h"
 #include "proxy/net/address.h"
 
-#define ANSWER_TIMEOUT_S 10 /* a reader that takes nothing for so long is gone */
 #define ADDRESS_TEXT_MAX 80u
-
-struct px_words {
-    struct event_base *base;
-    struct px_crew *crew;
-    px_words_facts_fn *facts;
-    void *context;
-};
-
-/* A word whose answer lists the sessions, while the workers are asked. Owned by the list's callback. */
-struct pending {
-    struct px_words *words;
-    int fd;
-    enum zkp_word word;
-};
 
 struct px_words *px_words_new(struct event_base *base, struct px_crew *crew, px_words_facts_fn *facts,
                               void *context)
 {
     struct px_words *words = calloc(1, sizeof *words);
-    if (words)
-        *words = (struct px_words){.base = base, .crew = crew, .facts = facts, .context = context};
-    return words;
+    if (!words)
+        return NULL;
+    *words = (struct px_words){
+        .base = base, .crew = crew, .facts = facts, .context = context, .list = px_crew_list};
+    if (px_words_answers_init(words))
+        return words;
+    px_words_free(words);
+    return NULL;
 }
 
 void px_words_free(struct px_words *words)
 {
+    if (words)
+        px_words_answers_done(words);
     free(words);
 }
 
-static void on_event(struct bufferevent *bev, short what, void *arg)
+uint64_t px_words_cut(const struct px_words *words)
 {
-    (void)what;
-    (void)arg;
-    bufferevent_free(bev);
-}
-
-static void on_drained(struct bufferevent *bev, void *arg)
-{
-    (void)arg;
-    bufferevent_free(bev);
-}
-
-/* Takes fd. */
-static void send_and_close(struct px_words *words, int fd, struct evbuffer *text)
-{
-    const struct timeval timeout = {.tv_sec = ANSWER_TIMEOUT_S};
-    struct bufferevent *bev = bufferevent_socket_new(words->base, fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!bev) {
-        close(fd);
-        return;
-    }
-    bufferevent_setcb(bev, NULL, on_drained, on_event, NULL);
-    bufferevent_set_timeouts(bev, NULL, &timeout);
-    if (evbuffer_get_length(text) == 0 || bufferevent_write_buffer(bev, text) != 0)
-        bufferevent_free(bev);
+    return words->cut_count;
 }
 
 static uint64_t requests_received(const struct px_crew *crew, bool replies)
@@ -129,13 +95,13 @@ static void add_conf(const struct px_words *words, const struct conf *conf, uint
 }
 
 /* One line as the server's NIOServerCnxn prints it; "queued" is what the client waits for. */
-static void add_session(struct evbuffer *out, const struct px_session_row *row, bool with_details)
+void px_words_add_row(struct evbuffer *out, const struct px_session_row *row, enum zkp_word word)
 {
     char address[ADDRESS_TEXT_MAX];
     px_address_text((const struct sockaddr *)&row->client.storage, address, sizeof address);
     evbuffer_add_printf(out, " /%s[1](queued=%u,recved=%" PRIu64 ",sent=%" PRIu64, address,
                         row->outstanding_count, row->received_count, row->sent_count);
-    if (with_details && row->session_id != 0) {
+    if (word == ZKP_WORD_CONS && row->session_id != 0) {
         int64_t established = row->established_ms ? mig_wall_ms() - (mig_now_ms() - row->established_ms) : 0;
         evbuffer_add_printf(out,
                             ",sid=0x%" PRIx64 ",lop=%s,est=%" PRId64 ",to=%d,lcxid=0x%x,lzxid=0x%" PRIx64,
@@ -145,45 +111,22 @@ static void add_session(struct evbuffer *out, const struct px_session_row *row, 
     evbuffer_add_printf(out, ")\n");
 }
 
-static void on_sessions(void *context, const struct px_session_row *rows, uint32_t count, bool is_complete)
+void px_words_add_begin(struct evbuffer *out, enum zkp_word word)
 {
-    struct pending *pending = context;
-    struct evbuffer *out = evbuffer_new();
-    if (!out) {
-        close(pending->fd);
-        free(pending);
+    if (word != ZKP_WORD_STAT)
         return;
-    }
-    bool is_stat = pending->word == ZKP_WORD_STAT;
-    if (is_stat) {
-        add_version(out);
-        evbuffer_add_printf(out, "Clients:\n");
-    }
-    for (uint32_t i = 0; i < count; i++)
-        add_session(out, &rows[i], !is_stat);
+    add_version(out);
+    evbuffer_add_printf(out, "Clients:\n");
+}
+
+void px_words_add_end(const struct px_words *words, struct evbuffer *out, enum zkp_word word,
+                      bool is_complete)
+{
     if (!is_complete)
         evbuffer_add_printf(out, " (incomplete: a worker did not answer in time)\n");
     evbuffer_add_printf(out, "\n");
-    if (is_stat)
-        add_srvr(pending->words, out);
-    send_and_close(pending->words, pending->fd, out);
-    evbuffer_free(out);
-    free(pending);
-}
-
-/* Takes fd. */
-static void ask_sessions(struct px_words *words, int fd, enum zkp_word word)
-{
-    struct pending *pending = calloc(1, sizeof *pending);
-    if (!pending) {
-        close(fd);
-        return;
-    }
-    *pending = (struct pending){.words = words, .fd = fd, .word = word};
-    if (px_crew_list(words->crew, mig_now_ms(), on_sessions, pending) != RC_OK) {
-        close(fd);
-        free(pending);
-    }
+    if (word == ZKP_WORD_STAT)
+        add_srvr(words, out);
 }
 
 /* As a server answers. */
@@ -220,20 +163,20 @@ static void add_answer(struct px_words *words, const struct conf *conf, uint16_t
 
 void px_words_answer(struct px_words *words, const struct conf *conf, uint16_t port, struct px_msg *msg)
 {
-    int fd = msg->word.fd;
     enum zkp_word word = msg->word.word;
-    msg->word.fd = -1;
+    struct px_words_answer *answer = px_words_answer_new(words, msg->word.fd, &msg->word.peer, word);
     bool lists_sessions = word == ZKP_WORD_CONS || word == ZKP_WORD_STAT;
+    msg->word.fd = -1;
+    if (!answer)
+        return;
     if (lists_sessions && conf->words[word] && words->facts(words->context).offer.kind != PX_OFFER_NOTHING) {
-        ask_sessions(words, fd, word);
+        px_words_answer_list(answer);
         return;
     }
     struct evbuffer *out = evbuffer_new();
-    if (!out) {
-        close(fd);
-        return;
-    }
+    if (!out)
+        return; /* cut when its time is over */
     add_answer(words, conf, port, word, out);
-    send_and_close(words, fd, out);
+    px_words_answer_text(answer, out);
     evbuffer_free(out);
 }

@@ -11,7 +11,7 @@
 struct event_base;
 struct px_words;
 
-#define PX_WORDS_MAX 32u /* answers under way at once */
+#define PX_WORDS_MAX 32u /* answers under way at once; for one more, the busiest host loses its oldest */
 
 /* What the answers say beside the sessions. */
 struct px_words_facts {
@@ -23,6 +23,8 @@ typedef struct px_words_facts px_words_facts_fn(void *context);
 /* base, crew and context are borrowed. NULL: out of memory. */
 struct px_words *px_words_new(struct event_base *base, struct px_crew *crew, px_words_facts_fn *facts,
                               void *context);
+/* Answers that were cut: not read in time, or too many at once. */
+uint64_t px_words_cut(const struct px_words *words);
 /* After the crew's lists are over or the crew is freed. NULL is fine. */
 void px_words_free(struct px_words *words);
 
