@@ -21,6 +21,14 @@ void mig_socket_tune(int fd)
     set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, MIG_SOCKET_UNACKED_MS);
 }
 
+void mig_socket_outlast(int fd, int32_t session_timeout_ms)
+{
+    if (session_timeout_ms < MIG_SOCKET_UNACKED_MS)
+        return;
+    bool has_room = session_timeout_ms <= INT32_MAX - MIG_SOCKET_UNACKED_MS;
+    set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, has_room ? session_timeout_ms + MIG_SOCKET_UNACKED_MS : INT32_MAX);
+}
+
 int mig_socket_new(sa_family_t family)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

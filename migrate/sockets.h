@@ -4,6 +4,7 @@
 #define MIGRATE_SOCKETS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 /* A peer that is gone without a word is noticed after about two minutes of silence, whichever side owes
@@ -19,6 +20,10 @@ int mig_socket_new(sa_family_t family);
  * unacknowledged one waits for the peer's delayed ACK, 40 ms. What can't be set stays as it is: families
  * other than TCP have none of it. */
 void mig_socket_tune(int fd);
+/* The peer has a session of that timeout: it may be suspended, with a full window, for as long. Linux counts
+ * that as unacknowledged although the window's probes are answered (tcp_probe_timer), and so it does silence
+ * (tcp_keepalive_timer): what ends first must be the session. */
+void mig_socket_outlast(int fd, int32_t session_timeout_ms);
 
 /* An errno of socket(), bind(), connect() or accept() that tells of this host only: it has no descriptor,
  * port or memory left. The peer was not asked, and nothing is known of it. */

@@ -3,6 +3,7 @@
  * places only after the walk: until then px_link_server says where bytes go. */
 #include <stdlib.h>
 
+#include "migrate/sockets.h"
 #include "proxy/log.h"
 #include "proxy/net/link_int.h"
 #include "proxy/net/worker_int.h"
@@ -41,6 +42,7 @@ void px_link_adopt_next(struct px_link *link, int64_t session_id)
     link->is_established = true;
     px_link_count_session(link, link->slot, true);
     attempt->is_adopted = true;
+    mig_socket_outlast(link->client.fd, facts.timeout_ms);
     px_link_claim_established(link, session_id);
     px_link_judge_canary(link, session_id);
     px_log(PX_LOG_DEBUG, "session.established", "sid=0x%llx slot=%u from=%d", (unsigned long long)session_id,

@@ -5,13 +5,21 @@ import statistics
 import struct
 import time
 
+import pytest
+
 from lib.drains import wait_admitted
-from lib.raw import EXISTS, RawClient, ustring
+from lib.raw import EXISTS, GET_DATA, RawClient, ustring
 from lib.sockets import is_closed_on_exec, tcp_sockets
 from lib.waiting import wait_for
 
 ROUNDS = 15
 KINDS = {"client listener", "admin listener", "client", "admin call", "server"}
+
+
+LONG_TIMEOUT_MS = 300_000
+UNACKED_MS = 120_000
+SUSPENDED_SECONDS = 150  # longer than that
+WANTED, WANTED_BYTES = 30, 500_000  # more than the kernel takes on both sides
 
 
 def port_of(address):
@@ -58,7 +66,14 @@ def test_every_kind_of_socket(shared_ensemble, make_proxy):
     assert set(seen) == KINDS
     for kind, sockets in seen.items():
         for options in sockets:
-            assert options == {"nodelay": 1, "keepalive": 1, "idle": 60, "unacked": 120000, "cloexec": True}, kind
+            assert options == {"nodelay": 1, "keepalive": 1, "idle": 60, "unacked": UNACKED_MS, "cloexec": True}, kind
+
+
+def has_peer(copy, address):
+    try:
+        return copy.getpeername() == address
+    except OSError:
+        return False  # it listens, or is just going
 
 
 def peer_of(client, pid):
@@ -66,8 +81,7 @@ def peer_of(client, pid):
     here = client.socket.getsockname()
     found = None
     for _, copy in tcp_sockets(pid):
-        is_ours = not copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and copy.getpeername()[1] == here[1]
-        if is_ours:
+        if has_peer(copy, here):
             found = copy
         else:
             copy.close()
@@ -117,3 +131,58 @@ def test_an_event_behind_an_event_waits_for_no_ack(shared_ensemble, make_proxy):
             path = f"/sockets-proxied{next(tries)}"
             return seconds_of_second_events(proxy.clients, proxy.pid, writer, path) < direct + 0.02
         wait_for(is_quick, 30, f"second events in less than 20 ms more than direct ({direct * 1000:.1f} ms)")
+
+
+@pytest.fixture
+def patient(make_ensemble):
+    """A server that grants sessions of minutes."""
+    return make_ensemble(1, cfg={"maxSessionTimeout": 2 * LONG_TIMEOUT_MS}).start()
+
+
+def is_probing(peer):
+    """The client's window is full, and its kernel has said so twice."""
+    return peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[4] >= 2  # tcpi_backoff
+
+
+def user_timeout_ms(client, pid):
+    peer = peer_of(client, pid)
+    try:
+        return peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    finally:
+        peer.close()
+
+
+def test_a_client_may_be_silent_for_its_session_timeout(patient, make_proxy):
+    """The kernel cuts nobody whose session still lives; those without a long one are cut as ever."""
+    proxy = make_proxy(patient.lines([1]))
+    wait_admitted(proxy, 1)
+    with RawClient(proxy.clients) as usual, RawClient(proxy.clients) as long, RawClient(proxy.clients) as later:
+        assert usual.attach().timeout_ms == 10_000
+        assert long.attach(timeout_ms=LONG_TIMEOUT_MS).timeout_ms == LONG_TIMEOUT_MS
+        assert later.resume(long) == long.session_id
+        assert user_timeout_ms(usual, proxy.pid) == UNACKED_MS
+        assert user_timeout_ms(later, proxy.pid) > LONG_TIMEOUT_MS
+
+
+@pytest.mark.full
+@pytest.mark.limit(400)
+def test_a_suspended_client_goes_on(patient, make_proxy):
+    """It reads nothing, its window is full, and it answers only what the kernel answers for it: after two and a half
+    minutes everything is there, as it is without a proxy."""
+    proxy = make_proxy(patient.lines([1]))
+    wait_admitted(proxy, 1)
+    data = b"x" * WANTED_BYTES
+    with RawClient(proxy.clients) as client:
+        client.attach(timeout_ms=LONG_TIMEOUT_MS)
+        assert client.create("/sockets-big", data) == 0
+        for _ in range(WANTED):
+            client.send(GET_DATA, ustring("/sockets-big") + b"\0")
+        peer = peer_of(client, proxy.pid)
+        wait_for(lambda: is_probing(peer), 30, "the window is full")
+        suspended = time.monotonic()
+        wait_for(lambda: time.monotonic() - suspended > SUSPENDED_SECONDS, 2 * SUSPENDED_SECONDS, "it is woken up")
+        peer.close()
+        for _ in range(WANTED):
+            _, error, body = client.receive()
+            assert error == 0 and data in body
+        assert client.ping()
