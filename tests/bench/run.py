@@ -15,7 +15,7 @@ import time
 from lib.ensemble import Ensemble
 from lib.proxy import BUILD
 
-from . import migration, moves, rows, workers
+from . import delays, migration, moves, rows, workers
 from .peers import Stub
 from .table import Results
 
@@ -27,6 +27,7 @@ class Plan:
     warmup: float = 0.5
     seconds: float = 2.0
     connects: int = 4000
+    delayed: int = 100
     held: int = 4000
     memory_rounds: int = 3
     counted: int = 20000
@@ -36,7 +37,7 @@ class Plan:
     migrated: int = 9000  # two descriptors each, of the 20,000 that a process may have
 
 
-QUICK = Plan(rounds=1, warmup=0.2, seconds=0.5, connects=500, held=1000, memory_rounds=1, counted=2000,
+QUICK = Plan(rounds=1, warmup=0.2, seconds=0.5, connects=500, delayed=20, held=1000, memory_rounds=1, counted=2000,
              instructed=1000, moved=500, move_rounds=1, migrated=500)
 
 
@@ -56,6 +57,7 @@ def with_real(plan):
 ROWS = {
     "stub": with_stub(lambda upstream, plan: rows.loads(upstream, plan, "stub")),
     "real": with_real,
+    "delays": delays.delays,
     "memory": with_stub(rows.memory),
     "syscalls": with_stub(rows.system_calls),
     "instructions": with_stub(rows.instructions),

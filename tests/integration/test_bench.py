@@ -1,10 +1,13 @@
 """The benchmark's own tools: figures are worth something only if the generator notices what goes wrong."""
+import socket
 import subprocess
+import threading
 
 import pytest
 
-from bench import tools
+from bench import delays, tools
 from bench.peers import PROGRAMS, Stub, Zkferry
+from lib.raw import RawClient
 from lib.waiting import wait_for
 
 REQUESTS = 3000
@@ -90,3 +93,58 @@ def report_of_all(holding, probes):
     """What was seen since the last report, if that is long enough for each of these to have an answer."""
     report = holding.report()
     return report if report["worst_us"]["count"] == probes else None
+
+
+class Nagling:
+    """A forwarder for one client, without TCP_NODELAY towards it."""
+
+    def __init__(self, upstream):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._upstream = upstream
+        self._threads = [threading.Thread(target=self._accept)]
+
+    def __enter__(self):
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_):
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self):
+        client, _ = self._listener.accept()
+        host, port = self._upstream.rsplit(":", 1)
+        server = socket.create_connection((host, int(port)))
+        server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._threads += [threading.Thread(target=pass_on, args=pair) for pair in ((client, server), (server, client))]
+        for thread in self._threads[1:]:
+            thread.start()
+
+
+def pass_on(source, sink):
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+    except OSError:
+        pass  # the other direction has ended
+    for end in (source, sink):
+        try:
+            end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
+def test_delays_show_a_missing_nodelay(shared_ensemble):
+    """The control: what waits for a delayed ACK is in the rows, and is not where nothing waits for one."""
+    upstream = shared_ensemble[shared_ensemble.leader()].address
+    with RawClient(upstream) as writer, Nagling(upstream) as nagling:
+        writer.attach(timeout_ms=40000)
+        assert writer.create(delays.PATH) == 0
+
+        def middles(address):
+            return {row: delays.at(0.5, seconds) for row, seconds in delays.measure(address, writer, 15).items()}
+        held_back = middles(nagling.address)
+        assert min(held_back[row] for row in (delays.EVENT, delays.REPLY[True])) >= 0.035, held_back
+        wait_for(lambda: max(middles(upstream).values()) < 0.035, 60, "nothing is held back without a proxy")

@@ -71,7 +71,7 @@ def test_every_kind_of_socket(shared_ensemble, make_proxy):
 
 def has_peer(copy, address):
     try:
-        return copy.getpeername() == address
+        return copy.getpeername()[1] == address[1]  # Java's are IPv6
     except OSError:
         return False  # it listens, or is just going
 
