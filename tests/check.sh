@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what is missing, builds, runs every check. The last line is "N passed, N failed".
-#   tests/check.sh          at most 25 minutes on two cores
+#   tests/check.sh          about half an hour on two quiet cores
 #   tests/check.sh --full   adds the tests marked `full` and longer fuzzing; before an issue is called done
 # Only Debian's packages are used. Everything built lies under build*/, which git ignores.
 set -u
