@@ -10,11 +10,14 @@
 #include "zkproto/assert.h"
 #include "zkproto/secret.h"
 
+#define FINISH_MS 1500
+
 static void zk_destroy(struct mig_zk *zk, bool is_orderly)
 {
     zk_enter(zk);
     zk_handle_close(zk, is_orderly, mig_now_ms());
     zk_leave();
+    zk_door_close(&zk->door);
     zk_requests_free(zk);
     if (zk->wake != NULL)
         event_free(zk->wake);
@@ -54,6 +57,8 @@ static void arm_timer(struct mig_zk *zk, int64_t now_ms)
     int64_t at_ms = zk_requests_deadline(zk);
     if (zk->handle == NULL && zk->reopen_at_ms < at_ms)
         at_ms = zk->reopen_at_ms;
+    if (zk->handle != NULL && zk->relay == NULL && zk->dial_at_ms < at_ms)
+        at_ms = zk->dial_at_ms;
     if (!zk->is_connected && zk->heard_at_ms != 0 && zk->heard_at_ms + zk->granted_ms + 1 < at_ms)
         at_ms = zk->heard_at_ms + zk->granted_ms + 1;
     if (at_ms == INT64_MAX) {
@@ -72,7 +77,7 @@ static void zk_pump(struct mig_zk *zk)
     zk_enter(zk);
     zk_handle_check(zk, now_ms);
     zk_requests_run(zk, now_ms);
-    zk_handle_arm(zk); /* asks for EV_WRITE when something is queued */
+    zk_handle_arm(zk, now_ms); /* asks for EV_WRITE when something is queued */
     zk_leave();
     tell_owner(zk);
     zk->is_pumping = false;
@@ -98,7 +103,8 @@ static enum rc zk_init(struct mig_zk *zk, const struct mig_zk_options *options, 
     snprintf(zk->root, sizeof zk->root, "%s", root);
     snprintf(zk->lock_path, sizeof zk->lock_path, "%s/lock", root);
     snprintf(zk->never_path, sizeof zk->never_path, "%s/never", root);
-    if (mig_address_print(&options->address, false, zk->host, sizeof zk->host) == 0)
+    zk->address = options->address;
+    if (mig_address_print(&options->address, true, zk->host, sizeof zk->host) == 0)
         return err_set(err, RC_INVALID, "a numeric address is needed");
     zk->timeout_ms = options->timeout_ms;
     zk->session = options->session;
@@ -124,7 +130,7 @@ enum rc mig_zk_new(struct event_base *base, const struct mig_zk_options *options
         return err_set(err, RC_NOMEM, "out of memory");
     zk->base = base;
     zk->callbacks = *callbacks;
-    zk->fd = -1;
+    zk->fd = zk->door.fd = -1;
     zk->why = "connecting";
     zk->told_state = zk->state = MIG_ZK_CONNECTING;
     enum rc rc = zk_init(zk, options, err);
@@ -152,8 +158,7 @@ void mig_zk_detach(struct mig_zk *zk, struct mig_zk_session *ret_session)
 {
     ASSERT(!zk->is_freed);
     *ret_session = zk->session;
-    if (zk->fd >= 0)
-        shutdown(zk->fd, SHUT_RDWR); /* closeSession can't go out any more, whatever the close tries */
+    zk->is_detached = true;
     mig_zk_free(zk);
 }
 
@@ -179,9 +184,10 @@ int32_t mig_zk_timeout_ms(const struct mig_zk *zk)
 
 enum rc mig_zk_local_address(const struct mig_zk *zk, struct mig_address *ret_address)
 {
-    struct mig_address address = {.length = sizeof address.storage};
-    if (zk->fd < 0 || getsockname(zk->fd, (struct sockaddr *)&address.storage, &address.length) != 0)
-        return RC_NOT_FOUND;
-    *ret_address = address;
-    return RC_OK;
+    return zk->relay != NULL ? zk_relay_local_address(zk->relay, ret_address) : RC_NOT_FOUND;
+}
+
+void mig_zk_finish(struct event_base *base)
+{
+    zk_relay_finish(base, FINISH_MS);
 }

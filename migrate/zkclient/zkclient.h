@@ -2,7 +2,10 @@
  * traps named there are dealt with here). Requests are asynchronous, each with a deadline and exactly one
  * answer. A connection comes back by itself; the session is kept across reconnects until it expires, then a
  * new one is made and the owner is told.
- * ONE thread for all connections of the process, the control thread: the library has static state.
+ * The library believes what it reads, so it never reads a server's bytes: a relay between the two passes what
+ * answers to a request of ours and closes the connection otherwise (zkclient_relay.h).
+ * ONE thread for all connections of the process, the control thread: the library has static state. SIGPIPE is
+ * ignored in the process.
  * It keeps no opinion about plans: what a lost reconfig reply means is the engine's business. */
 #ifndef MIGRATE_ZKCLIENT_H
 #define MIGRATE_ZKCLIENT_H
@@ -110,10 +113,12 @@ enum rc mig_zk_new(struct event_base *base, const struct mig_zk_options *options
                    const struct mig_zk_callbacks *callbacks, struct mig_zk **ret_zk,
                    struct err *err) RC_MUST_CHECK;
 /* Ends the session (closeSession, so ephemerals go at once) when the server was heard lately, otherwise the
- * session is left to expire. A server that hangs since less than a third of the session timeout makes this
- * block for 1.5 s: the library waits for the answer. Safe inside callbacks; none follows, also not for
- * requests under way. NULL is fine. */
+ * session is left to expire. It does not wait for the server: the connection ends in the loop, within 3 s.
+ * Safe inside callbacks; none follows, also not for requests under way. NULL is fine. */
 void mig_zk_free(struct mig_zk *zk);
+/* Before the base is freed: waits up to 1.5 s for sessions that are being ended. Their memory goes in the
+ * loop's next turn, like that of every connection. */
+void mig_zk_finish(struct event_base *base);
 /* Frees without ending the session; it lives for its timeout and can be attached elsewhere by giving
  * *ret_session to mig_zk_new. The plan lock survives a move to another server this way. id 0 = there was
  * none yet. */

@@ -9,8 +9,10 @@
 #include <zookeeper/zookeeper.h>
 
 #include "migrate/zkclient/zkclient.h"
+#include "migrate/zkclient/zkclient_door.h"
+#include "migrate/zkclient/zkclient_relay.h"
 
-#define ZK_HOST_MAX      80u   /* numeric address and port, as the library wants it */
+#define ZK_HOST_MAX      80u   /* numeric address and port */
 #define ZK_LOCK_DATA_MAX 1024u /* what a lock's holder writes about itself; ours is shorter */
 #define ZK_CONFIG_MAX    (64u * 1024u)
 
@@ -66,16 +68,23 @@ struct zk_log_gate {
 struct mig_zk {
     struct event_base *base;
     struct mig_zk_callbacks callbacks;
-    char host[ZK_HOST_MAX];
-    const char *super; /* a secret of zkproto/secret.h; NULL = none */
+    struct mig_address address;
+    char host[ZK_HOST_MAX]; /* the server, for people */
+    const char *super;      /* a secret of zkproto/secret.h; NULL = none */
     int32_t timeout_ms;
     char root[MIG_ZK_ROOT_MAX];
     char lock_path[MIG_ZK_ROOT_MAX + 8];
     char never_path[MIG_ZK_ROOT_MAX + 8];
 
     zhandle_t *handle;
-    struct event io;      /* one-shot, assigned anew before every wait */
-    int fd;               /* what the library wants watched; -1 = nothing */
+    struct zk_door door;    /* the handle's only address */
+    struct zk_relay *relay; /* NULL = no way to the server, nor one that is being made */
+    int64_t dial_at_ms;     /* with a handle and no relay */
+    bool has_socket;        /* the library has one; without it must not be called before a relay is READY */
+    char refusal[MIG_ZK_TEXT_MAX]; /* why a connection was closed for what the server had sent, until the next
+                                      one stands; "" = it was not */
+    struct event io;               /* one-shot, assigned anew before every wait */
+    int fd;                        /* what the library wants watched; -1 = nothing */
     struct event *wake;   /* activated by hand; not the timer, whose activation event_add takes back */
     struct event *timer;  /* deadlines */
     int64_t reopen_at_ms; /* with handle == NULL */
@@ -96,7 +105,8 @@ struct mig_zk {
     struct zk_request *requests;
     uint32_t request_count;
     bool is_pumping;
-    bool is_freed; /* by the owner, inside one of its callbacks: zk_pump finishes the work */
+    bool is_detached; /* the session lives on: no closeSession */
+    bool is_freed;    /* by the owner, inside one of its callbacks: zk_pump finishes the work */
     struct zk_log_gate log_gate;
 };
 
@@ -105,10 +115,11 @@ void zk_schedule(struct mig_zk *zk); /* pump in the next turn of the loop */
 
 /* zkclient_handle.c: one library handle's life. */
 void zk_handle_open(struct mig_zk *zk, int64_t now_ms);
-/* Without blocking: unless is_orderly and the server was heard lately, the socket is shut down first, so that
- * no closeSession goes out and nothing is waited for. Completions of what was outstanding run inside. */
+/* Without blocking; closeSession goes out if is_orderly and the server was heard lately. Completions of what
+ * was outstanding run inside. */
 void zk_handle_close(struct mig_zk *zk, bool is_orderly, int64_t now_ms);
-void zk_handle_arm(struct mig_zk *zk);
+void zk_handle_arm(struct mig_zk *zk, int64_t now_ms);
+void zk_handle_door_text(const struct mig_zk *zk, char *buf, size_t capacity); /* as the library names it */
 /* The watcher's notes, expiry and hopeless states turned into zk->state and a new handle. */
 void zk_handle_check(struct mig_zk *zk, int64_t now_ms);
 
@@ -130,7 +141,10 @@ void zk_called(struct zk_request *r, int stage, int err);
 void zk_done(struct zk_request *r, enum rc rc, int32_t zk_err, const char *text);
 /* The rc of an error that leaves no doubt or does not matter: IO, TIMEOUT or REFUSED with zk_err. */
 void zk_done_failed(struct zk_request *r);
-bool zk_err_is_servers(int err); /* an answer of the ensemble, not an end of the connection */
+bool zk_err_is_servers(int err);
+/* Of an error that no server has sent. */
+const char *
+zk_err_text(const struct zk_request *r); /* an answer of the ensemble, not an end of the connection */
 
 /* A request without arguments; the owner's side of those with some adds them. */
 enum rc zk_request_new(struct mig_zk *zk, enum mig_zk_op op, uint64_t seq, int64_t deadline_ms,
@@ -160,5 +174,6 @@ int zk_lock_prefix(char *buf, size_t capacity, const char *instance);
 void zk_enter(struct mig_zk *zk);
 void zk_leave(void);
 void zk_on_log(const char *line);
+void zk_log(struct mig_zk *zk, enum mig_zk_level level, const char *text); /* a line of our own */
 
 #endif

@@ -53,18 +53,43 @@ static bool may_pass(struct zk_log_gate *gate, int64_t now_ms)
     return true;
 }
 
+void zk_log(struct mig_zk *zk, enum mig_zk_level level, const char *text)
+{
+    char line[MIG_ZK_TEXT_MAX];
+    if (zk->callbacks.log == NULL || zk->is_freed || !may_pass(&zk->log_gate, mig_now_ms()))
+        return;
+    if (zk->log_gate.dropped > 0) {
+        snprintf(line, sizeof line, "%s (%u lines before it were left out)", text, zk->log_gate.dropped);
+        text = line;
+    }
+    zk->log_gate.dropped = 0;
+    zk->callbacks.log(zk->callbacks.context, level, text);
+}
+
+/* The library knows nothing but the door; people want to read the server. */
+static void name_server(const struct mig_zk *zk, const char *line, size_t length, char *buf, size_t capacity)
+{
+    char door[ZK_HOST_MAX];
+    zk_handle_door_text(zk, door, sizeof door);
+    size_t used = 0;
+    while (length > 0 && used + sizeof zk->host < capacity) {
+        bool is_door = length >= strlen(door) && strncmp(line, door, strlen(door)) == 0;
+        size_t taken = is_door ? strlen(door) : 1;
+        used += (size_t)snprintf(buf + used, capacity - used, "%.*s", is_door ? ZK_HOST_MAX : 1,
+                                 is_door ? zk->host : line);
+        line += taken;
+        length -= taken;
+    }
+    buf[used] = '\0';
+}
+
 void zk_on_log(const char *line)
 {
     struct mig_zk *zk = s_current;
-    if (zk == NULL || zk->callbacks.log == NULL || zk->is_freed || !may_pass(&zk->log_gate, mig_now_ms()))
-        return;
+    if (zk == NULL || (zk->relay != NULL && zk_relay_state(zk->relay) == ZK_RELAY_LOST))
+        return; /* why is known better, and told */
     char text[MIG_ZK_TEXT_MAX];
-    int length = (int)strcspn(text_of(line), "\n"); /* some lines end with one */
-    if (zk->log_gate.dropped > 0)
-        snprintf(text, sizeof text, "%.*s (%u lines before it were left out)", length, text_of(line),
-                 zk->log_gate.dropped);
-    else
-        snprintf(text, sizeof text, "%.*s", length, text_of(line));
-    zk->log_gate.dropped = 0;
-    zk->callbacks.log(zk->callbacks.context, level_of(line), text);
+    const char *words = text_of(line);
+    name_server(zk, words, strcspn(words, "\n"), text, sizeof text); /* some lines end with one */
+    zk_log(zk, level_of(line), text);
 }

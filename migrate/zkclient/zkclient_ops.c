@@ -97,7 +97,7 @@ static void advance_reconfig(struct zk_request *r)
         zk_called(r, 1, zoo_areconfig(r->zk->handle, joining, leaving, NULL, r->from_version, zk_on_data, r));
         if (r->has_answer) { /* the call itself failed */
             r->has_answer = false;
-            zk_done(r, RC_IO, 0, zerror(r->answer_err));
+            zk_done(r, RC_IO, 0, zk_err_text(r));
         }
         MIG_FAILPOINT("reconfig_sent", NULL);
         return;
@@ -108,7 +108,7 @@ static void advance_reconfig(struct zk_request *r)
     else if (zk_err_is_servers(r->answer_err))
         zk_done(r, RC_REFUSED, r->answer_err, zkp_err_name(r->answer_err));
     else
-        zk_done(r, RC_UNKNOWN, 0, zerror(r->answer_err));
+        zk_done(r, RC_UNKNOWN, 0, zk_err_text(r));
 }
 
 static void advance_probe_reconfig(struct zk_request *r)

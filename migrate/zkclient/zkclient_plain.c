@@ -44,7 +44,7 @@ static void call_set(struct zk_request *r)
     if (!r->has_answer)
         return;
     r->has_answer = false; /* the call itself failed */
-    zk_done(r, RC_IO, 0, zerror(r->answer_err));
+    zk_done(r, RC_IO, 0, zk_err_text(r));
 }
 
 void zk_set_advance(struct zk_request *r)
@@ -56,7 +56,7 @@ void zk_set_advance(struct zk_request *r)
     else if (zk_err_is_servers(r->answer_err))
         zk_done_failed(r);
     else
-        zk_done(r, RC_UNKNOWN, 0, zerror(r->answer_err));
+        zk_done(r, RC_UNKNOWN, 0, zk_err_text(r));
 }
 
 void zk_get_watched_advance(struct zk_request *r)

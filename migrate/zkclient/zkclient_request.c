@@ -100,13 +100,19 @@ bool zk_err_is_servers(int err)
     }
 }
 
+const char *zk_err_text(const struct zk_request *r)
+{
+    bool is_refused = r->answer_err == ZCONNECTIONLOSS && r->zk->refusal[0] != '\0';
+    return is_refused ? r->zk->refusal : zerror(r->answer_err);
+}
+
 void zk_done_failed(struct zk_request *r)
 {
     int err = r->answer_err;
     if (zk_err_is_servers(err))
         zk_done(r, RC_REFUSED, err, zkp_err_name(err));
     else
-        zk_done(r, err == ZOPERATIONTIMEOUT ? RC_TIMEOUT : RC_IO, 0, zerror(err));
+        zk_done(r, err == ZOPERATIONTIMEOUT ? RC_TIMEOUT : RC_IO, 0, zk_err_text(r));
 }
 
 static void time_out(struct zk_request *r)

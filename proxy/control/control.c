@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "migrate/monotonic.h"
+#include "migrate/zkclient/zkclient.h"
 #include "proxy/control/control_int.h"
 #include "proxy/log.h"
 
@@ -270,6 +271,7 @@ static void close_all(struct px_control *control)
     if (control->wake)
         event_free(control->wake);
     if (control->base) {
+        mig_zk_finish(control->base);
         event_base_loop(control->base, EVLOOP_NONBLOCK); /* bufferevents are given back by the loop */
         event_base_free(control->base);
     }

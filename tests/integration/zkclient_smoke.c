@@ -3,6 +3,7 @@
  * when every expectation held; each one is printed. Changes nothing that stays: the lock's root is removed.
  */
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,6 +236,7 @@ int main(int argc, char **argv)
         return 2;
     uint16_t first = (uint16_t)strtoul(argv[1], NULL, 10);
     uint16_t second = (uint16_t)strtoul(argv[2], NULL, 10);
+    signal(SIGPIPE, SIG_IGN); /* as the daemon has it */
     setvbuf(stdout, NULL, _IOLBF, 0);
     w.base = event_base_new();
     if (w.base == NULL)
@@ -242,6 +244,8 @@ int main(int argc, char **argv)
     check_ops(first);
     check_lock(first, second);
     check_probe(first, argc > 3 ? (uint16_t)strtoul(argv[3], NULL, 10) : 0);
+    mig_zk_finish(w.base);
+    event_base_loop(w.base, EVLOOP_NONBLOCK); /* bufferevents are given back by the loop */
     event_base_free(w.base);
     libevent_global_shutdown();
     printf("%d failures\n", w.failures);

@@ -287,7 +287,7 @@ static void a_freed_session_is_closed(void **state)
 {
     struct world *w = *state;
     wait_connected(w);
-    mig_zk_free(w->zk); /* the library waits 1.5 s for an answer that this loop can't give meanwhile */
+    mig_zk_free(w->zk);
     w->zk = NULL;
     while (w->fd >= 0)
         turn(w);

@@ -7,6 +7,7 @@
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -31,8 +32,16 @@
 #define NEVER_MS      50    /* none will come, nor can it be sent */
 #define OPS_MAX       64u
 #define CLOSE_SESSION (-11)
+#define CONNECT_TYPE  0
 
-enum connect_mode { CONNECT_OK, CONNECT_READ_ONLY, CONNECT_EXPIRED, CONNECT_SILENT };
+enum connect_mode {
+    CONNECT_OK,
+    CONNECT_OLD,
+    CONNECT_READ_ONLY,
+    CONNECT_EXPIRED,
+    CONNECT_SILENT,
+    CONNECT_END
+};
 enum op_mode { OP_ANSWER, OP_SILENT, OP_CLOSE }; /* what is done with frames behind the handshake */
 
 struct world {
@@ -46,8 +55,12 @@ struct world {
     uint32_t accepted;
     enum connect_mode connect_mode;
     enum op_mode op_mode;
-    int32_t errs[128];     /* the answer per opcode */
-    uint32_t close_at;     /* OP_CLOSE from the close_at-th of these frames on */
+    int32_t errs[128]; /* the answer per opcode */
+    uint32_t close_at; /* OP_CLOSE from the close_at-th of these frames on */
+    /* Sends something else instead of an answer; type CONNECT_TYPE: to a ConnectRequest. NULL = nobody does.
+     */
+    void (*forge)(struct world *w, struct zkp_request_header header, struct zkp_slice genuine);
+    bool ignores_close;    /* a closeSession is not heard */
     const char *config;    /* what getData and reconfig give */
     int64_t asked_session; /* of the last ConnectRequest */
     uint32_t op_count;     /* without auth and ping */
@@ -72,7 +85,10 @@ struct world {
     uint32_t changes;
     uint32_t changes_at_done; /* told when the last result came */
     enum mig_zk_state state;
+    uint32_t name_count; /* the last ones */
     uint32_t logs;
+    char log[MIG_ZK_TEXT_MAX]; /* the last one */
+    char why[MIG_ZK_TEXT_MAX]; /* of the last state */
 };
 
 /* --- the fake server -------------------------------------------------------------------------------------
@@ -92,6 +108,14 @@ static void send_all(struct world *w, const void *bytes, uint32_t length)
     assert_int_equal(write(w->fd, bytes, length), length);
 }
 
+static void send_answer(struct world *w, struct zkp_request_header header, const void *bytes, uint32_t length)
+{
+    if (w->forge != NULL)
+        w->forge(w, header, zkp_slice_of(bytes, length));
+    else
+        send_all(w, bytes, length);
+}
+
 static void shake_hands(struct world *w, struct zkp_slice body)
 {
     struct zkp_connect_request request;
@@ -105,12 +129,12 @@ static void shake_hands(struct world *w, struct zkp_slice body)
     struct zkp_connect_response response = {.timeout_ms = TIMEOUT_MS,
                                             .session_id = SESSION,
                                             .password = zkp_slice_of(password, sizeof password),
-                                            .has_read_only = request.has_read_only,
+                                            .has_read_only = w->connect_mode != CONNECT_OLD,
                                             .read_only = w->connect_mode == CONNECT_READ_ONLY};
-    if (w->connect_mode == CONNECT_EXPIRED)
-        send_all(w, frame, zkp_connect_expired_frame(request.has_read_only, frame, sizeof frame));
-    else
-        send_all(w, frame, zkp_connect_response_frame(&response, frame, sizeof frame));
+    uint32_t length = w->connect_mode == CONNECT_EXPIRED
+                          ? zkp_connect_expired_frame(request.has_read_only, frame, sizeof frame)
+                          : zkp_connect_response_frame(&response, frame, sizeof frame);
+    send_answer(w, (struct zkp_request_header){.type = CONNECT_TYPE}, frame, length);
 }
 
 /* What getACL, getChildren, sync and create give in front of their Stat, if they have one. */
@@ -155,7 +179,7 @@ static void answer(struct world *w, struct zkp_request_header header)
         answer_read(w, header.type, &wr);
     zkp_wr_frame_end(&wr, mark);
     assert_int_equal(zkp_wr_done(&wr), RC_OK);
-    send_all(w, frame, zkp_wr_len(&wr));
+    send_answer(w, header, frame, zkp_wr_len(&wr));
 }
 
 static void on_frame(struct world *w, struct zkp_slice body)
@@ -172,9 +196,11 @@ static void on_frame(struct world *w, struct zkp_slice body)
     }
     assert_in_range(w->op_count, 0, OPS_MAX - 1);
     w->ops[w->op_count++] = header.type;
-    if (w->op_mode == OP_CLOSE && w->op_count >= w->close_at)
+    if (header.type == CLOSE_SESSION && w->ignores_close)
+        return;
+    if ((w->op_mode == OP_CLOSE && w->op_count >= w->close_at) || header.type == CLOSE_SESSION)
         hang_up(w);
-    else if (w->op_mode != OP_SILENT && header.type != CLOSE_SESSION) /* the asker is gone by now */
+    else if (w->op_mode != OP_SILENT)
         answer(w, header);
 }
 
@@ -206,6 +232,10 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     struct world *w = arg;
     hang_up(w);
     w->accepted++;
+    if (w->connect_mode == CONNECT_END) {
+        close(fd);
+        return;
+    }
     w->fd = fd;
     w->length = 0;
     w->is_shaken = false;
@@ -224,8 +254,10 @@ static void keep_read(struct world *w, const struct mig_zk_result *result)
     w->has_stat = result->stat != NULL;
     snprintf(w->data, sizeof w->data, "%s", result->data != NULL ? result->data : "-");
     w->names[0] = '\0';
+    w->name_count = result->names != NULL ? result->names->count : 0;
     const char *name = result->names != NULL ? result->names->bytes : "";
-    for (uint32_t i = 0; result->names != NULL && i < result->names->count; i++, name += strlen(name) + 1)
+    for (uint32_t i = 0; result->names != NULL && i < result->names->count && i < 16;
+         i++, name += strlen(name) + 1)
         snprintf(w->names + strlen(w->names), sizeof w->names - strlen(w->names), "%s ", name);
 }
 
@@ -243,7 +275,6 @@ static void on_done(void *context, const struct mig_zk_result *result)
         assert_int_equal(mig_zk_request(w->zk, MIG_ZK_SYNC, 99, mig_now_ms() + SOON_MS), RC_OK);
     }
     if (w->free_in_done) {
-        hang_up(w); /* nobody could answer a closeSession in this loop */
         mig_zk_free(w->zk);
         w->zk = NULL;
     }
@@ -253,6 +284,7 @@ static void on_state(void *context, enum mig_zk_state state, const char *why)
 {
     struct world *w = context;
     assert_true(state == MIG_ZK_CONNECTED ? why[0] == '\0' : why[0] != '\0');
+    snprintf(w->why, sizeof w->why, "%s", why);
     w->state = state;
 }
 
@@ -274,6 +306,7 @@ static void on_log(void *context, enum mig_zk_level level, const char *text)
     struct world *w = context;
     assert_null(strstr(text, "ZOO_"));
     assert_null(strchr(text, '\n'));
+    snprintf(w->log, sizeof w->log, "%s", text);
     w->logs++;
 }
 
@@ -302,11 +335,12 @@ static int setup(void **state)
         return -1;
     struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof any;
+    signal(SIGPIPE, SIG_IGN); /* as the daemon has it */
     w->fd = -1;
     w->config = "server.1=a:1:2:participant;a:3\nserver.2=b:1:2:participant;b:3\nversion=100000000";
     w->errs[5] = ZKP_ERR_NO_NODE;
     w->base = event_base_new();
-    w->listener = evconnlistener_new_bind(w->base, on_accept, w, LEV_OPT_CLOSE_ON_FREE, 8,
+    w->listener = evconnlistener_new_bind(w->base, on_accept, w, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, 8,
                                           (struct sockaddr *)&any, sizeof any);
     *state = w;
     if (w->listener == NULL ||
@@ -322,10 +356,12 @@ static int teardown(void **state)
     struct world *w = *state;
     if (w->zk != NULL) {
         struct mig_zk_session session;
-        mig_zk_detach(w->zk, &session); /* does not wait for an answer nobody here could give */
+        mig_zk_detach(w->zk, &session);
     }
     hang_up(w);
     evconnlistener_free(w->listener);
+    mig_zk_finish(w->base);
+    event_base_loop(w->base, EVLOOP_NONBLOCK); /* bufferevents are given back by the loop */
     event_base_free(w->base);
     free(w);
     return 0;
