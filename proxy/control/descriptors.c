@@ -13,8 +13,9 @@
 /* At most so many are on their way to a new server at once, and then to the next one: as many again wait for
  * the last events of the old one. */
 #define MOVES       (2 * (int64_t)PX_CONNECTS_MAX)
-#define PER_SERVER  5  /* two probes, an admin session, a verification, a survey */
-#define OTHERS      24 /* plan lock, witness, a hook's pipes, files of journal, report and resolver, reload */
+#define OWN_SESSION 4 /* to the server; of the client library, its two ends and where it connects to */
+#define PER_SERVER  (2 + 3 * OWN_SESSION) /* two probes, an admin session, a verification, a survey */
+#define OTHERS      30 /* plan lock, witness, a hook's pipes, files of journal, report and resolver, reload */
 #define FIXED_GUESS 64 /* where /proc is not there */
 #define TOLD_MS     10000
 
