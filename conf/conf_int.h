@@ -14,8 +14,9 @@
 #define CONF_KEYS_MAX         64u
 #define CONF_NAME_MAX         128u /* a dotted key as shown in messages */
 #define CONF_FRAME_LIMIT_MIN  (64 * 1024)
-#define CONF_SERVER_ID_MIN    1
-#define CONF_SERVER_ID_MAX    254 /* the id is the top byte of session ids; 255 would make them negative */
+/* What myid may say. Above 254 no TTL nodes (EphemeralType.java); only the lowest byte is in session ids. */
+#define CONF_SERVER_ID_MIN 0
+#define CONF_SERVER_ID_MAX INT32_MAX
 
 enum conf_type {
     CONF_TYPE_NUMBER,    /* int32_t */

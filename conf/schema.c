@@ -267,7 +267,7 @@ static const char *const type_allowed[CONF_TYPE_COUNT] = {
     [CONF_TYPE_LISTENERS] = "a list of 1 to 16 HOST:PORT or {address: HOST:PORT, guard: hide|proxy|pass}, "
                             "HOST numeric, IPv6 in brackets",
     [CONF_TYPE_SERVERS] = "`|` and lines server.ID=HOST:PORT:PORT[:participant|observer];[HOST:]PORT, "
-                          "ID 1 to 254",
+                          "ID 0 to 2147483647",
     [CONF_TYPE_BINDS] = "a list of at most 32 numeric addresses of this host",
     [CONF_TYPE_IDS] = "a list of ids of servers in source",
     [CONF_TYPE_VERSION] = "a version as `srvr` shows it, without what follows a dash: 3.9.4",

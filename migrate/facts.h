@@ -14,7 +14,8 @@
 #include "zkproto/server.h"
 #include "zkproto/word.h"
 
-#define MIG_SERVERS_MAX 32u /* sources + targets of one plan; ensembles have 3 to 9 members */
+#define MIG_SERVERS_MAX 32u  /* sources + targets of one plan; ensembles have 3 to 9 members */
+#define MIG_NO_SERVER   (-1) /* where a server id could stand; ids are 0 and greater */
 #define MIG_TEXT_MAX    512u
 #define MIG_PLAN_ID_MAX 40u
 

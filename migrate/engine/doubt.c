@@ -24,9 +24,17 @@ static bool is_new_since(const struct mig_server_facts *server, int64_t asked_ms
 const struct mig_doubt *mig_doubt_find(const struct mig_doubts *doubts, int32_t id)
 {
     for (uint32_t i = 0; i < MIG_SERVERS_MAX; i++)
-        if (doubts->items[i].id == id)
+        if (doubts->items[i].is_used && doubts->items[i].id == id)
             return &doubts->items[i];
     return NULL;
+}
+
+static uint32_t free_place(const struct mig_doubts *doubts)
+{
+    uint32_t i = 0;
+    while (i < MIG_SERVERS_MAX && doubts->items[i].is_used)
+        i++;
+    return i;
 }
 
 /* What it said before it went away, or before it served, says nothing about it now. */
@@ -71,14 +79,15 @@ struct mig_doubt *mig_doubt_begin(struct mig_doubts *doubts, const struct mig_se
                                   int64_t now_ms)
 {
     const struct mig_doubt *before = mig_doubt_find(doubts, server->id);
-    const struct mig_doubt *found = before != NULL ? before : mig_doubt_find(doubts, 0);
-    if (found == NULL)
+    uint32_t place = before != NULL ? (uint32_t)(before - doubts->items) : free_place(doubts);
+    if (place == MIG_SERVERS_MAX)
         return NULL;
     int64_t count = mig_doubt_count(server);
     bool has_grown = before != NULL && !is_new_since(server, before->asked_ms) &&
                      (before->has_grown || (before->count >= 0 && count > before->count));
-    struct mig_doubt *doubt = &doubts->items[found - doubts->items];
-    *doubt = (struct mig_doubt){.id = server->id,
+    struct mig_doubt *doubt = &doubts->items[place];
+    *doubt = (struct mig_doubt){.is_used = true,
+                                .id = server->id,
                                 .verdict = MIG_DOUBT_OPEN,
                                 .count = count,
                                 .asked_ms = now_ms,

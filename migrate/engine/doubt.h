@@ -19,7 +19,8 @@ enum mig_doubt_state {
 
 /* The newest comparison of one server. */
 struct mig_doubt {
-    int32_t id; /* 0 = none */
+    bool is_used;
+    int32_t id;
     enum mig_doubt_state verdict;
     int64_t count; /* that it showed when it was asked for; -1 = it did not show it */
     int64_t asked_ms;

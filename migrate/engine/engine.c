@@ -27,6 +27,8 @@ struct mig_engine *mig_engine_new(const struct conf *conf, const struct mig_swit
     (void)switches; /* a release never runs without its safety rules */
 #endif
     e->phase = MIG_PHASE_IDLE;
+    rolling_forget(e);
+    prove_forget(e);
     e->ledger = ledger_new();
     if (e->ledger == NULL) {
         free(e);

@@ -75,7 +75,7 @@ enum mig_prefer {
 /* What routing needs to know of the plan. */
 struct mig_traffic {
     enum mig_prefer prefer;
-    int32_t resting;  /* this one admits nobody, whoever is preferred; 0 = none */
+    int32_t resting;  /* this one admits nobody, whoever is preferred, or MIG_NO_SERVER */
     bool is_emptying; /* the others (and the resting one) give their sessions away; not while paused or failed
                        */
     const struct mig_plan *plan; /* the engine's, valid until its next call; NULL = none */

@@ -24,7 +24,7 @@ static bool is_applied_in(const struct change *c, const struct zkp_config *confi
 {
     const struct zkp_server *member = zkp_config_find(config, c->server);
     bool is_done = c->is_role ? member != NULL && member->role == c->role : (member != NULL) == c->is_add;
-    return is_done && (c->partner == 0 || zkp_config_find(config, c->partner) == NULL);
+    return is_done && (c->partner == MIG_NO_SERVER || zkp_config_find(config, c->partner) == NULL);
 }
 
 /* The line a server joins with. */
@@ -68,12 +68,17 @@ static void begin(struct run *r, const struct change *change)
 void change_begin(struct run *r, enum mig_step_kind kind, int32_t server)
 {
     bool is_add = kind == MIG_DO_ADD || kind == MIG_DO_RESTORE;
-    begin(r, &(struct change){.kind = kind, .is_add = is_add, .server = server});
+    begin(r, &(struct change){.kind = kind, .is_add = is_add, .server = server, .partner = MIG_NO_SERVER});
 }
 
 void change_begin_role(struct run *r, enum mig_step_kind kind, int32_t server, enum zkp_role role)
 {
-    begin(r, &(struct change){.kind = kind, .is_add = true, .is_role = true, .role = role, .server = server});
+    begin(r, &(struct change){.kind = kind,
+                              .is_add = true,
+                              .is_role = true,
+                              .role = role,
+                              .server = server,
+                              .partner = MIG_NO_SERVER});
 }
 
 static void describe(const struct run *r, char *joining, uint32_t joining_size, char *leaving,
@@ -83,7 +88,7 @@ static void describe(const struct run *r, char *joining, uint32_t joining_size, 
     joining[0] = '\0';
     leaving[0] = '\0';
     int32_t leaver = c->is_add ? c->partner : c->server;
-    if (leaver != 0)
+    if (leaver != MIG_NO_SERVER)
         mig_text_set(leaving, leaving_size, "%d", leaver);
     if (!c->is_add)
         return;
@@ -160,7 +165,8 @@ static enum change_stage stage_gate(struct run *r)
 {
     struct change *c = &r->e->change;
     bool must_stop = false;
-    c->partner = c->kind == MIG_DO_ADD ? mig_plan_dead_leaver(&r->e->plan, r->f, &r->e->expected) : 0;
+    c->partner =
+        c->kind == MIG_DO_ADD ? mig_plan_dead_leaver(&r->e->plan, r->f, &r->e->expected) : MIG_NO_SERVER;
     if (r->f->now_ms < c->retry_at_ms || !gate_leader(r))
         return CHANGE_GATE;
     bool is_open = gate_config(r, &must_stop) && gate_probe(r, &must_stop) && gate_server(r) &&

@@ -21,7 +21,7 @@ static bool can_roll_back(const struct mig_engine *e, const struct mig_facts *f)
 {
     bool is_live = e->phase != MIG_PHASE_FAILED || e->has_changed;
     return is_live && !engine_goes_back(e) && !engine_step_is_done(e, MIG_DO_FINISH, -1) &&
-           rollback_obstacle(e, f) == 0;
+           rollback_obstacle(e, f) == MIG_NO_SERVER;
 }
 
 bool engine_can(const struct mig_engine *e, const struct mig_facts *f, enum mig_command_kind kind)
@@ -104,7 +104,7 @@ static void refuse_rollback(const struct mig_engine *e, const struct mig_facts *
     else if (engine_step_is_done(e, MIG_DO_FINISH, -1))
         engine_refuse(answer, 409, "not_allowed_now", "`zkferry status` lists what can be called now",
                       "plan %s was confirmed to finish; there is no way back", e->plan.id);
-    else if (obstacle == 0)
+    else if (obstacle == MIG_NO_SERVER)
         engine_refuse(answer, 409, "nothing_changed", "`zkferry retry`, or `zkferry start` for a new plan",
                       "plan %s has failed before it changed anything", e->plan.id);
     else

@@ -27,12 +27,10 @@ void doubt_absorb(struct mig_engine *e, const struct mig_facts *f, const struct 
         return;
     now->seq = 0;
     now->retry_at_ms = f->now_ms + RETRY_MS;
-    struct mig_doubt *doubt = NULL;
-    for (uint32_t i = 0; i < MIG_SERVERS_MAX; i++)
-        if (e->probes.doubts.items[i].id == now->server)
-            doubt = &e->probes.doubts.items[i];
-    if (doubt == NULL)
+    const struct mig_doubt *found = mig_doubt_find(&e->probes.doubts, now->server);
+    if (found == NULL)
         return;
+    struct mig_doubt *doubt = &e->probes.doubts.items[found - e->probes.doubts.items];
     mig_text_set(doubt->text, sizeof(doubt->text), "%s", event->text);
     now->failures += event->rc != RC_OK && event->rc != RC_REFUSED;
     if (event->rc == RC_OK)

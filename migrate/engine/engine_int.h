@@ -46,7 +46,7 @@ struct change {
     enum mig_step_kind kind; /* of the step */
     bool is_add;
     int32_t server;
-    int32_t partner; /* a dead member that leaves in the request in which server joins; 0 = none */
+    int32_t partner; /* a dead member that leaves in the request in which server joins, or MIG_NO_SERVER */
     bool is_role;    /* a member stays one, as what role says; is_add is set */
     enum zkp_role role;
     bool takes_leader; /* the server that leaves, or stops voting, leads */
@@ -115,7 +115,7 @@ struct drain_order {
 enum rolling_stage { ROLLING_GATE, ROLLING_DRAIN, ROLLING_RESTART, ROLLING_RETURN, ROLLING_COUNT };
 
 struct rolling {
-    int32_t server; /* 0 = none; its sessions leave */
+    int32_t server; /* or MIG_NO_SERVER; its sessions leave */
     enum rolling_stage stage;
     int64_t stage_since_ms;
     bool has_begun;                     /* it is on record that it is to be restarted from now on */
@@ -169,7 +169,7 @@ struct doubting {
 
 /* The joiner that is restarted to prove its log (engine_prove.c). */
 struct proving {
-    int32_t server;   /* 0 = none */
+    int32_t server;   /* or MIG_NO_SERVER */
     int64_t since_ms; /* a new start is one after this */
     bool is_hooked;   /* its hook has ended well */
     bool is_unsound;  /* it has mismatches after its restart: it is to be rebuilt */
@@ -480,7 +480,8 @@ enum mig_phase rolling_back(struct run *r);  /* its phase rolling_back */
 /* Before the role of a member changes. */
 bool rolling_gate(struct run *r, int32_t id, enum zkp_role role);
 void rolling_restore_roles(const struct mig_engine *e, struct zkp_config *config); /* those of the plan */
-int32_t rolling_resting(const struct mig_engine *e); /* the server that must have no sessions; 0 = none */
+int32_t
+rolling_resting(const struct mig_engine *e); /* the server that must have no sessions, or MIG_NO_SERVER */
 bool rolling_waits_for_people(const struct mig_engine *e);
 void rolling_begun(struct mig_engine *e, const struct mig_record *record); /* and its replay */
 void rolling_retry(struct mig_engine *e);

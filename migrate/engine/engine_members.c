@@ -6,7 +6,7 @@ static void finish(struct run *r)
 {
     struct change *c = &r->e->change;
     run_step_done(r, c->kind, c->server);
-    if (c->partner != 0) {
+    if (c->partner != MIG_NO_SERVER) {
         run_step_start(r, MIG_DO_REMOVE, c->partner);
         run_step_done(r, MIG_DO_REMOVE, c->partner);
     }

@@ -28,7 +28,7 @@ static void describe_what_is_left(struct run *r)
                  ". Left: members %s, %lld sessions on sources, %lld on targets%s. ", ids,
                  (long long)r->f->sessions.source, (long long)r->f->sessions.target,
                  e->change.is_undecided ? ", the outcome of the last reconfig is not known" : "");
-    if (rolling_resting(e) != 0)
+    if (rolling_resting(e) != MIG_NO_SERVER)
         mig_text_add(e->failed_reason, sizeof(e->failed_reason),
                      "Server %d, which was to be restarted, gets no sessions. ", rolling_resting(e));
     mig_text_add(e->failed_reason, sizeof(e->failed_reason), "%s",

@@ -45,7 +45,7 @@ static void judge(struct run *r, const struct mig_server_facts *server, uint32_t
         begin(r, server->id); /* rebuilt, if the operator did what was said; its next start shows it */
     } else if (state == MIG_DOUBT_NONE) {
         p->is_proven[index] = true;
-        p->server = 0;
+        p->server = MIG_NO_SERVER;
         run_log(r, "plan.joiner.proven", "server=%d its log is sound", server->id);
     } else if (mig_doubt_count(server) > 0) {
         p->is_unsound = true;
@@ -123,5 +123,5 @@ void prove_hooked(struct mig_engine *e, int32_t server)
 
 void prove_forget(struct mig_engine *e)
 {
-    memset(&e->proving, 0, sizeof(e->proving));
+    e->proving = (struct proving){.server = MIG_NO_SERVER};
 }

@@ -97,7 +97,7 @@ static enum rc replay_role(struct mig_engine *e, const struct mig_record *record
         return corrupt(e, record, err);
     e->change.is_add = e->change.is_role = true;
     e->change.role = line.role;
-    e->change.partner = 0;
+    e->change.partner = MIG_NO_SERVER;
     e->change.takes_leader = line.role == ZKP_ROLE_OBSERVER && record->via == line.id;
     e->has_changed = true;
     return RC_OK;
@@ -117,7 +117,8 @@ static enum rc replay_intent(struct mig_engine *e, const struct mig_record *reco
     e->change.kind = step->kind;
     e->change.is_add = step->kind == MIG_DO_ADD || step->kind == MIG_DO_RESTORE;
     e->change.server = step->server;
-    e->change.partner = e->change.is_add ? atoi(record->leaving) : 0;
+    bool has_partner = e->change.is_add && record->leaving[0] != '\0';
+    e->change.partner = has_partner ? atoi(record->leaving) : MIG_NO_SERVER;
     e->change.from_version = record->from_version;
     e->change.via = record->via;
     e->change.takes_leader = !e->change.is_add && record->via == step->server;

@@ -30,7 +30,7 @@ int32_t rollback_obstacle(const struct mig_engine *e, const struct mig_facts *f)
         if (!server_is_synced(f, id, &leader) && !is_as_before(e, config, id))
             return id;
     }
-    return 0;
+    return MIG_NO_SERVER;
 }
 
 void rollback_mark_steps(struct mig_engine *e)

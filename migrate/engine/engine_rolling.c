@@ -286,7 +286,7 @@ static bool choose(struct run *r)
     struct rolling *roll = &r->e->rolling;
     int32_t next = roll->has_begun ? roll->server : members_next(r, MIG_DO_RESTART);
     bool is_other = next != roll->server && roll->stage <= ROLLING_DRAIN;
-    if (is_other && roll->server != 0)
+    if (is_other && roll->server != MIG_NO_SERVER)
         mig_steps_find(&r->e->steps, MIG_DO_RESTART, roll->server)->state = MIG_STEP_PENDING;
     if (next >= 0 && is_other) {
         rolling_forget(r->e);
@@ -358,7 +358,7 @@ enum mig_phase rolling_back(struct run *r)
 
 void rolling_forget(struct mig_engine *e)
 {
-    memset(&e->rolling, 0, sizeof(e->rolling));
+    e->rolling = (struct rolling){.server = MIG_NO_SERVER};
 }
 
 void rolling_retry(struct mig_engine *e)
@@ -384,7 +384,7 @@ void rolling_begun(struct mig_engine *e, const struct mig_record *record)
 int32_t rolling_resting(const struct mig_engine *e)
 {
     bool is_live = mig_phase_is_running(e->phase) || (e->phase == MIG_PHASE_FAILED && e->rolling.has_begun);
-    return is_live && e->plan.kind == CONF_KIND_ROLLING ? e->rolling.server : 0;
+    return is_live && e->plan.kind == CONF_KIND_ROLLING ? e->rolling.server : MIG_NO_SERVER;
 }
 
 bool rolling_waits_for_people(const struct mig_engine *e)

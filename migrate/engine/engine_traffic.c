@@ -21,7 +21,7 @@ static int32_t ending_member(const struct mig_engine *e)
 
 struct mig_traffic mig_engine_traffic(const struct mig_engine *engine)
 {
-    struct mig_traffic traffic = {.prefer = MIG_PREFER_NONE};
+    struct mig_traffic traffic = {.prefer = MIG_PREFER_NONE, .resting = MIG_NO_SERVER};
     bool is_failed = engine->phase == MIG_PHASE_FAILED;
     if (!is_failed && !mig_phase_is_running(engine->phase))
         return traffic;

@@ -27,11 +27,11 @@ static void add(struct mig_ids *ids, int32_t id)
         ids->ids[ids->count++] = id;
 }
 
-/* Who is down is the tolerance's business, and can't be compared: the first of them, 0 = none. */
+/* Who is down is the tolerance's business, and can't be compared: the first of them, or MIG_NO_SERVER. */
 static int32_t choose(const struct run *r, struct mig_ids *ret_ids)
 {
     const struct mig_engine *e = r->e;
-    int32_t missing = 0;
+    int32_t missing = MIG_NO_SERVER;
     ret_ids->count = 0;
     for (uint32_t i = 0; i < r->f->server_count; i++) {
         const struct mig_server_facts *server = &r->f->servers[i];
@@ -41,7 +41,7 @@ static int32_t choose(const struct run *r, struct mig_ids *ret_ids)
             continue;
         if (server_is_synced(r->f, server->id, &r->leader))
             add(ret_ids, server->id);
-        else if (missing == 0)
+        else if (missing == MIG_NO_SERVER)
             missing = server->id;
     }
     return missing;
@@ -52,7 +52,7 @@ static enum data_verdict ask(struct run *r)
     struct mig_engine *e = r->e;
     struct mig_ids ids;
     int32_t missing = choose(r, &ids);
-    if (ids.count == 0 && missing == 0) /* the only one left leads */
+    if (ids.count == 0 && missing == MIG_NO_SERVER) /* the only one left leads */
         return DATA_EQUAL;
     if (ids.count == 0) {
         mig_text_set(e->data.text, sizeof(e->data.text), "server %d is not synced, and there is no other",

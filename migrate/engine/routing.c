@@ -82,8 +82,8 @@ static void route_all(struct mig_traffic traffic, const struct mig_drained *drai
                       const struct mig_facts *facts, struct mig_routes *ret_routes)
 {
     struct mig_drained shut = *drained;
-    if (traffic.resting != 0 && mig_drained_set(&shut, traffic.resting, true) != RC_OK)
-        shut = *drained; /* no server can have this id */
+    if (traffic.resting != MIG_NO_SERVER && mig_drained_set(&shut, traffic.resting, true) != RC_OK)
+        shut = *drained; /* as full as it gets */
     bool has_preferred = any_preferred(traffic, &shut, facts);
     ret_routes->count = facts->server_count;
     for (uint32_t i = 0; i < facts->server_count; i++) {

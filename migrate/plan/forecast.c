@@ -33,11 +33,11 @@ static void assume_following(struct outlook *o, int32_t id)
 
 static void change_config(struct outlook *o, struct mig_forecast_step *step, struct zkp_config *config)
 {
-    int32_t leaver = step->kind == MIG_DO_ADD ? mig_plan_dead_leaver(o->plan, o->now, config) : 0;
+    int32_t leaver = step->kind == MIG_DO_ADD ? mig_plan_dead_leaver(o->plan, o->now, config) : MIG_NO_SERVER;
     const struct zkp_server *joiner = brings_in(step->kind) ? mig_plan_line(o->plan, step->server) : NULL;
     if (takes_away(step->kind) && zkp_config_find(config, step->server) != NULL)
         leaver = step->server;
-    if (leaver != 0) {
+    if (leaver != MIG_NO_SERVER) {
         mig_text_set(step->leaving, sizeof(step->leaving), "%d", leaver);
         mig_config_remove(config, leaver);
     }

@@ -8,7 +8,8 @@
 /* Values of a server that shows its conf; ZooKeeper's sample file where none does. */
 static const struct zkp_conf_answer *timing_of(const struct mig_facts *facts)
 {
-    static const struct zkp_conf_answer usual = {.tick_time_ms = 2000,
+    static const struct zkp_conf_answer usual = {.server_id = MIG_NO_SERVER,
+                                                 .tick_time_ms = 2000,
                                                  .init_limit = 10,
                                                  .sync_limit = 5,
                                                  .min_session_timeout_ms = 4000,
@@ -49,7 +50,7 @@ static void write_zoo_cfg(const struct mig_facts *facts, const struct mig_server
         "# -Dzookeeper.DigestAuthenticationProvider.superDigest): the digest, never the password.\n"
         "#DigestAuthenticationProvider.superDigest=super:BASE64\n"
         "# Copy from the sources: authProvider.*, ssl.*, quorum TLS and SASL settings.\n");
-    if (timing->server_id == 0)
+    if (timing->server_id == MIG_NO_SERVER)
         mig_text_add(
             buf, capacity,
             "# The sources do not show `conf`: compare tickTime, the limits and timeouts by hand.\n");

@@ -201,7 +201,7 @@ int32_t mig_plan_dead_leaver(const struct mig_plan *plan, const struct mig_facts
             zkp_config_find(config, server->id) != NULL)
             return server->id;
     }
-    return 0;
+    return MIG_NO_SERVER;
 }
 
 uint32_t mig_plan_final_count(const struct mig_plan *plan)

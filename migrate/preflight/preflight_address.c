@@ -4,7 +4,9 @@
 
 #include "migrate/preflight/preflight_int.h"
 
-#define ID_MAX 254 /* extended types keep the id in one byte (EphemeralType.java) */
+/* Extended types keep the id in one byte, and a server with a greater one does not start with them
+ * (EphemeralType.java, QuorumPeer.java): where such a server runs there is no TTL node. */
+#define EXTENDED_ID_MAX 254
 
 static bool is_name(const char *host)
 {
@@ -61,14 +63,28 @@ static void check_role(struct rules *r, const struct mig_server_facts *server)
                   server->id, "role observer");
 }
 
+static bool is_without_ttl(const struct mig_facts *facts)
+{
+    for (uint32_t i = 0; i < facts->server_count; i++)
+        if (facts->servers[i].side == MIG_SIDE_SOURCE && facts->servers[i].id > EXTENDED_ID_MAX &&
+            facts->servers[i].health == MIG_HEALTH_SERVING)
+            return true;
+    return false;
+}
+
+static void check_id(struct rules *r, const struct mig_server_facts *server)
+{
+    if (server->side == MIG_SIDE_TARGET && server->id > EXTENDED_ID_MAX && !is_without_ttl(r->facts))
+        rules_add(r, MIG_RULE_ID_TOO_BIG, server->id, "id %d", server->id);
+}
+
 void rules_address(struct rules *r, const struct mig_server_facts *server)
 {
     check_hosts(r, server);
     check_alternatives(r, server);
     check_role(r, server);
     check_client_part(r, server);
-    if (server->id > ID_MAX)
-        rules_add(r, MIG_RULE_ID_TOO_BIG, server->id, "id %d", server->id);
+    check_id(r, server);
 }
 
 /* --- clashes --- */

@@ -15,10 +15,29 @@
 
 #define DEAD_LOCK_MS 3000
 
+int32_t sim_first_id = 1;
+
+int32_t sim_id(int32_t n)
+{
+    return n - 1 + sim_first_id;
+}
+
+static uint32_t index_of(int32_t id)
+{
+    assert_true(id >= sim_first_id);
+    return (uint32_t)(id - sim_first_id);
+}
+
+static int32_t number_of(int32_t id)
+{
+    return (int32_t)index_of(id) + 1;
+}
+
 static struct zkp_server spec_of(int32_t id)
 {
+    int32_t host = number_of(id);
     char line[200];
-    snprintf(line, sizeof(line), "server.%d=10.0.0.%d:2888:3888:participant;10.0.0.%d:2181", id, id, id);
+    snprintf(line, sizeof(line), "server.%d=10.0.0.%d:2888:3888:participant;10.0.0.%d:2181", id, host, host);
     struct zkp_server server;
     assert_int_equal(zkp_server_parse(zkp_slice_str(line), &server, NULL), RC_OK);
     return server;
@@ -29,11 +48,12 @@ static void make_conf(struct conf *conf, enum conf_kind kind, uint32_t sources, 
 {
     conf->kind = kind;
     for (; conf->source.count < sources; conf->source.count++)
-        conf->source.servers[conf->source.count] = spec_of((int32_t)conf->source.count + 1);
+        conf->source.servers[conf->source.count] = spec_of(sim_id((int32_t)conf->source.count + 1));
     for (; conf->target.count < targets; conf->target.count++)
-        conf->target.servers[conf->target.count] = spec_of((int32_t)(sources + conf->target.count) + 1);
+        conf->target.servers[conf->target.count] =
+            spec_of(sim_id((int32_t)(sources + conf->target.count) + 1));
     for (; leaving != NULL && leaving[conf->leaving.count] != 0; conf->leaving.count++)
-        conf->leaving.ids[conf->leaving.count] = leaving[conf->leaving.count];
+        conf->leaving.ids[conf->leaving.count] = sim_id(leaving[conf->leaving.count]);
     conf->lag_ms = 500;
     conf->catch_up_rounds = 5;
     conf->switch_rate = 500;
@@ -44,7 +64,7 @@ static void make_conf(struct conf *conf, enum conf_kind kind, uint32_t sources, 
 
 static bool is_source(const struct sim *sim, int32_t id)
 {
-    return (uint32_t)id <= sim->conf.source.count;
+    return id >= sim_first_id && index_of(id) < sim->conf.source.count;
 }
 
 /* One of those that the plan takes away. */
@@ -60,8 +80,8 @@ static bool must_leave(const struct sim *sim, int32_t id)
 
 static const struct zkp_server *line_of(const struct sim *sim, int32_t id)
 {
-    return is_source(sim, id) ? &sim->conf.source.servers[id - 1]
-                              : &sim->conf.target.servers[(uint32_t)id - 1 - sim->conf.source.count];
+    return is_source(sim, id) ? &sim->conf.source.servers[index_of(id)]
+                              : &sim->conf.target.servers[index_of(id) - sim->conf.source.count];
 }
 
 struct sim *sim_new(void)
@@ -85,13 +105,13 @@ struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets
     sim->probe_err = ZKP_ERR_BAD_VERSION;
     sim->epoch = 1;
     sim->counter = 7;
-    sim->leader = 3;
+    sim->leader = sim_id(3);
     sim->config.has_version = true;
     sim->config.version = 0x100000000;
     sim->facts.server_count = sources + targets;
     for (uint32_t i = 0; i < SIM_SERVERS; i++) {
         struct sim_server *server = &sim->servers[i];
-        server->id = (int32_t)i + 1;
+        server->id = sim_id((int32_t)i + 1);
         server->is_up = i < sources;
         server->sessions = i < sources ? 7 : 0;
         server->zxid = 0x100000007;
@@ -104,7 +124,7 @@ struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets
             assert_int_equal(mig_config_add(&sim->config, &line), RC_OK);
     }
     for (uint32_t i = 0; i < SIM_SERVERS; i++)
-        sim->servers[i].answer = (struct zkp_conf_answer){.server_id = (int32_t)i + 1,
+        sim->servers[i].answer = (struct zkp_conf_answer){.server_id = sim_id((int32_t)i + 1),
                                                           .client_port = -1,
                                                           .tick_time_ms = 2000,
                                                           .min_session_timeout_ms = 4000,
@@ -140,7 +160,7 @@ void sim_free(struct sim *sim)
 
 struct sim_server *sim_server(struct sim *sim, int32_t id)
 {
-    return &sim->servers[id - 1];
+    return &sim->servers[index_of(id)];
 }
 
 void sim_up(struct sim *sim, int32_t id, bool is_up)
@@ -413,11 +433,13 @@ static bool leaves_with(const struct sim *sim, int32_t id, int32_t leaver)
     return is_source(sim, leaver) ? must_leave(sim, id) : !is_source(sim, id);
 }
 
-/* Who stops voting by it; 0 = nobody. */
+/* Who stops voting by it, or MIG_NO_SERVER. */
 static int32_t unseated(const struct mig_effect *effect)
 {
     bool is_role = strstr(effect->joining, ":observer") != NULL;
-    return is_role ? atoi(effect->joining + strlen("server.")) : atoi(effect->leaving);
+    if (is_role)
+        return atoi(effect->joining + strlen("server."));
+    return effect->leaving[0] != '\0' ? atoi(effect->leaving) : MIG_NO_SERVER;
 }
 
 /* Written for a command, which may come while a request is on its way. */
@@ -437,17 +459,19 @@ static void check_reconfig(const struct sim *sim, const struct mig_effect *effec
     assert_string_equal(last->leaving, effect->leaving);
     assert_int_equal(effect->from_version, last->from_version);
     assert_true(sim->has_lock);
+    bool has_leaver = effect->leaving[0] != '\0';
     int32_t leaver = atoi(effect->leaving);
     bool takes_leader = unseated(effect) == sim->leader;
-    if (leaver == 0 && takes_leader)
-        assert_int_equal(sim->servers[sim->leader - 1].sessions, 0);
+    if (!has_leaver && takes_leader)
+        assert_int_equal(sim->servers[index_of(sim->leader)].sessions, 0);
     if (!takes_leader || !sim->switches.no_hold)
         check_hold(sim, takes_leader);
-    for (int32_t id = 1; leaver != 0 && id <= (int32_t)sim->facts.server_count; id++) {
+    for (uint32_t i = 0; has_leaver && i < sim->facts.server_count; i++) {
+        int32_t id = sim_id((int32_t)i + 1);
         bool is_alike = leaves_with(sim, id, leaver);
         if (id == leaver || (is_alike && effect->joining[0] == '\0'))
-            assert_int_equal(sim->servers[id - 1].sessions, 0); /* nobody is on those that leave */
-        if (takes_leader && is_alike && id != leaver)           /* the leader leaves last */
+            assert_int_equal(sim->servers[i].sessions, 0); /* nobody is on those that leave */
+        if (takes_leader && is_alike && id != leaver)      /* the leader leaves last */
             assert_null(zkp_config_find(&sim->config, id));
     }
 }
@@ -458,7 +482,7 @@ static int32_t tolerated(const struct sim *sim)
     int32_t alive = 0;
     for (uint32_t i = 0; i < sim->config.server_count; i++)
         alive += sim->config.servers[i].role == ZKP_ROLE_PARTICIPANT &&
-                 sim->servers[sim->config.servers[i].id - 1].is_up;
+                 sim->servers[index_of(sim->config.servers[i].id)].is_up;
     return alive - (int32_t)(zkp_config_voters(&sim->config) / 2 + 1);
 }
 
@@ -490,11 +514,12 @@ static bool apply_request(struct sim *sim, const struct mig_effect *effect)
         struct zkp_server server;
         assert_int_equal(zkp_server_parse(zkp_slice_str(effect->joining), &server, NULL), RC_OK);
         assert_int_equal(mig_config_add(&sim->config, &server), RC_OK);
-        sim->order[sim->reconfigs++] = server.role == ZKP_ROLE_OBSERVER ? -server.id : server.id;
+        sim->order[sim->reconfigs++] =
+            server.role == ZKP_ROLE_OBSERVER ? -number_of(server.id) : number_of(server.id);
     }
     if (effect->leaving[0] != '\0') {
         mig_config_remove(&sim->config, atoi(effect->leaving));
-        sim->order[sim->reconfigs++] = -atoi(effect->leaving);
+        sim->order[sim->reconfigs++] = -number_of(atoi(effect->leaving));
     }
     apply_config(sim);
     sim->requests++;
@@ -900,7 +925,8 @@ void sim_assert_rolled_back(struct sim *sim)
 {
     assert_string_equal(sim->view.failed_reason, "");
     assert_int_equal(sim->view.phase, MIG_PHASE_ROLLED_BACK);
-    for (int32_t id = 1; id <= (int32_t)sim->facts.server_count; id++) {
+    for (int32_t n = 1; n <= (int32_t)sim->facts.server_count; n++) {
+        int32_t id = sim_id(n);
         const struct zkp_server *member = zkp_config_find(&sim->config, id);
         assert_int_equal(member != NULL, is_source(sim, id));
         if (member != NULL)
@@ -920,7 +946,8 @@ void sim_assert_finished(struct sim *sim)
 {
     assert_string_equal(sim->view.failed_reason, "");
     assert_int_equal(sim->view.phase, MIG_PHASE_FINISHED);
-    for (int32_t id = 1; id <= (int32_t)sim->facts.server_count; id++) {
+    for (int32_t n = 1; n <= (int32_t)sim->facts.server_count; n++) {
+        int32_t id = sim_id(n);
         assert_int_equal(zkp_config_find(&sim->config, id) != NULL, !must_leave(sim, id));
         if (must_leave(sim, id))
             assert_int_equal(sim_server(sim, id)->sessions, 0);

@@ -110,7 +110,8 @@ struct sim {
     bool has_crashed;
     uint32_t requests; /* applied */
     uint32_t reconfigs;
-    int32_t order[32]; /* servers in the order of applied changes, negative = removed; reconfigs in all */
+    int32_t order[32]; /* numbers of servers in the order of applied changes, negative = removed; reconfigs in
+                          all */
     uint32_t hook_count;
     struct sim_hook hooks[SIM_HOOKS_MAX]; /* run, in this order */
     enum rc hook_rc;                      /* of the next ones */
@@ -126,8 +127,13 @@ struct sim {
     struct mig_effect queue[SIM_QUEUE_MAX];
 };
 
+/* The id of the first server made from now on; the others' follow. Tests set it back to 1. */
+extern int32_t sim_first_id;
+/* The id of the n-th server, from 1. */
+int32_t sim_id(int32_t n);
 struct sim *sim_new(void); /* conf with sources 1..3, targets 4..6, no confirms; targets down */
-/* The same for another kind: so many sources, then so many targets; leaving ends with 0, NULL = nobody. */
+/* The same for another kind: so many sources, then so many targets; leaving ends with 0, NULL = nobody; as
+ * numbers for sim_id. */
 /* The ensemble is started from dynamic files; without this its config names no client addresses. */
 void sim_dynamic(struct sim *sim);
 struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets, const int32_t *leaving);

@@ -16,7 +16,8 @@
 #define SOURCE    "source: \"" S1 "\"\n"
 #define MIGRATION "credentials: {super_file: /x}\n"
 #define SERVERS_ALLOWED                                                                                      \
-    "allowed is `|` and lines server.ID=HOST:PORT:PORT[:participant|observer];[HOST:]PORT, ID 1 to 254"
+    "allowed is `|` and lines server.ID=HOST:PORT:PORT[:participant|observer];[HOST:]PORT, ID 0 to "         \
+    "2147483647"
 #define LISTENERS_ALLOWED                                                                                    \
     "allowed is a list of 1 to 16 HOST:PORT or {address: HOST:PORT, guard: hide|proxy|pass}, HOST numeric, " \
     "IPv6 in brackets"
@@ -153,9 +154,6 @@ static const struct error_case server_cases[] = {
      "f:5: source: server.2 has no client port, allowed is ...;[HOST:]PORT at the line's end"},
     {"source: |\n  " S2 "\n  " S1 "\n  server.2=10.0.0.3:2888:3888;2181\n",
      "f:4: source: server.2 is given twice (first on line 2), allowed is each id once"},
-    {"source: |\n  server.255=10.0.0.2:2888:3888;2181\n  server.0=10.0.0.3:2888:3888;2181\n",
-     "f:2: source: server.255 has an id out of range, allowed is 1 to 254\n"
-     "f:3: source: server.0 has an id out of range, allowed is 1 to 254"},
     {"source: |\n  server.1=0.0.0.0:2888:3888;2181\n",
      "f:2: source: server.1 has the wildcard 0.0.0.0 as quorum address, allowed is an address that the other "
      "servers reach"},
@@ -194,8 +192,8 @@ static const struct error_case migration_cases[] = {
      "shrink"},
     {SOURCE MIGRATION "migration: {kind: shrink, leaving: [one]}\n",
      "f:3: migration.leaving: \"one\" is not an id, allowed is a list of ids of servers in source"},
-    {SOURCE MIGRATION "migration: {kind: shrink, leaving: [255]}\n",
-     "f:3: migration.leaving: \"255\" is not an id, allowed is a list of ids of servers in source"},
+    {SOURCE MIGRATION "migration: {kind: shrink, leaving: [-1]}\n",
+     "f:3: migration.leaving: \"-1\" is not an id, allowed is a list of ids of servers in source"},
     {SOURCE MIGRATION "migration: {kind: shrink, leaving: [1]}\n",
      "f:3: migration.leaving: names all of source, allowed is to leave some"},
     {SOURCE TARGET2 MIGRATION "migration: {kind: shrink, leaving: [1, 1]}\n",

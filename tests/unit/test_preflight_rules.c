@@ -451,6 +451,13 @@ static void big_id(struct world *w)
     server(w, 6)->id = 255;
     conf_of(w, 6)->server_id = 255;
 }
+/* With one that runs already no server of the ensemble can have extended types, and so no TTL nodes. */
+static void big_id_of_both(struct world *w)
+{
+    big_id(w);
+    server(w, 1)->id = 300;
+    conf_of(w, 1)->server_id = 300;
+}
 static void biggest_id(struct world *w)
 {
     server(w, 6)->id = 254;
@@ -764,6 +771,7 @@ static const struct {
     {"zxid-nearly-full-1", zxid_high, zxid_below},
     {"id-mismatch-2", other_id, own_id},
     {"id-too-big-255", big_id, biggest_id},
+    {"id-too-big-255", big_id, big_id_of_both},
     {"timeouts-differ-5", other_maximum, own_id},
     {"tick-differs-5", other_tick, own_id},
     {"tick-differs-5", other_sync_limit, own_id},

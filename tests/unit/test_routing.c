@@ -262,10 +262,18 @@ static void test_drained_ids(void **state)
     assert_int_equal(mig_drained_set(&drained, 254, true), RC_OK);
     assert_int_equal(mig_drained_set(&drained, 9, true), RC_OK);
     assert_int_equal(mig_drained_set(&drained, -1, true), RC_INVALID);
-    assert_int_equal(mig_drained_set(&drained, MIG_DRAINED_IDS, true), RC_INVALID);
-    assert_false(mig_drained_has(&drained, INT32_MAX));
+    assert_int_equal(mig_drained_set(&drained, 0, true), RC_OK);
+    assert_int_equal(mig_drained_set(&drained, INT32_MAX, true), RC_OK);
+    assert_int_equal(mig_drained_set(&drained, 9, true), RC_OK); /* again */
     mig_drained_ids(&drained, text, sizeof(text));
-    assert_string_equal(text, "9,254");
+    assert_string_equal(text, "0,9,254,2147483647");
+    assert_int_equal(mig_drained_set(&drained, 9, false), RC_OK);
+    assert_int_equal(mig_drained_set(&drained, 10, false), RC_OK);
+    assert_false(mig_drained_has(&drained, 9));
+    assert_true(mig_drained_has(&drained, 0) && mig_drained_has(&drained, INT32_MAX));
+    for (int32_t id = 1000; drained.count < MIG_DRAINED_MAX; id++)
+        assert_int_equal(mig_drained_set(&drained, id, true), RC_OK);
+    assert_int_equal(mig_drained_set(&drained, 5, true), RC_FULL);
     assert_true(mig_drained_any(&drained));
 }
 

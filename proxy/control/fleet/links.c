@@ -56,7 +56,7 @@ enum rc px_links_configure(struct px_links *links, const struct conf *conf)
             return RC_REFUSED;
     for (uint32_t i = 0; i < LINKS_MAX; i++)
         link_close(&links->links[i]);
-    links->monitor_id = 0;
+    links->monitor_id = MIG_NO_SERVER;
     links->read_at_ms = 0;
     zkp_secret_drop(links->super);
     links->super = zkp_secret_share(conf->super);
@@ -269,7 +269,7 @@ void px_links_kick(struct px_links *links)
 
 static void read_config(struct px_links *links, int64_t now_ms, int32_t interval_ms)
 {
-    struct link *link = links->monitor_id ? link_get(links, links->monitor_id) : NULL;
+    struct link *link = links->monitor_id != MIG_NO_SERVER ? link_get(links, links->monitor_id) : NULL;
     if (!link || link->is_reading || now_ms < links->read_at_ms)
         return;
     links->read_at_ms = now_ms + interval_ms;
@@ -288,8 +288,9 @@ static void choose_monitor(struct px_links *links, const struct mig_facts *facts
         return;
     int32_t leader = mig_facts_leader(facts, INT64_MAX / 2).id;
     const struct mig_server_facts *candidate = mig_facts_server(facts, leader);
-    links->monitor_id =
-        candidate && px_links_is_usable(facts, candidate) ? leader : px_links_best_server(facts, 0);
+    links->monitor_id = candidate && px_links_is_usable(facts, candidate)
+                            ? leader
+                            : px_links_best_server(facts, MIG_NO_SERVER);
     links->read_at_ms = 0;
 }
 

@@ -11,13 +11,13 @@ bool px_links_is_usable(const struct mig_facts *facts, const struct mig_server_f
 
 int32_t px_links_best_server(const struct mig_facts *facts, int32_t not_this)
 {
-    int32_t best = 0;
+    int32_t best = MIG_NO_SERVER;
     bool best_is_target = false;
     for (uint32_t i = 0; i < facts->server_count; i++) {
         const struct mig_server_facts *server = &facts->servers[i];
         bool is_target = server->side == MIG_SIDE_TARGET;
         if (server->id == not_this || !px_links_is_usable(facts, server) ||
-            (best && (best_is_target || !is_target)))
+            (best != MIG_NO_SERVER && (best_is_target || !is_target)))
             continue;
         best = server->id;
         best_is_target = is_target;

@@ -38,7 +38,7 @@ struct px_links {
     char state_root[ZKP_HOST_MAX];
     struct link links[LINKS_MAX];
     struct lock lock;
-    int32_t monitor_id; /* 0 = none */
+    int32_t monitor_id; /* or MIG_NO_SERVER */
     int64_t read_at_ms; /* when the config is to be read next */
     bool has_config;
     struct zkp_config config;
@@ -57,7 +57,8 @@ void px_links_report_failure(struct px_links *links, const struct mig_effect *ef
                              const char *why);
 /* A member that serves, or anybody who serves while no config is known. */
 bool px_links_is_usable(const struct mig_facts *facts, const struct mig_server_facts *server);
-/* The usable one to stay with; targets first, since they stay. 0 = none. */
+/* The usable one to stay with; targets first, since they stay. MIG_NO_SERVER
+ * = none; not_this may be that, too. */
 int32_t px_links_best_server(const struct mig_facts *facts, int32_t not_this);
 
 void px_links_lock_take(struct px_links *links, const struct mig_effect *effect);

@@ -60,7 +60,8 @@ static enum rc lock_open(struct px_links *links, int32_t id, const struct mig_zk
 void px_links_lock_take(struct px_links *links, const struct mig_effect *effect)
 {
     struct lock *lock = &links->lock;
-    if (!lock->zk && (!links->monitor_id || lock_open(links, links->monitor_id, NULL) != RC_OK)) {
+    if (!lock->zk &&
+        (links->monitor_id == MIG_NO_SERVER || lock_open(links, links->monitor_id, NULL) != RC_OK)) {
         px_links_report_failure(links, effect, MIG_ZK_LOCK, "no serving member is known");
         return;
     }
@@ -90,14 +91,14 @@ void px_links_lock_follow(struct px_links *links, const struct mig_facts *facts)
     if (!lock->zk || lock->pending > 0 || lock->is_dropping || lock->state != MIG_LOCK_OURS)
         return;
     const struct mig_server_facts *now = mig_facts_server(facts, lock->id);
-    int32_t best = px_links_best_server(facts, 0);
+    int32_t best = px_links_best_server(facts, MIG_NO_SERVER);
     const struct mig_server_facts *better = mig_facts_server(facts, best);
     bool is_away = lock->away_since_ms && facts->now_ms - lock->away_since_ms > LOCK_AWAY_MS;
     bool must_leave = !now || !px_links_is_usable(facts, now) || is_away;
     bool should_leave = better && now && better->side == MIG_SIDE_TARGET && now->side == MIG_SIDE_SOURCE;
     if (is_away && best == lock->id)
         best = px_links_best_server(facts, lock->id);
-    if (best == 0 || best == lock->id || !(must_leave || should_leave))
+    if (best == MIG_NO_SERVER || best == lock->id || !(must_leave || should_leave))
         return;
     struct mig_zk_session session;
     mig_zk_detach(lock->zk, &session);

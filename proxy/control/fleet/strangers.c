@@ -8,13 +8,13 @@ static struct px_stranger *place_of(struct px_strangers *strangers, int32_t id)
     struct px_stranger *free_place = NULL;
     for (uint32_t i = 0; i < MIG_SERVERS_MAX; i++) {
         struct px_stranger *place = &strangers->servers[i];
-        if (place->id == id)
+        if (place->is_used && place->id == id)
             return place;
-        if (place->id == 0 && free_place == NULL)
+        if (!place->is_used && free_place == NULL)
             free_place = place;
     }
     if (free_place != NULL)
-        *free_place = (struct px_stranger){.id = id, .shown = -1};
+        *free_place = (struct px_stranger){.is_used = true, .id = id, .shown = -1};
     return free_place;
 }
 
@@ -53,7 +53,7 @@ void px_strangers_facts(struct px_strangers *strangers, struct mig_facts *facts)
         if (place == NULL) /* reloads have named more servers than there are places */
             continue;
         if (server->srvr_at_ms == 0) /* not asked yet, or at another address now */
-            *place = (struct px_stranger){.id = server->id, .shown = -1};
+            *place = (struct px_stranger){.is_used = true, .id = server->id, .shown = -1};
         else if (server->srvr_at_ms != place->srvr_at_ms)
             look(place, server);
         server->strangers = place->shown;

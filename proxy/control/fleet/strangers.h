@@ -8,7 +8,8 @@
 #include "migrate/facts.h"
 
 struct px_stranger {
-    int32_t id; /* 0 = free place */
+    bool is_used;
+    int32_t id;
     int64_t srvr_at_ms;
     int64_t last;
     int64_t shown;                          /* the lesser of the last two; -1 = there were not two */

@@ -54,13 +54,13 @@ void survey_check(struct px_survey *survey)
     survey->parts.changed(survey->parts.context);
 }
 
-/* The leader where there is one: nothing it says is late. 0 = nobody. */
+/* The leader where there is one: nothing it says is late. MIG_NO_SERVER = nobody. */
 static int32_t choose_server(const struct mig_facts *facts)
 {
     int32_t leader = mig_facts_leader(facts, INT64_MAX / 2).id;
     const struct mig_server_facts *candidate = mig_facts_server(facts, leader);
     bool has_leader = candidate && px_links_is_usable(facts, candidate);
-    return has_leader ? leader : px_links_best_server(facts, 0);
+    return has_leader ? leader : px_links_best_server(facts, MIG_NO_SERVER);
 }
 
 static void begin(struct px_survey *survey, const struct mig_facts *facts)
@@ -82,13 +82,13 @@ static bool may_begin(const struct px_survey *survey, const struct mig_facts *fa
 {
     bool is_wanted = survey->wanted_ms != 0 && !survey->is_running;
     bool has_waited = facts->now_ms - survey->wanted_ms >= SURVEY_LIMIT_MS;
-    return is_wanted && (has_waited || choose_server(facts) != 0);
+    return is_wanted && (has_waited || choose_server(facts) != MIG_NO_SERVER);
 }
 
 static void explain(struct px_survey *survey)
 {
     struct mig_survey *now = &survey->now;
-    if (survey->server == 0)
+    if (survey->server == MIG_NO_SERVER)
         snprintf(now->incomplete, sizeof now->incomplete, "no server can be asked");
     else if (now->nodes == 0)
         snprintf(now->incomplete, sizeof now->incomplete, "server %d gave no node to read: %.160s",

@@ -87,7 +87,7 @@ struct px_survey {
     bool is_running;
     bool is_over; /* nothing is missing; the tick ends it, outside of callbacks */
     int64_t deadline_ms;
-    int32_t server; /* asked; 0 = none */
+    int32_t server; /* asked, or MIG_NO_SERVER */
     struct mig_zk *super;
     struct mig_zk *nobody;
     uint32_t unanswered; /* bits of enum ask */
