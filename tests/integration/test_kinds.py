@@ -30,10 +30,11 @@ class Run:
     def _source_ports(self):
         return [source_port(worker.client) for worker in self.load.workers]
 
-    def finish(self, members):
+    def finish(self, members, accept=()):
         """To the end of the plan: these are the members, and nobody has noticed."""
         start_joiners(self.ensemble, self.targets)
-        self.proxy.start_migration()
+        started = self.proxy.cli("start", *accept)
+        assert started.returncode == 0, started
         status = self.proxy.wait_phase("finished")
         self.load.wait_progress(WRITES_PER_SECOND)
         assert {step["state"] for step in status["steps"]} == {"done"}
@@ -72,6 +73,14 @@ def test_expand(ensemble, run, make_workload):
     later = make_workload(plan.proxy.clients, SESSIONS, root="/later")
     for sid in (4, 5):
         wait_for(lambda sid=sid: later.session_ids & ensemble[sid].sessions(), 30, f"server {sid} gets sessions")
+
+
+@pytest.mark.limit(180)
+def test_ids_of_the_wild(make_ensemble, run):
+    """server.0 leaves, and one joins whose id TTL nodes could not have."""
+    ensemble = make_ensemble(first_id=0).start()
+    plan = run(ensemble, "replace", targets=(300,), leaving=[0])
+    plan.finish((1, 2, 300), accept=("--accept", "id-too-big-300"))
 
 
 @pytest.mark.limit(180)
