@@ -1,7 +1,8 @@
 /* Questions to the facts that several rules ask: see facts.h. */
 #include "migrate/facts.h"
 
-#define ONE_ROUND_MS 1000 /* answers this close together tell of the same moment */
+#define ONE_ROUND_MS     1000  /* answers this close together tell of the same moment */
+#define COUNT_AGE_MAX_MS 30000 /* mntr is asked for every ten seconds; three answers may be lost */
 
 const char *mig_health_name(enum mig_health health)
 {
@@ -47,8 +48,39 @@ void mig_server_own_connection(struct mig_server_facts *server, int64_t session_
         server->other_count = kept;
 }
 
+/* Voters that say themselves that they follow. Until the first transaction after an election they show the
+ * epoch before (protocol.md §3.6), never one behind it. */
+static uint32_t voters_following(const struct mig_facts *facts, const struct zkp_config *config,
+                                 int64_t epoch, int64_t max_age_ms)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < config->server_count; i++) {
+        const struct mig_server_facts *server = mig_facts_server(facts, config->servers[i].id);
+        count += config->servers[i].role == ZKP_ROLE_PARTICIPANT && server != NULL &&
+                 answered_within(facts, server, max_age_ms) && server->srvr.mode == ZKP_MODE_FOLLOWER &&
+                 mig_zxid_epoch(server->srvr.zxid) <= epoch;
+    }
+    return count;
+}
+
+/* That enough follow it: a count that is as new as its word decides. Without one, a count of a moment ago or
+ * the followers' own word will do; when nothing shows it, it is not proven. */
+static bool is_followed(const struct mig_facts *facts, const struct mig_server_facts *server,
+                        const struct zkp_config *config, int64_t max_age_ms)
+{
+    int64_t needed = zkp_config_voters(config) / 2;
+    bool has_count = server->mntr_seen == MIG_SEEN_DATA && server->mntr.synced_followers >= 0;
+    if (has_count && server->mntr_at_ms >= server->srvr_at_ms)
+        return server->mntr.synced_followers >= needed;
+    bool was_followed = has_count && server->mntr.synced_followers >= needed &&
+                        facts->now_ms - server->mntr_at_ms <= COUNT_AGE_MAX_MS;
+    return was_followed ||
+           voters_following(facts, config, mig_zxid_epoch(server->srvr.zxid), max_age_ms) >= needed;
+}
+
 /* What its own words and the config say; the epoch is compared by the caller. */
-static bool may_lead(const struct mig_server_facts *server, const struct zkp_config *config)
+static bool may_lead(const struct mig_facts *facts, const struct mig_server_facts *server,
+                     const struct zkp_config *config, int64_t max_age_ms)
 {
     if (server->srvr.mode != ZKP_MODE_LEADER)
         return false;
@@ -57,9 +89,7 @@ static bool may_lead(const struct mig_server_facts *server, const struct zkp_con
     const struct zkp_server *member = zkp_config_find(config, server->id);
     if (member == NULL || member->role != ZKP_ROLE_PARTICIPANT)
         return false;
-    bool has_count = server->mntr_seen == MIG_SEEN_DATA && server->mntr.synced_followers >= 0 &&
-                     server->mntr_at_ms >= server->srvr_at_ms;
-    return !has_count || server->mntr.synced_followers >= (int64_t)(zkp_config_voters(config) / 2);
+    return is_followed(facts, server, config, max_age_ms);
 }
 
 struct mig_leader mig_facts_leader_in(const struct mig_facts *facts, const struct zkp_config *config,
@@ -76,7 +106,7 @@ struct mig_leader mig_facts_leader_in(const struct mig_facts *facts, const struc
         int64_t epoch = mig_zxid_epoch(server->srvr.zxid);
         if (epoch > highest)
             highest = epoch;
-        if (may_lead(server, config) && (leader.id < 0 || epoch > leader.epoch))
+        if (may_lead(facts, server, config, max_age_ms) && (leader.id < 0 || epoch > leader.epoch))
             leader = (struct mig_leader){.id = server->id,
                                          .epoch = epoch,
                                          .zxid = server->srvr.zxid,

@@ -180,8 +180,9 @@ struct mig_leader {
 
 /* "Mode: leader" alone proves nothing (protocol.md §1.5: a removed leader keeps saying it for a tick): the
  * candidate must be a voter of the observed config (when there is one), have the highest epoch of all
- * servers that answered within max_age_ms, and, where its mntr is at least as new as its srvr, enough synced
- * followers. A standalone server is no leader. */
+ * servers that answered within max_age_ms, and enough synced followers: by its mntr when that is as new as
+ * its srvr; else by an older one, or by the followers' own answers. What nothing shows is not proven. A
+ * standalone server is no leader. */
 struct mig_leader mig_facts_leader(const struct mig_facts *facts, int64_t max_age_ms);
 /* The same with a config that the caller knows to be newer; NULL = none. */
 struct mig_leader mig_facts_leader_in(const struct mig_facts *facts, const struct zkp_config *config,

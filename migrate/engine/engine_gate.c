@@ -215,8 +215,14 @@ bool gate_joiner(struct run *r, int32_t id, int64_t since_ms)
 static bool leader_counts(struct run *r, int64_t pending, int64_t since_ms)
 {
     const struct mig_server_facts *leader = mig_facts_server(r->f, r->leader.id);
-    if (leader == NULL || leader->mntr_seen != MIG_SEEN_DATA || leader->mntr.synced_non_voting < 0)
-        return true;
+    bool is_shown = leader != NULL && leader->mntr_seen == MIG_SEEN_DATA;
+    if (leader != NULL && leader->mntr_seen == MIG_SEEN_UNKNOWN) {
+        run_wait(r, "see that it answers `mntr`", "the leader to show how many synced joiners it counts");
+        run_reprobe(r, MIG_PROBE_SRVR | MIG_PROBE_MNTR);
+        return false;
+    }
+    if (!is_shown || leader->mntr.synced_non_voting < 0)
+        return true; /* each joiner has shown that it follows; preflight has told what is not shown */
     if (leader->mntr_at_ms >= since_ms && leader->mntr.synced_non_voting >= pending)
         return true;
     run_wait(r, "", "the leader to count %lld synced joiners; it counts %lld", (long long)pending,
@@ -276,9 +282,13 @@ bool gate_restored(struct run *r, int32_t id, int64_t since_ms)
 bool gate_leaver(struct run *r, int32_t id)
 {
     const struct mig_server_facts *server = mig_facts_server(r->f, id);
-    if (server == NULL || server->our_sessions == 0)
+    if (server != NULL && server->our_sessions == 0)
         return true;
-    run_wait(r, "", "%lld sessions to leave server %d", (long long)server->our_sessions, id);
+    if (server == NULL)
+        run_wait(r, "put the plan's servers back into the configuration file",
+                 "server %d, which is not probed: whether sessions are on it is not known", id);
+    else
+        run_wait(r, "", "%lld sessions to leave server %d", (long long)server->our_sessions, id);
     return false;
 }
 

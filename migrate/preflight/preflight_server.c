@@ -1,5 +1,6 @@
 /* Preflight rules about one server as it answers; targets are looked at again when they appear. */
 #include "migrate/preflight/preflight_int.h"
+#include "migrate/text.h"
 
 #define ZXID_COUNTER_WARN 0xe6666666u /* 90 % of the 32 bits after which an election is forced */
 
@@ -94,6 +95,26 @@ static void check_clients(struct rules *r, const struct mig_server_facts *server
                   (long long)server->strangers);
 }
 
+/* Those that gates and estimates read, where every version has them. */
+static void check_figures(struct rules *r, const struct mig_server_facts *server)
+{
+    const struct {
+        const char *name;
+        bool is_missing;
+    } figures[] = {
+        {"znode_count", server->mntr.znode_count < 0},
+        {"ephemerals_count", server->mntr.ephemerals_count < 0},
+        {"approximate_data_size", server->mntr.data_size < 0},
+        {"synced_followers", server->srvr.mode == ZKP_MODE_LEADER && server->mntr.synced_followers < 0},
+    };
+    char missing[128] = "";
+    for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
+        if (figures[i].is_missing)
+            mig_text_add(missing, sizeof(missing), "%s%s", missing[0] == '\0' ? "" : ", ", figures[i].name);
+    if (missing[0] != '\0')
+        rules_add(r, MIG_RULE_FIGURES_NOT_SHOWN, server->id, "its mntr has no number for %s", missing);
+}
+
 static void check_mntr(struct rules *r, const struct mig_server_facts *server)
 {
     if (server->mntr_seen == MIG_SEEN_NOT_ALLOWED)
@@ -101,6 +122,7 @@ static void check_mntr(struct rules *r, const struct mig_server_facts *server)
                   "mntr is not in its whitelist, AdminServer does not answer");
     if (server->mntr_seen != MIG_SEEN_DATA)
         return;
+    check_figures(r, server);
     if (server->mntr.local_sessions > 0)
         rules_add(r, MIG_RULE_LOCAL_SESSIONS, server->id, "%lld local sessions",
                   (long long)server->mntr.local_sessions);

@@ -178,6 +178,11 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
     X(MNTR_NOT_ALLOWED, "mntr-not-allowed", "P2 P28", WARN,                                                  \
       "the numbers of synced followers and of digest mismatches cannot be seen",                             \
       "add mntr to 4lw.commands.whitelist or open AdminServer")                                              \
+    X(FIGURES_NOT_SHOWN, "figures-not-shown", "P2 P28", WARN,                                                \
+      "what needs them uses something else: nodes are compared one by one instead of counts, the "           \
+      "followers' "                                                                                          \
+      "own word proves a leader, and no time can be estimated",                                              \
+      "see what the metrics provider of that server prints for them")                                        \
     X(WILDCARD_ADDRESS, "wildcard-address", "P23", REFUSE,                                                   \
       "other members cannot connect to a wildcard quorum address", "write the server's real address")        \
     X(CLIENT_PART_MISSING, "client-part-missing", "", INFO,                                                  \

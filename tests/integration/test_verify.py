@@ -7,7 +7,8 @@ import pytest
 from kazoo.security import make_digest_acl
 
 from lib.forgery import forge, wait_stored
-from lib.migration import plan_targets, start_joiners, wait_gate
+from lib.frontdoor import MntrDoor
+from lib.migration import SOURCES, findings, plan_targets, start_joiners, wait_gate
 from lib.waiting import wait_for
 
 NODES = 300
@@ -100,6 +101,37 @@ def test_equal_ensemble(ensemble, make_proxy):
 
 
 @pytest.mark.sanitizer
+def as_prometheus(name, value):
+    """As the PrometheusMetricsProvider of the field prints them: every number with a fraction."""
+    return f"{value}.0" if value.lstrip("-").isdigit() else value
+
+
+def without_counts(name, value):
+    """A figure that is there and is no number, and one that is not there at all."""
+    return "NaN" if name == "zk_znode_count" else None if name == "zk_ephemerals_count" else as_prometheus(name, value)
+
+
+@pytest.mark.parametrize("rewrite,counts,missing", [
+    (as_prometheus, "equal", None), (without_counts, "unknown", "does not say how many")])
+def test_numbers_as_other_providers_print_them(make_ensemble, make_proxy, rewrite, counts, missing):
+    """They are numbers; one that is not shown is not compared, and preflight says so beforehand."""
+    ensemble = make_ensemble().start()
+    doors = [MntrDoor(ensemble[sid], rewrite) for sid in SOURCES]
+    proxy = make_proxy([door.line for door in doors], plan_targets(ensemble))
+    wait_for(lambda: proxy.status()["leader"] > 0, 20, "the leader is known, by what it prints or by its followers")
+    with ensemble.client(super_user=True) as client:
+        client.create("/more", b"x")
+        wait_level(ensemble)
+    rows = verify(proxy, *map(str, follower_and_other(ensemble)))["servers"]
+    assert [row["counts"] for row in rows] == [counts, counts], rows
+    assert all((missing or "") in row["counts_detail"] for row in rows), rows
+    unshown = {name for name in findings(proxy) if name.startswith("figures-not-shown")}
+    assert unshown == (set() if missing is None else {f"figures-not-shown-{sid}" for sid in SOURCES})
+    assert all(door.rewritten for door in doors)
+    for door in doors:
+        door.close()
+
+
 def test_changes_under_way_are_no_differences(ensemble, make_proxy):
     """Nodes that are written, created and deleted at every moment, on servers that are always a bit behind."""
     proxy = started(make_proxy, ensemble)

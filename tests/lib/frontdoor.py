@@ -212,6 +212,43 @@ class ForgetfulDoor(_Door):
         near.sendall(data)
 
 
+class MntrDoor(_Door):
+    """The server's answer to mntr as a metrics provider prints it: rewrite(name, value) gives the new value, or None for
+    no line. Everything else passes."""
+
+    def __init__(self, server, rewrite):
+        self.rewritten = 0  # answers
+        self._rewrite = rewrite
+        self._server = server
+        super().__init__(server.host, server.client_port)
+
+    @property
+    def line(self):
+        return _line_behind(self._server, self.port)
+
+    def _serve(self, near):
+        first = _first_bytes(near)
+        far = self._dial()
+        try:
+            far.sendall(first)
+            if first.startswith(b"mntr"):
+                near.sendall(self._printed(_read_to_end(far).decode()).encode())
+            else:
+                _pump(near, far)
+        finally:
+            self._end(far)
+
+    def _printed(self, answer):
+        lines = []
+        for line in answer.splitlines():
+            name, tab, value = line.partition("\t")
+            value = self._rewrite(name, value)
+            if value is not None:
+                lines.append(f"{name}{tab}{value}\n")
+        self.rewritten += 1
+        return "".join(lines)
+
+
 class LaggingDoor(_Door):
     """Everything the leader says to whoever comes this way arrives lag_seconds later, in order."""
 

@@ -274,7 +274,7 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
     enum mig_health health = is_seen ? MIG_HEALTH_SERVING : MIG_HEALTH_DOWN;
     if (facts->health != health)
         facts->health_since_ms = now_ms;
-    facts->id = server->id;
+    facts->id = sim->unlisted == server->id ? 200 : server->id;
     facts->side = is_source(sim, server->id) ? MIG_SIDE_SOURCE : MIG_SIDE_TARGET;
     facts->spec = line_of(sim, server->id);
     facts->health = health;
@@ -306,7 +306,13 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
     facts->conf_seen = server->hides_conf ? MIG_SEEN_NOT_ALLOWED : MIG_SEEN_DATA;
     facts->conf = server->hides_conf ? NULL : &server->answer;
     facts->conf_at_ms = now_ms;
-    facts->mntr_seen = server->hides_mntr ? MIG_SEEN_NOT_ALLOWED : MIG_SEEN_DATA;
+    facts->mntr_seen = server->awaits_mntr  ? MIG_SEEN_UNKNOWN
+                       : server->hides_mntr ? MIG_SEEN_NOT_ALLOWED
+                                            : MIG_SEEN_DATA;
+    if (server->awaits_conf) {
+        facts->conf_seen = MIG_SEEN_UNKNOWN;
+        facts->conf = NULL;
+    }
     facts->mntr_at_ms = now_ms;
     facts->mntr = (struct mig_mntr){.synced_followers = leads ? 5 : -1,
                                     .synced_non_voting = -1,
@@ -349,7 +355,8 @@ static void observe(struct sim *sim)
     observe_canaries(sim);
     f->config = &sim->config;
     f->config_at_ms = f->now_ms;
-    f->survey.asked_at_ms = f->now_ms;
+    if (!sim->has_no_survey)
+        f->survey.asked_at_ms = f->now_ms;
     if (sim->lock_free_at_ms != 0 && f->now_ms >= sim->lock_free_at_ms) {
         sim->lock[0] = '\0';
         sim->lock_free_at_ms = 0;

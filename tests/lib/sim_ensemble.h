@@ -51,6 +51,8 @@ struct sim_server {
     int64_t mismatches;                     /* of digests; -1 = it does not show them */
     int64_t mismatches_after;               /* the next start: what its log makes it count */
     int64_t strangers;                      /* clients that bypass the proxy */
+    bool awaits_mntr;                       /* it gives no usable answer to it now */
+    bool awaits_conf;                       /* the same */
     bool hides_count;                       /* what it counts proves nothing */
     int64_t alone_at_ms[MIG_ALONE_SAMPLES]; /* the last looks without strangers, newest first */
     int64_t firsts; /* of the sessions: those that are canaries whenever there are canaries */
@@ -96,9 +98,11 @@ struct sim {
     uint32_t journal_capacity; /* records for which there is room on the disk; 0 = for all */
     bool has_late;             /* SIM_LOST_LATE: this one is under way */
     struct mig_effect late;
-    bool reads_early; /* reads of the config forget their barrier: the control run */
-    bool is_deaf;     /* barriers and reads of the config get no answer */
-    bool confirms;    /* confirm every gate at once */
+    bool reads_early;   /* reads of the config forget their barrier: the control run */
+    int32_t unlisted;   /* the file has lost its line: nothing is known of it; 0 = none */
+    bool has_no_survey; /* nobody has looked since the beginning */
+    bool is_deaf;       /* barriers and reads of the config get no answer */
+    bool confirms;      /* confirm every gate at once */
     void (*on_record)(const struct sim *sim, void *context); /* before it is written; NULL = nobody asks */
     void *record_context;
     uint32_t record_count;

@@ -424,6 +424,7 @@ static void two_lead(struct world *w)
     w->sim->facts.servers[0].srvr.zxid = 0x200000000;
     for (int32_t id = 4; id <= 6; id++)
         server(w, id)->srvr.zxid = 0x200000000;
+    server(w, 2)->mntr.synced_followers = 0;
 }
 static void one_led_before(struct world *w)
 {
@@ -623,6 +624,19 @@ static void target_observes(struct world *w)
 {
     line(w, 4)->role = ZKP_ROLE_OBSERVER;
 }
+static void no_counts(struct world *w)
+{
+    server(w, 2)->mntr.znode_count = server(w, 2)->mntr.data_size = -1;
+    server(w, 2)->mntr.synced_followers = -1; /* only a leader has it */
+}
+static void no_followers_shown(struct world *w)
+{
+    server(w, 3)->mntr.synced_followers = -1;
+}
+static void counts_shown(struct world *w)
+{
+    server(w, 2)->mntr.znode_count = 0;
+}
 static void strangers(struct world *w)
 {
     server(w, 1)->strangers = 2;
@@ -797,6 +811,8 @@ static const struct {
     {"name-unresolved-4", name_unresolved, name_of_a_former_server},
     {"bind-unreached-4", bind_unreached, bind_unreached_of_a_former_server},
     {"hook-unrunnable", hook_unrunnable, hooks_runnable},
+    {"figures-not-shown-2", no_counts, counts_shown},
+    {"figures-not-shown-3", no_followers_shown, counts_shown},
     {"observer-1", source_observes, enabled},
     {"target-observer-4", target_observes, enabled},
     {"direct-clients-1", strangers, strangers_where_it_stays},

@@ -93,7 +93,8 @@ static void explain(struct px_survey *survey)
     else if (now->nodes == 0)
         snprintf(now->incomplete, sizeof now->incomplete, "server %d gave no node to read: %.160s",
                  survey->server, survey->why[0] ? survey->why : "no answer");
-    else if (survey->unanswered & ((1u << ASK_LOCK) | (1u << ASK_CONFIG_ACL)))
+    else if (survey->unanswered &
+             ((1u << ASK_LOCK) | (1u << ASK_CONFIG_ACL) | (1u << ASK_TTL) | (1u << ASK_ANYONE)))
         snprintf(now->incomplete, sizeof now->incomplete, "server %d did not answer all questions in %d ms",
                  survey->server, SURVEY_LIMIT_MS);
     else
