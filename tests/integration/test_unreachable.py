@@ -72,11 +72,11 @@ def test_new_clients_are_given_to_servers_that_work(make_ensemble, make_proxy, m
              30, "each target's row says why")
     assert "given to servers that the plan does not prefer" in proxy.get("/readyz").text
     assert proxy.get("/readyz").status == 200
-    metrics = proxy.metrics()
-    assert metrics.value("zkferry_connects_elsewhere_total") >= 1
-    stayed = [metrics.value("zkferry_moves_stayed_total", reason=reason) for reason in ("closed", "full")]
-    assert sum(stayed) >= 1
-    assert "event=connect.elsewhere" in proxy.log() and "event=move.stayed" in proxy.log()
+    assert proxy.metrics().value("zkferry_connects_elsewhere_total") >= 1
+    wait_for(lambda: sum(proxy.metrics().value("zkferry_moves_stayed_total", reason=reason)
+                         for reason in ("closed", "full")) >= 1, 60, "a move that stays says why")
+    wait_for(lambda: all(f"event={name}" in proxy.log() for name in ("connect.elsewhere", "move.stayed")), 30,
+             "the log has both")
 
     for place in places:
         place.close()
