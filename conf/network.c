@@ -73,8 +73,7 @@ void conf_network_format(const struct conf_network *network, char buf[static CON
     (void)snprintf(buf, CONF_NETWORK_TEXT_MAX, "%s/%u", host, (unsigned)network->prefix);
 }
 
-/* Its bytes in network order; 0 = of another family. */
-static uint8_t address_bytes(const struct sockaddr *address, uint8_t bytes[static 16])
+uint8_t conf_address_bytes(const struct sockaddr *address, uint8_t bytes[static 16])
 {
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
@@ -95,7 +94,7 @@ static uint8_t address_bytes(const struct sockaddr *address, uint8_t bytes[stati
 bool conf_networks_have(const struct conf_networks *networks, const struct sockaddr *address)
 {
     uint8_t bytes[16] = {0};
-    uint8_t length = address_bytes(address, bytes);
+    uint8_t length = conf_address_bytes(address, bytes);
 
     for (uint32_t i = 0; i < networks->count; i++)
         if (networks->items[i].length == length && is_within(&networks->items[i], bytes))

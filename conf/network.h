@@ -24,6 +24,8 @@ struct conf_networks {
 /* A bare address is a network of one. False: not understood, or bits are set beyond the prefix. */
 bool conf_network_parse(const char *text, struct conf_network *ret_network);
 void conf_network_format(const struct conf_network *network, char buf[static CONF_NETWORK_TEXT_MAX]);
+/* Its bytes in network order; how many there are, 0 = of another family. IPv4 mapped into IPv6 is IPv4. */
+uint8_t conf_address_bytes(const struct sockaddr *address, uint8_t ret_bytes[static 16]);
 /* IPv4 addresses mapped into IPv6, as sockets of both families show them, count as IPv4. Other families are
  * in no network. */
 bool conf_networks_have(const struct conf_networks *networks, const struct sockaddr *address);

@@ -64,9 +64,8 @@ void px_shared_free(struct px_shared *shared)
     free(shared);
 }
 
-bool px_shared_connect_take(struct px_shared *shared, uint32_t slot, uint32_t max)
+bool px_shared_take(_Atomic(uint32_t) *count, uint32_t max)
 {
-    _Atomic(uint32_t) *count = &shared->slots[slot].connect_count;
     uint32_t now = atomic_load_explicit(count, memory_order_relaxed);
 
     while (now < max)
@@ -76,11 +75,21 @@ bool px_shared_connect_take(struct px_shared *shared, uint32_t slot, uint32_t ma
     return false;
 }
 
-void px_shared_connect_give(struct px_shared *shared, uint32_t slot)
+void px_shared_give(_Atomic(uint32_t) *count)
 {
-    uint32_t before = atomic_fetch_sub_explicit(&shared->slots[slot].connect_count, 1, memory_order_relaxed);
+    uint32_t before = atomic_fetch_sub_explicit(count, 1, memory_order_relaxed);
 
     ASSERT(before > 0);
+}
+
+bool px_shared_connect_take(struct px_shared *shared, uint32_t slot, uint32_t max)
+{
+    return px_shared_take(&shared->slots[slot].connect_count, max);
+}
+
+void px_shared_connect_give(struct px_shared *shared, uint32_t slot)
+{
+    px_shared_give(&shared->slots[slot].connect_count);
 }
 
 void px_shared_descriptors_add(struct px_shared *shared, int64_t count)

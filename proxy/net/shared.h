@@ -55,6 +55,16 @@ struct px_shared_slot {
     _Atomic(uint64_t) failed_how; /* its result, and above 32 bits the errno where this host refused */
 };
 
+/* Of the configuration, by control: a reload changes them. */
+struct px_shared_limits {
+    _Atomic(uint32_t) sessions_max;       /* clients that have said what they want, or have a session */
+    _Atomic(uint32_t) silent_max;         /* clients that have not */
+    _Atomic(uint32_t) silent_per_address; /* of one origin; 0 = no limit of its own */
+    _Atomic(int32_t) handshake_timeout_ms;
+    _Atomic(uint32_t)
+        client_buffer_max; /* bytes queued for one slow peer before its source is no longer read */
+};
+
 /* One per worker, written by that worker only. */
 struct px_shared_worker {
     alignas(64) _Atomic(uint64_t) directive_version; /* applied */
@@ -85,7 +95,11 @@ struct px_shared {
     struct px_shared_worker workers[PX_WORKERS_MAX];
     /* Descriptors of clients and their servers, of all workers and those on their way to one. */
     _Atomic(int64_t) descriptor_count;
-    _Atomic(int64_t) descriptor_max;              /* by control; see px_shared_may_move; 0 = no limit */
+    _Atomic(int64_t) descriptor_max; /* by control; see px_shared_may_move; 0 = no limit */
+    struct px_shared_limits limits;
+    /* Over all workers, at most what the limits say; the daemon's own are in neither. */
+    _Atomic(uint32_t) placed_count;
+    _Atomic(uint32_t) silent_count;
     uint32_t worker_count;                        /* set before the first worker starts */
     struct px_mailbox *mailboxes[PX_WORKERS_MAX]; /* by px_worker_start; complete before the first adopt */
     struct px_owner_map *owners;                  /* owned */
@@ -96,6 +110,9 @@ struct px_shared *px_shared_new(uint32_t worker_count);
 /* After all workers are freed. NULL is fine. */
 void px_shared_free(struct px_shared *shared);
 
+/* One more, unless there are `max` already; one less. Any thread. */
+bool px_shared_take(_Atomic(uint32_t) *count, uint32_t max);
+void px_shared_give(_Atomic(uint32_t) *count);
 /* Takes one of `max` places of a server, PX_CONNECTS_MAX but in tests; false when all are taken. Any thread.
  */
 bool px_shared_connect_take(struct px_shared *shared, uint32_t slot, uint32_t max);
