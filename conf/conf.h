@@ -75,6 +75,14 @@ struct conf_binds {
     char hosts[CONF_BINDS_MAX][ZKP_HOST_MAX]; /* numeric addresses */
 };
 
+/* limits.per_address: of one client address, or one /64 of IPv6. */
+struct conf_per_address {
+    int32_t connections;         /* 0 = no limit of its own; the default */
+    int32_t connects_per_second; /* and as many at once; 0 = no limit; the default */
+    int32_t silent;              /* 0 = no limit of its own; default 500 */
+    struct conf_networks exempt;
+};
+
 /* Who goes first in a switch, and what may happen to them before the plan pauses (migrate/engine/canary.h
  * says how each figure is measured). Shares are in hundredths of a percent. */
 struct conf_canary {
@@ -130,7 +138,9 @@ struct conf {
     enum conf_guard config_node;
     bool words[ZKP_WORD_COUNT]; /* allowed on the client port; default ruok isro srvr stat mntr conf cons */
     /* limits */
-    int32_t session_max;          /* client connections over all listeners; default 15,000 */
+    int32_t session_max; /* clients that have said what they want, over all listeners; default 15,000 */
+    int32_t silent_max;  /* clients that have not; default 2,000 */
+    struct conf_per_address per_address;
     int32_t handshake_timeout_ms; /* a client that connects and says nothing; default 10,000 */
     int32_t client_buffer_max;    /* bytes queued for one slow peer before its source is no longer read */
     int32_t request_bytes; /* longest request and reply that pass; 0, the default = the servers decide */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "migrate/monotonic.h"
@@ -123,6 +124,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     px_control_tick_witness(control);
     px_survey_tick(control->survey, &control->facts, px_director_leader_leaves(control->director));
     px_crew_tick(control->crew, now_ms);
+    px_origins_tick(control->origins, now_ms);
     (void)px_slack_tick(&control->slack, px_crew_totals(control->crew).clients, now_ms);
     report_waiting(control);
     reload_if_wanted(control);
@@ -182,6 +184,15 @@ static enum rc open_events(struct px_control *control, struct err *err)
 
 /* --- start and end --- */
 
+/* Of a table that strangers fill. A clock must do where the kernel has none. */
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed)
+        seed = (uint64_t)mig_wall_ms() << 20 ^ (uint64_t)getpid();
+    return seed;
+}
+
 static enum rc open_base(struct px_control *control, struct err *err)
 {
     struct event_config *config = event_config_new();
@@ -191,9 +202,11 @@ static enum rc open_base(struct px_control *control, struct err *err)
         event_config_free(config);
     }
     control->report = px_report_new();
+    control->origins = px_origins_new(random_seed());
     control->queue_tail = &control->queue;
     control->next_nonce = (uint32_t)mig_wall_ms() ^ (uint32_t)getpid();
-    return control->base && control->report ? RC_OK : err_set(err, RC_NOMEM, "event base");
+    return control->base && control->report && control->origins ? RC_OK
+                                                                : err_set(err, RC_NOMEM, "event base");
 }
 
 static enum rc open_all(struct px_control *control, struct err *err)
@@ -263,6 +276,7 @@ static void close_all(struct px_control *control)
     if (control->mailbox)
         px_mailbox_detach(control->mailbox);
     px_mailbox_free(control->mailbox);
+    px_origins_free(control->origins); /* words in the mailbox had shares */
     for (int i = 0; i < 3; i++)
         if (control->signals[i])
             event_free(control->signals[i]);

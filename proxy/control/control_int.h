@@ -28,6 +28,7 @@
 #include "proxy/control/verify/verify.h"
 #include "proxy/control/watchdog.h"
 #include "proxy/control/witness/witness.h"
+#include "proxy/net/origins.h"
 
 #define PX_CLIENTS_TEXT_MAX 4096u
 
@@ -105,7 +106,8 @@ struct px_control {
     struct px_preflight_calls preflights;
     struct px_command_call commands[PX_COMMAND_CALLS_MAX];
     int64_t waiting_kick_ms; /* last probes asked for because clients wait */
-    uint64_t refused_clients;
+    struct px_origins *origins;
+    uint64_t refused_clients[PX_REFUSAL_COUNT];
     uint32_t next_nonce;
     bool is_ready;
     bool wants_reload; /* SIGHUP came */

@@ -177,6 +177,23 @@ static void write_descriptors(struct px_prom *prom, const struct px_descriptors 
     px_prom_count(prom, NULL, 0, descriptors->pauses);
 }
 
+static void write_refusal(struct px_prom *prom, const char *reason, uint64_t count)
+{
+    const struct px_prom_label label = {"reason", reason};
+    px_prom_count(prom, &label, 1, count);
+}
+
+static void write_refused(struct px_prom *prom, const struct px_gauges *gauges)
+{
+    px_prom_family(prom, "zkferry_clients_refused_total", PX_PROM_COUNTER,
+                   "Client connections closed because one of `limits` was reached, by which.");
+    for (enum px_refusal refusal = 0; refusal < PX_REFUSAL_COUNT; refusal++)
+        write_refusal(prom, px_refusal_name(refusal), gauges->refused_clients[refusal]);
+    write_refusal(prom, "sessions", gauges->refused_sessions_full);
+    write_refusal(prom, "silent", gauges->refused_silent);
+    write_refusal(prom, "address_silent", gauges->refused_address_silent);
+}
+
 void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges)
 {
     for (size_t i = 0; i < COUNT_OF(server_rows); i++)
@@ -184,9 +201,7 @@ void px_gauges_write(struct px_prom *prom, const struct px_gauges *gauges)
     write_plan(prom, gauges->view);
     write_witness(prom, gauges->witness);
     write_one(prom, "zkferry_workers", "Worker threads.", gauges->workers);
-    px_prom_family(prom, "zkferry_clients_refused_total", PX_PROM_COUNTER,
-                   "Client connections closed at accept: limits.sessions is reached.");
-    px_prom_count(prom, NULL, 0, gauges->refused_clients);
+    write_refused(prom, gauges);
     px_prom_family(prom, "zkferry_probes_unasked_total", PX_PROM_COUNTER,
                    "Questions to servers that could not be put: no descriptor, port or memory here.");
     px_prom_count(prom, NULL, 0, gauges->unasked_probes);

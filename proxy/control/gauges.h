@@ -9,13 +9,17 @@
 #include "proxy/control/descriptors.h"
 #include "proxy/control/watchdog.h"
 #include "proxy/control/witness/witness.h"
+#include "proxy/net/origins.h"
 
 struct px_gauges {
     const struct mig_facts *facts;
     const struct mig_routes *routes;
     const struct mig_view *view;
     const struct px_witness_result *witness;
-    uint64_t refused_clients; /* over limits.sessions */
+    const uint64_t *refused_clients; /* by enum px_refusal: those that control has refused */
+    uint64_t refused_sessions_full;  /* and those that workers have closed for a limit */
+    uint64_t refused_silent;
+    uint64_t refused_address_silent;
     uint64_t unasked_probes;
     uint64_t words_cut;
     uint64_t log_lines_dropped;

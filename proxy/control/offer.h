@@ -14,7 +14,7 @@ enum px_offer_kind {
 struct px_offer_ask {
     const struct px_directive *directive; /* the newest */
     bool is_open;                         /* connections are accepted */
-    uint32_t clients;                     /* connections there are */
+    uint32_t clients;                     /* that have a session, or wait for one */
     int32_t clients_max;                  /* limits.sessions */
     bool is_short;                        /* no descriptors are left for another client */
     int64_t refused_for_ms;               /* px_crew_refused_for_ms */

@@ -39,6 +39,7 @@ static enum rc apply(struct px_control *control, struct conf *next, struct err *
         px_verify_cancel(control->verify, "the configuration was loaded anew");
     struct conf *old = control->conf;
     control->conf = next;
+    px_crew_set_limits(control->crew, next);
     enum rc rc = px_control_set_servers(control);
     px_descriptors_judge(&control->descriptors, next);
     conf_free(old);

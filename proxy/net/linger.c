@@ -19,6 +19,7 @@ struct px_linger {
     int fd;
     bool has_sent_fin;
     int64_t deadline_ms;
+    struct px_origin *origin;
     struct px_buffer out;
     struct px_polled polled;
 };
@@ -29,6 +30,7 @@ static void linger_free(struct px_linger *linger)
     px_poller_remove(&linger->worker->poller, &linger->polled, linger->fd);
     close(linger->fd);
     px_shared_descriptors_add(linger->worker->shared, -1);
+    px_origin_leave(linger->origin);
     px_buffer_done(&linger->out);
     free(linger);
 }
@@ -80,18 +82,21 @@ static void linger_on_event(struct px_polled *polled, uint32_t what)
         linger_free(linger);
 }
 
-void px_linger_start(struct px_worker *worker, int take_fd, struct px_buffer *take_out)
+void px_linger_start(struct px_worker *worker, int take_fd, struct px_buffer *take_out,
+                     struct px_origin *take_origin)
 {
     struct px_linger *linger = calloc(1, sizeof(*linger));
 
     if (linger == NULL) {
         close(take_fd);
+        px_origin_leave(take_origin);
         px_buffer_done(take_out);
         return;
     }
     linger->worker = worker;
     linger->polled.fn = linger_on_event;
     linger->fd = take_fd;
+    linger->origin = take_origin;
     linger->deadline_ms = worker->now_ms + LINGER_MS;
     linger->out = *take_out;
     *take_out = (struct px_buffer){0};

@@ -6,10 +6,13 @@
 
 #include "proxy/session/buffer.h"
 
+struct px_origin;
 struct px_worker;
 
-/* Takes the socket and the content of *take_out (left empty). Closes at once when out of memory. */
-void px_linger_start(struct px_worker *worker, int take_fd, struct px_buffer *take_out);
+/* Takes the socket, the content of *take_out (left empty) and its share in an origin. Closes at once when out
+ * of memory. */
+void px_linger_start(struct px_worker *worker, int take_fd, struct px_buffer *take_out,
+                     struct px_origin *take_origin);
 /* Closes those whose time is over. */
 void px_linger_tick(struct px_worker *worker);
 /* Closes all. */

@@ -36,7 +36,8 @@ static void link_delist(struct px_link *link, enum px_session_state state)
 void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
 {
     struct px_link *link = calloc(1, sizeof(*link));
-    int64_t deadline_ms = worker->now_ms + worker->options.handshake_timeout_ms;
+    int64_t deadline_ms = worker->now_ms + atomic_load_explicit(&worker->shared->limits.handshake_timeout_ms,
+                                                                memory_order_relaxed);
 
     if (link != NULL)
         link->core =
@@ -44,6 +45,7 @@ void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
     if (link == NULL || link->core == NULL) {
         free(link);
         close(take_adopt->fd);
+        px_origin_leave(take_adopt->origin);
         px_metric_add(worker->metrics, PX_METRIC_CLOSED_NO_MEMORY, 1);
         return;
     }
@@ -55,6 +57,7 @@ void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
     memcpy(&link->peer, &take_adopt->peer.storage, link->peer_length);
     link->listener = take_adopt->listener;
     link->is_own = take_adopt->is_own;
+    link->origin = take_adopt->origin;
     link->deferred = PX_EVENT_COUNT;
     link->slot = PX_SLOT_NONE;
     px_conn_init(&link->client, link, PX_CONN_CLIENT);
@@ -64,7 +67,10 @@ void px_link_adopt(struct px_worker *worker, const struct px_adopt *take_adopt)
     link_enlist(link, PX_SESSION_GREETING);
     px_metric_add(worker->metrics, PX_METRIC_CLIENTS_ACCEPTED, 1);
     px_metric_add(worker->metrics, PX_METRIC_CLIENTS, 1);
-    px_link_settle(link);
+    /* Who has spoken while it waited for us was not silent. */
+    px_link_on_event(&link->client.polled, EPOLLIN);
+    if (px_session_state(link->core) == PX_SESSION_GREETING)
+        px_link_fall_silent(link);
 }
 
 bool px_link_is_dead(const struct px_link *link)
@@ -191,6 +197,7 @@ static void link_changed(struct px_link *link, enum px_session_state before, enu
 {
     link_delist(link, before);
     link_enlist(link, after);
+    px_link_speak(link);
     if (before == PX_SESSION_RETURNING && after == PX_SESSION_ACTIVE) {
         px_metric_add(link->worker->metrics, PX_METRIC_RETURN_BUSY, 1);
         link->again_ms = link->worker->now_ms + PX_LEAVE_AGAIN_MS;
@@ -248,7 +255,8 @@ void px_link_step_kind(struct px_link *link, enum px_event_kind kind)
 
 uint32_t px_link_out_max(const struct px_link *link)
 {
-    uint32_t limit = link->worker->options.client_buffer_max;
+    uint32_t limit =
+        atomic_load_explicit(&link->worker->shared->limits.client_buffer_max, memory_order_relaxed);
 
     return px_worker_is_short(link->worker) && limit > PX_HELD_LITTLE ? PX_HELD_LITTLE : limit;
 }

@@ -27,6 +27,9 @@ static bool ends_orderly(enum px_close_reason reason)
     case PX_CLOSE_SUPERSEDED:
     case PX_CLOSE_OWNER_CONFLICT:
     case PX_CLOSE_HANDSHAKE_TIMEOUT:
+    case PX_CLOSE_SESSIONS_FULL:
+    case PX_CLOSE_SILENT_FULL:
+    case PX_CLOSE_ADDRESS_SILENT:
     case PX_CLOSE_FRAME_LENGTH:
     case PX_CLOSE_FRAME_TOO_BIG:
     case PX_CLOSE_BAD_CONNECT:
@@ -47,9 +50,12 @@ static void close_client(struct px_link *link, enum px_close_reason reason)
     struct px_conn *client = &link->client;
 
     if (client->fd >= 0 && !client->is_broken && ends_orderly(reason))
-        px_linger_start(link->worker, px_conn_detach(client), &client->out);
-    else
+        px_linger_start(link->worker, px_conn_detach(client), &client->out, link->origin);
+    else {
         px_conn_close(client);
+        px_origin_leave(link->origin);
+    }
+    link->origin = NULL;
 }
 
 static void log_close(const struct px_link *link, enum px_close_reason reason)
@@ -110,6 +116,7 @@ void px_link_die(struct px_link *link, enum px_close_reason reason)
         px_conn_close(&link->attempt->next);
     px_conn_close(&link->server);
     close_client(link, reason);
+    px_link_give_place(link);
     px_link_unclaim(link);
     if (link->is_established)
         px_link_count_session(link, link->slot, false);

@@ -126,12 +126,15 @@ static void hand_over_word(struct px_link *link, enum zkp_word word)
     struct px_msg *msg = px_msg_new(PX_MSG_WORD);
     struct px_event event = px_link_event(link, PX_EVENT_CLIENT_BAD);
 
+    px_link_speak(link);
     if (msg != NULL) {
         msg->worker = link->worker->options.index;
         msg->word.fd = px_conn_detach(&link->client);
         msg->word.peer = px_link_peer(link);
         msg->word.word = word;
         msg->word.listener = link->listener;
+        msg->word.origin = link->origin;
+        link->origin = NULL;
         px_mailbox_push(link->worker->options.control, msg);
     }
     event.reason = msg != NULL ? PX_CLOSE_WORD : PX_CLOSE_NO_MEMORY;
@@ -250,6 +253,10 @@ static enum rc take_frame(struct px_conn *conn, struct zkp_slice in, uint32_t *r
     if (need > frame.body.len) {
         px_conn_collect(conn, need);
         return RC_AGAIN;
+    }
+    if (px_conn_greets(conn) && !px_link_take_place(conn->link)) {
+        px_link_step_bad(conn, PX_CLOSE_SESSIONS_FULL);
+        return RC_OK;
     }
     *ret_used = ZKP_FRAME_PREFIX + frame.body.len;
     step_frame(conn, &frame);

@@ -63,7 +63,8 @@ struct px_link {
     struct px_session *core;
     struct px_walk *walk; /* the frames being walked, NULL outside */
     struct px_attempt *attempt;
-    struct px_claim claim; /* in the owner map */
+    struct px_claim claim;    /* in the owner map */
+    struct px_origin *origin; /* its share in it, until the client's socket is closed; NULL when is_own */
     struct sockaddr_in6
         peer; /* or a sockaddr_in in it: a sockaddr_storage per session would cost 100 bytes */
     socklen_t peer_length;
@@ -73,6 +74,8 @@ struct px_link {
     bool is_established;
     bool is_own;          /* a session of the daemon itself */
     bool is_canary;       /* goes first in the switch that is under way */
+    bool is_silent;       /* counted as such, in state GREETING only */
+    bool has_place;       /* one of limits.sessions */
     uint8_t stays;        /* moves in a row that came to nothing, because no server took it */
     int64_t again_ms;     /* a move, a return or a claim that came to nothing is tried again then */
     int64_t awaited_zxid; /* the core waits until `slot` has applied it; 0 = it does not */
@@ -99,6 +102,15 @@ bool px_link_is_dead(const struct px_link *link);
 void px_link_free(struct px_link *link);
 struct px_address px_link_peer(const struct px_link *link);
 void px_link_row(const struct px_link *link, struct px_session_row *ret_row);
+
+/* link_silent.c */
+/* There was nothing to read from it, or no whole greeting: may close others, or it. */
+void px_link_fall_silent(struct px_link *link);
+/* Its greeting has come, or it dies. */
+void px_link_speak(struct px_link *link);
+/* Its greeting has come; false: limits.sessions is reached. */
+bool px_link_take_place(struct px_link *link);
+void px_link_give_place(struct px_link *link);
 
 /* link_close.c: the core is DEAD already; memory waits for the sweep. */
 void px_link_die(struct px_link *link, enum px_close_reason reason);

@@ -30,9 +30,11 @@ void px_msg_free(struct px_msg *msg)
         break;
     case PX_MSG_ADOPT:
         close_fd(msg->adopt.fd);
+        px_origin_leave(msg->adopt.origin);
         break;
     case PX_MSG_WORD:
         close_fd(msg->word.fd);
+        px_origin_leave(msg->word.origin);
         break;
     case PX_MSG_SESSIONS:
         free(msg->sessions.rows);

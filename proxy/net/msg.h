@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "proxy/net/directive.h"
+#include "proxy/net/origins.h"
 #include "proxy/session/session.h"
 #include "zkproto/connect.h"
 #include "zkproto/opcode.h"
@@ -31,8 +32,9 @@ struct px_adopt {
     int fd; /* owned; non-blocking, close-on-exec */
     struct px_address peer;
     enum conf_guard config_node;
-    uint32_t listener; /* index in conf->listeners */
-    bool is_own;       /* a session of the daemon itself */
+    uint32_t listener;        /* index in conf->listeners */
+    bool is_own;              /* a session of the daemon itself */
+    struct px_origin *origin; /* its share in it; NULL when is_own */
 };
 
 /* One session for /v1/sessions, cons and stat. Plain. */
@@ -81,6 +83,7 @@ struct px_msg {
             struct px_address peer;
             enum zkp_word word;
             uint32_t listener;
+            struct px_origin *origin; /* owned: given back when the socket is closed */
         } word;
         struct {
             uint64_t request_id;

@@ -99,6 +99,7 @@ static void take_adopt(struct px_worker *worker, struct px_msg *msg)
         return; /* the message closes it */
     px_link_adopt(worker, &msg->adopt);
     msg->adopt.fd = -1;
+    msg->adopt.origin = NULL;
 }
 
 static void worker_on_msg(void *context, struct px_msg *take_msg)
@@ -317,6 +318,7 @@ void px_worker_adopt(struct px_worker *worker, const struct px_adopt *take_adopt
 
     if (msg == NULL) {
         close(take_adopt->fd);
+        px_origin_leave(take_adopt->origin);
         return;
     }
     msg->adopt = *take_adopt;

@@ -16,12 +16,10 @@
 struct px_worker;
 
 struct px_worker_options {
-    uint32_t index;               /* < shared->worker_count */
-    struct px_shared *shared;     /* borrowed until px_worker_free */
-    struct px_mailbox *control;   /* borrowed until px_worker_free: KICK_PROBE, WORD, SESSIONS go there */
-    int32_t handshake_timeout_ms; /* a client that connects and says nothing */
-    uint32_t client_buffer_max;   /* bytes queued for one slow peer before its source is no longer read */
-    uint32_t slow_threshold_ms;   /* replies slower than this count as slow; 0 = 100 */
+    uint32_t index;             /* < shared->worker_count */
+    struct px_shared *shared;   /* borrowed until px_worker_free */
+    struct px_mailbox *control; /* borrowed until px_worker_free: KICK_PROBE, WORD, SESSIONS go there */
+    uint32_t slow_threshold_ms; /* replies slower than this count as slow; 0 = 100 */
     uint32_t pulse_ms; /* a server that says nothing for so long is asked for a sign of life; 0 = 400 */
 };
 

@@ -68,6 +68,7 @@ struct px_worker {
     bool any_empties; /* one of its servers does, be it of canaries only */
     struct px_link_list links[PX_SESSION_STATE_COUNT];
     uint32_t link_counts[PX_SESSION_STATE_COUNT];
+    uint32_t silent_count; /* links that are */
     struct px_watch_space watch_space;
     uint64_t last_token;
     struct px_linger_list lingers;

@@ -17,6 +17,9 @@
     ROW(A, WRONG_PASSWORD, "wrong_password")       /* attached a held session without its password */        \
     ROW(A, OWNER_CONFLICT, "owner_conflict")       /* a server gave out an id that another client holds */   \
     ROW(A, HANDSHAKE_TIMEOUT, "handshake_timeout") /* connected and said nothing */                          \
+    ROW(A, SESSIONS_FULL, "sessions_full")         /* limits.sessions was reached when it spoke */           \
+    ROW(A, SILENT_FULL, "silent_full")             /* silent for longest, beyond limits.silent */            \
+    ROW(A, ADDRESS_SILENT, "address_silent")       /* the same of its address */                             \
     ROW(A, NO_SERVER, "no_server")                 /* no server in the client's own timeout */               \
     ROW(A, FRAME_LENGTH, "frame_length")           /* length <= 0 */                                         \
     ROW(A, FRAME_TOO_BIG, "frame_too_big")         /* a request over limits.request_bytes */                 \

@@ -171,6 +171,14 @@ def test_silent_client(shared_ensemble, make_proxy):
         expect_close(proxy, connect(proxy), said, "handshake_timeout")
 
 
+def test_a_reload_changes_how_long_it_may_be_silent(proxy):
+    """Of those that come afterwards."""
+    proxy.config["limits"] = {"handshake_timeout": "100ms"}
+    proxy.write_config()
+    wait_for(lambda: proxy.reload().status == 200, 30, "the new time holds")
+    expect_close(proxy, connect(proxy), b"", "handshake_timeout")
+
+
 def test_the_limit_itself_is_accepted(proxy):
     """0xfffff bytes are what a server accepts (protocol.md §1.1), so the proxy must not be stricter."""
     connection = attach(proxy)

@@ -178,6 +178,11 @@ static void defaults_complete_a_minimal_file(void **state)
     assert_int_equal(conf->verify, CONF_VERIFY_COUNTS);
     assert_int_equal(conf->config_node, CONF_GUARD_HIDE);
     assert_int_equal(conf->session_max, 15000);
+    assert_int_equal(conf->silent_max, 2000);
+    assert_int_equal(conf->per_address.connections, 0);
+    assert_int_equal(conf->per_address.connects_per_second, 0);
+    assert_int_equal(conf->per_address.silent, 500);
+    assert_int_equal(conf->per_address.exempt.count, 0);
     assert_int_equal(conf->handshake_timeout_ms, 10000);
     assert_int_equal(conf->client_buffer_max, 262144);
     assert_int_equal(conf->buffers_max, 256 * 1024 * 1024);

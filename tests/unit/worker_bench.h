@@ -88,14 +88,13 @@ static inline void bench_begin_pulsed(struct bench *b, uint32_t buffer_max, uint
 
     memset(b, 0, sizeof(*b));
     b->shared = px_shared_new(BENCH_WORKERS);
+    b->shared->limits.sessions_max = b->shared->limits.silent_max = 1000;
+    b->shared->limits.handshake_timeout_ms = 60000;
+    b->shared->limits.client_buffer_max = buffer_max;
     assert_int_equal(px_mailbox_new(&b->control, &err), RC_OK);
     for (uint32_t i = 0; i < BENCH_WORKERS; i++) {
-        struct px_worker_options options = {.index = i,
-                                            .shared = b->shared,
-                                            .control = b->control,
-                                            .handshake_timeout_ms = 60000,
-                                            .pulse_ms = pulse_ms,
-                                            .client_buffer_max = buffer_max};
+        struct px_worker_options options = {
+            .index = i, .shared = b->shared, .control = b->control, .pulse_ms = pulse_ms};
         assert_int_equal(px_worker_start(&options, &b->workers[i], &err), RC_OK);
     }
     b->directive = px_directive_new();

@@ -23,9 +23,25 @@ struct px_crew {
     struct px_shared *shared;
     uint32_t count;
     struct px_worker *workers[PX_WORKERS_MAX];
+    uint32_t next_worker; /* of those with as many clients; descriptors repeat */
     uint64_t last_request_id;
     struct list lists[LISTS_MAX];
 };
+
+static void set(_Atomic(uint32_t) *value, int32_t to)
+{
+    atomic_store_explicit(value, (uint32_t)to, memory_order_relaxed);
+}
+
+void px_crew_set_limits(struct px_crew *crew, const struct conf *conf)
+{
+    struct px_shared_limits *limits = &crew->shared->limits;
+    set(&limits->sessions_max, conf->session_max);
+    set(&limits->silent_max, conf->silent_max);
+    set(&limits->silent_per_address, conf->per_address.silent);
+    set(&limits->client_buffer_max, conf->client_buffer_max);
+    atomic_store_explicit(&limits->handshake_timeout_ms, conf->handshake_timeout_ms, memory_order_relaxed);
+}
 
 enum rc px_crew_start(const struct conf *conf, struct px_mailbox *control, struct px_crew **ret_crew,
                       struct err *err)
@@ -38,13 +54,12 @@ enum rc px_crew_start(const struct conf *conf, struct px_mailbox *control, struc
         px_crew_free(crew);
         return err_set(err, RC_NOMEM, "workers");
     }
+    px_crew_set_limits(crew, conf);
     for (uint32_t i = 0; i < count; i++) {
         struct px_worker_options options = {
             .index = i,
             .shared = crew->shared,
             .control = control,
-            .handshake_timeout_ms = conf->handshake_timeout_ms,
-            .client_buffer_max = (uint32_t)conf->client_buffer_max,
         };
         enum rc rc = px_worker_start(&options, &crew->workers[i], err);
         if (rc != RC_OK) {
@@ -81,7 +96,7 @@ static uint32_t load(const _Atomic(uint32_t) *value)
 /* Sockets still in a mailbox are not counted yet, so equal counts rotate instead of piling up on one. */
 void px_crew_adopt(struct px_crew *crew, const struct px_adopt *take_adopt)
 {
-    uint32_t start = (uint32_t)take_adopt->fd % crew->count;
+    uint32_t start = crew->next_worker++ % crew->count;
     uint32_t best = start;
     for (uint32_t i = 1; i < crew->count; i++) {
         uint32_t other = (start + i) % crew->count;
@@ -100,7 +115,7 @@ void px_crew_publish(struct px_crew *crew, struct px_directive *directive)
 
 struct px_crew_totals px_crew_totals(const struct px_crew *crew)
 {
-    struct px_crew_totals totals = {0};
+    struct px_crew_totals totals = {.placed = load(&crew->shared->placed_count)};
     for (uint32_t i = 0; i < crew->count; i++) {
         const struct px_shared_worker *worker = &crew->shared->workers[i];
         totals.clients += load(&worker->client_count);

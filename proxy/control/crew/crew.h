@@ -11,6 +11,7 @@ struct px_crew; /* owned by struct px_control */
 
 struct px_crew_totals {
     uint32_t clients;  /* connections, with those not established */
+    uint32_t placed;   /* of limits.sessions: those that have said what they want */
     uint32_t sessions; /* established */
     uint32_t waiting;  /* connects that wait for a server */
     uint32_t moving;   /* on their way to another server, or returning */
@@ -33,6 +34,8 @@ enum rc px_crew_start(const struct conf *conf, struct px_mailbox *control, struc
 /* Ends the threads (closing what is still open) and frees. NULL is fine. */
 void px_crew_free(struct px_crew *crew);
 
+/* What a reload may change for them. */
+void px_crew_set_limits(struct px_crew *crew, const struct conf *conf);
 /* Hands the socket to the worker with the fewest clients. */
 void px_crew_adopt(struct px_crew *crew, const struct px_adopt *take_adopt);
 /* Every worker gets a reference of its own; the caller keeps its one. */

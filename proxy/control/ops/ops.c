@@ -186,18 +186,22 @@ static void op_metrics(void *context, struct px_prom *prom)
     px_control_observe(control);
     struct px_witness_result witness;
     px_control_witness(control, &witness);
-    const struct px_gauges gauges = {.facts = &control->facts,
-                                     .routes = &control->routes,
-                                     .view = &control->view,
-                                     .witness = &witness,
-                                     .refused_clients = control->refused_clients,
-                                     .words_cut = px_words_cut(control->words),
-                                     .unasked_probes = px_fleet_unasked(control->fleet),
-                                     .watchdog = &control->watchdog,
-                                     .descriptors = &control->descriptors,
-                                     .log_lines_dropped = px_log_dropped(),
-                                     .log_lines_left_out = px_log_left_out(),
-                                     .workers = count};
+    const struct px_gauges gauges = {
+        .facts = &control->facts,
+        .routes = &control->routes,
+        .view = &control->view,
+        .witness = &witness,
+        .refused_clients = control->refused_clients,
+        .refused_sessions_full = px_crew_metric(control->crew, PX_METRIC_CLOSED_SESSIONS_FULL),
+        .refused_silent = px_crew_metric(control->crew, PX_METRIC_CLOSED_SILENT_FULL),
+        .refused_address_silent = px_crew_metric(control->crew, PX_METRIC_CLOSED_ADDRESS_SILENT),
+        .words_cut = px_words_cut(control->words),
+        .unasked_probes = px_fleet_unasked(control->fleet),
+        .watchdog = &control->watchdog,
+        .descriptors = &control->descriptors,
+        .log_lines_dropped = px_log_dropped(),
+        .log_lines_left_out = px_log_left_out(),
+        .workers = count};
     px_gauges_write(prom, &gauges);
 }
 

@@ -164,9 +164,8 @@ static void add_answer(struct px_words *words, const struct conf *conf, uint16_t
 void px_words_answer(struct px_words *words, const struct conf *conf, uint16_t port, struct px_msg *msg)
 {
     enum zkp_word word = msg->word.word;
-    struct px_words_answer *answer = px_words_answer_new(words, msg->word.fd, &msg->word.peer, word);
+    struct px_words_answer *answer = px_words_answer_new(words, msg);
     bool lists_sessions = word == ZKP_WORD_CONS || word == ZKP_WORD_STAT;
-    msg->word.fd = -1;
     if (!answer)
         return;
     if (lists_sessions && conf->words[word] && words->facts(words->context).offer.kind != PX_OFFER_NOTHING) {

@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <utlist.h>
 
 #include "migrate/monotonic.h"
@@ -47,6 +46,7 @@ static void answer_free(struct px_words_answer *answer)
     words->answer_count--;
     list_drop(words, answer->list);
     bufferevent_free(answer->bev);
+    px_origin_leave(answer->origin);
     free(answer);
 }
 
@@ -240,23 +240,27 @@ static void on_sweep(evutil_socket_t fd, short what, void *argument)
 
 /* --- the answers --- */
 
-struct px_words_answer *px_words_answer_new(struct px_words *words, int take_fd,
-                                            const struct px_address *peer, enum zkp_word word)
+struct px_words_answer *px_words_answer_new(struct px_words *words, struct px_msg *msg)
 {
     const struct timeval stalled = {.tv_sec = STALLED_S};
     struct px_words_answer *answer = calloc(1, sizeof *answer);
     struct bufferevent *bev =
-        answer != NULL ? bufferevent_socket_new(words->base, take_fd, BEV_OPT_CLOSE_ON_FREE) : NULL;
+        answer != NULL ? bufferevent_socket_new(words->base, msg->word.fd, BEV_OPT_CLOSE_ON_FREE) : NULL;
 
     if (bev == NULL) {
-        free(answer);
-        close(take_fd);
+        free(answer); /* the message still owns them */
         return NULL;
     }
     if (words->answer_count >= PX_WORDS_MAX)
         make_room(words);
-    *answer = (struct px_words_answer){
-        .words = words, .bev = bev, .peer = *peer, .word = word, .begun_ms = mig_now_ms()};
+    *answer = (struct px_words_answer){.words = words,
+                                       .bev = bev,
+                                       .origin = msg->word.origin,
+                                       .peer = msg->word.peer,
+                                       .word = msg->word.word,
+                                       .begun_ms = mig_now_ms()};
+    msg->word.fd = -1;
+    msg->word.origin = NULL;
     bufferevent_setcb(bev, NULL, on_drained, on_event, answer);
     bufferevent_set_timeouts(bev, NULL, &stalled);
     DL_APPEND(words->answers, answer);

@@ -15,6 +15,7 @@ struct px_words_answer {
     struct px_words_answer *next;
     struct px_words *words;
     struct bufferevent *bev;
+    struct px_origin *origin; /* its share in it, given back when the socket is closed */
     struct px_address peer;
     enum zkp_word word;
     int64_t begun_ms;
@@ -42,9 +43,8 @@ struct px_words {
     px_words_list_fn *list; /* px_crew_list but in tests */
 };
 
-/* words_answer.c. NULL: no memory, take_fd is closed. */
-struct px_words_answer *px_words_answer_new(struct px_words *words, int take_fd,
-                                            const struct px_address *peer, enum zkp_word word);
+/* words_answer.c. Takes the message's socket and share; NULL: no memory, they are still the message's. */
+struct px_words_answer *px_words_answer_new(struct px_words *words, struct px_msg *msg);
 /* The whole answer; text is emptied. */
 void px_words_answer_text(struct px_words_answer *answer, struct evbuffer *text);
 /* It will be printed from a list of the sessions that is not older than this call. */
