@@ -91,6 +91,10 @@ struct mig_server_facts {
     int64_t mntr_at_ms;
     struct mig_mntr mntr;
     char dial_trouble[96];    /* why no session can be attached to it now; "" = nothing is known against it */
+    /* AdminServer's system_properties: asked by preflight only, as others of them may be secrets. */
+    enum mig_seen properties_seen;
+    int64_t properties_at_ms; /* when the question was sent, whatever it gave */
+    int64_t jute_max_bytes;   /* the longest request it takes (jute.maxbuffer, or its default) */
     int64_t our_sessions;     /* client sessions attached through us, with the witness */
     int64_t witness_sessions; /* of them, the witness's: 0 or 1 */
     int64_t our_canaries;     /* those of them that go first in a switch */
@@ -153,8 +157,10 @@ struct mig_facts {
     uint32_t source_binds; /* local addresses for connections to sources, 0 counts as 1 */
     uint32_t target_binds; /* the same for targets */
     struct mig_survey survey;
-    bool passes_config_node; /* a listener shows clients the real /zookeeper/config */
-    struct mig_tally tally;  /* what sessions have gone through since the daemon began */
+    int64_t request_max_bytes; /* limits.request_bytes; 0 = none of our own */
+    int64_t whole_max_bytes;   /* limits.whole_bytes */
+    bool passes_config_node;   /* a listener shows clients the real /zookeeper/config */
+    struct mig_tally tally;    /* what sessions have gone through since the daemon began */
     struct mig_canary_facts canary;
     struct mig_witness_facts witness;
 };

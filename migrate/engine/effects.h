@@ -108,7 +108,9 @@ const char *mig_effect_name(enum mig_effect_kind kind);
 #define MIG_PROBE_CONS   16u
 #define MIG_PROBE_SURVEY 64u /* migrate/preflight/survey.h; bit 32 is a word of probe.h */
 
-#define MIG_PROBE_WORDS 7u
+#define MIG_PROBE_PROPERTIES 128u /* system_properties, which only AdminServer has */
+
+#define MIG_PROBE_WORDS 8u
 
 /* ALL: every session's requests wait in the proxy. MOVES: no session begins to change servers; clients notice
  * nothing. */

@@ -97,7 +97,8 @@ void run_reprobe(struct run *r, uint32_t words)
     uint32_t due = 0;
     for (uint32_t i = 0; i < MIG_PROBE_WORDS; i++) {
         uint32_t word = 1u << i;
-        bool is_light = (word & (MIG_PROBE_CONF | MIG_PROBE_MNTR | MIG_PROBE_CONS)) == 0;
+        bool is_light =
+            (word & (MIG_PROBE_CONF | MIG_PROBE_MNTR | MIG_PROBE_CONS | MIG_PROBE_PROPERTIES)) == 0;
         int64_t age_ms = r->f->now_ms - r->e->reprobed_at_ms[i];
         bool is_due = r->e->reprobed_at_ms[i] == 0 || age_ms >= (is_light ? REPROBE_MS : REPROBE_HEAVY_MS);
         if ((words & word) == 0 || !is_due)

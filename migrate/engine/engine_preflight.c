@@ -33,7 +33,9 @@ void preflight_probe(struct run *r)
 static bool is_probed(const struct mig_server_facts *server, int64_t since_ms)
 {
     bool is_early = server->health == MIG_HEALTH_SERVING && server->conf_at_ms < server->health_since_ms;
-    return server->probed_at_ms >= since_ms && !is_early;
+    /* Settings of the process: the answer before this one is as good. */
+    bool is_asked = server->health != MIG_HEALTH_SERVING || server->properties_at_ms != 0;
+    return server->probed_at_ms >= since_ms && !is_early && is_asked;
 }
 
 bool preflight_is_seen(struct run *r)
@@ -45,7 +47,8 @@ bool preflight_is_seen(struct run *r)
         is_all = is_all && is_probed(&r->f->servers[i], since_ms);
     if (is_all)
         return true;
-    run_reprobe(r, MIG_PROBE_SRVR | MIG_PROBE_CONF | MIG_PROBE_MNTR | MIG_PROBE_CONFIG | MIG_PROBE_SURVEY);
+    run_reprobe(r, MIG_PROBE_SRVR | MIG_PROBE_CONF | MIG_PROBE_MNTR | MIG_PROBE_CONFIG | MIG_PROBE_SURVEY |
+                       MIG_PROBE_PROPERTIES);
     return false;
 }
 

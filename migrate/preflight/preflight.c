@@ -94,6 +94,7 @@ void mig_preflight(const struct mig_plan *plan, const struct mig_facts *facts,
         r.unseen_leader = mig_unseen_leader(facts, facts->config);
     rules_ensemble(&r);
     rules_room(&r);
+    rules_frames(&r);
     rules_survey(&r);
     rules_clashes(&r);
     rules_versions(&r);

@@ -25,6 +25,7 @@ void rules_add_about(struct rules *r, enum mig_rule rule, int32_t server, const 
 
 void rules_ensemble(struct rules *r);                                      /* config, leader, credentials */
 void rules_room(struct rules *r);                                          /* connections, time, timeouts */
+void rules_frames(struct rules *r);                                        /* how long requests may be */
 void rules_survey(struct rules *r);                                        /* what the survey found */
 void rules_server(struct rules *r, const struct mig_server_facts *server); /* all of one server */
 /* Parts of rules_server: the written line; the version; the settings that `conf` shows. */

@@ -95,7 +95,16 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
       "take skipACL=yes away; the proxy refuses reconfig, but clients that go around it can send it")        \
     X(CONFIG_NODE_PASSED, "config-node-passed", "P40", WARN,                                                 \
       "Curator and updateServerList follow /zookeeper/config and leave the proxy",                           \
-      "guard.config_node: hide or proxy, or switch that off in every client")
+      "guard.config_node: hide or proxy, or switch that off in every client")                                \
+    X(REQUEST_LIMIT_LOW, "request-limit-low", "", WARN,                                                      \
+      "a request between the two is cut by the proxy although the servers would take it",                    \
+      "set limits.request_bytes to 0 (the servers decide), or as high as their jute.maxbuffer")              \
+    X(WHOLE_LIMIT_LOW, "whole-limit-low", "", INFO,                                                          \
+      "SetWatches, multiReads and auth between the two are cut by the proxy",                                \
+      "nothing, unless clients send such; else raise limits.whole_bytes")                                    \
+    X(JUTE_UNKNOWN, "jute-maxbuffer-unknown", "", INFO,                                                      \
+      "no word shows jute.maxbuffer, and a request that fits one server may be cut by another",              \
+      "compare -Djute.maxbuffer of all servers by hand, or open AdminServer's port")
 
 #define MIG_RULES_OF_A_SERVER(X)                                                                             \
     X(SERVER_DOWN, "server-down", "P28", BLOCK, "with a member down a step may leave no failure tolerated",  \
@@ -165,6 +174,10 @@ enum mig_severity { MIG_INFO, MIG_WARN, MIG_BLOCK };
     X(SYNC_LIMIT_SHORT, "sync-limit-short", "P19", WARN,                                                     \
       "a follower that is silent for syncLimit ticks is dropped: one pause of its JVM is enough",            \
       "raise syncLimit on all servers")                                                                      \
+    X(JUTE_DIFFERS, "jute-maxbuffer-differs", "", WARN,                                                      \
+      "a request that another server takes is cut by this one: its client loses the connection, again and "  \
+      "again",                                                                                               \
+      "give all servers the same -Djute.maxbuffer")                                                          \
     X(RECONFIG_INACTIVE, "reconfig-inactive", "P6 P12", REFUSE,                                              \
       "it still counts with another member list: split brain after a leader loss",                           \
       "set reconfigEnabled=true on this server and restart it")                                              \

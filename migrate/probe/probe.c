@@ -16,9 +16,12 @@ static const struct {
     uint32_t bit;
     enum zkp_word word;
 } slots[PROBE_SLOT_COUNT] = {
-    [PROBE_SLOT_SRVR] = {MIG_PROBE_SRVR, ZKP_WORD_SRVR}, [PROBE_SLOT_CONF] = {MIG_PROBE_CONF, ZKP_WORD_CONF},
-    [PROBE_SLOT_MNTR] = {MIG_PROBE_MNTR, ZKP_WORD_MNTR}, [PROBE_SLOT_CONS] = {MIG_PROBE_CONS, ZKP_WORD_CONS},
+    [PROBE_SLOT_SRVR] = {MIG_PROBE_SRVR, ZKP_WORD_SRVR},
+    [PROBE_SLOT_CONF] = {MIG_PROBE_CONF, ZKP_WORD_CONF},
+    [PROBE_SLOT_MNTR] = {MIG_PROBE_MNTR, ZKP_WORD_MNTR},
+    [PROBE_SLOT_CONS] = {MIG_PROBE_CONS, ZKP_WORD_CONS},
     [PROBE_SLOT_HASH] = {MIG_PROBE_HASH, ZKP_WORD_HASH},
+    [PROBE_SLOT_PROPERTIES] = {MIG_PROBE_PROPERTIES, ZKP_WORD_ENVI},
 };
 
 static const char *const kind_texts[MIG_PROBE_KIND_COUNT] = {
@@ -161,6 +164,8 @@ static struct mig_probe_answer make_answer(const struct mig_prober *prober, cons
         answer.mntr = &prober->parsed->mntr;
     else if (q->word == ZKP_WORD_CONS)
         answer.cons = zkp_slice_of(q->text, q->length);
+    else if (q->word == ZKP_WORD_ENVI)
+        answer.jute_max_bytes = prober->parsed->jute_max_bytes;
     else
         answer.hash = zkp_slice_of(q->text, q->length);
     return answer;

@@ -11,7 +11,7 @@
 #include "migrate/resolve.h"
 #include "zkproto/word.h"
 
-/* Beside MIG_PROBE_SRVR, _CONF, _MNTR, _CONS of effects.h. */
+/* Beside MIG_PROBE_SRVR, _CONF, _MNTR, _CONS, _PROPERTIES of effects.h. */
 #define MIG_PROBE_HASH 32u
 
 struct event_base;
@@ -38,7 +38,7 @@ const char *mig_probe_kind_text(enum mig_probe_kind kind); /* never NULL */
 
 /* Borrowed for the call. With DATA the member of the word is set, the others are NULL or empty. */
 struct mig_probe_answer {
-    enum zkp_word word; /* SRVR, MNTR, CONF, CONS or HASH */
+    enum zkp_word word; /* SRVR, MNTR, CONF, CONS, HASH or ENVI */
     enum mig_probe_kind kind;
     int64_t asked_at_ms;    /* monotonic; when the question was sent: nothing in the answer is older */
     int64_t observed_at_ms; /* when the answer was complete */
@@ -46,9 +46,10 @@ struct mig_probe_answer {
     const struct zkp_srvr *srvr;
     const struct mig_mntr *mntr;
     const struct zkp_conf_answer *conf;
-    struct zkp_slice cons; /* for zkp_cons_walk */
-    struct zkp_slice hash; /* for zkp_hash_walk */
-    const char *reason;    /* a text for people: "connection refused"; "" with DATA */
+    struct zkp_slice cons;  /* for zkp_cons_walk */
+    struct zkp_slice hash;  /* for zkp_hash_walk */
+    int64_t jute_max_bytes; /* ENVI, which stands for AdminServer's system_properties: the word has less */
+    const char *reason;     /* a text for people: "connection refused"; "" with DATA */
 };
 
 struct mig_prober_callbacks {

@@ -19,6 +19,7 @@ static const char *const paths[ZKP_WORD_COUNT][PATHS_MAX] = {
     [ZKP_WORD_SRVR] = {"/commands/stats", NULL},
     [ZKP_WORD_MNTR] = {"/commands/monitor", NULL},
     [ZKP_WORD_CONF] = {"/commands/configuration", "/commands/voting_view"},
+    [ZKP_WORD_ENVI] = {"/commands/system_properties", NULL},
 };
 
 static enum rc parse(struct mig_prober *prober, struct zkp_slice json)
@@ -28,6 +29,8 @@ static enum rc parse(struct mig_prober *prober, struct zkp_slice json)
         return probe_parse_stats(json, &prober->parsed->srvr);
     if (q->word == ZKP_WORD_MNTR)
         return probe_parse_monitor(json, &prober->parsed->mntr);
+    if (q->word == ZKP_WORD_ENVI)
+        return probe_parse_properties(json, &prober->parsed->jute_max_bytes);
     if (q->path == 0)
         return probe_parse_configuration(json, &prober->parsed->conf);
     return probe_parse_voting_view(json, &prober->parsed->conf);

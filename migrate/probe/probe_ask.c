@@ -141,6 +141,16 @@ static int begin(struct mig_prober *prober)
     return q->io != NULL && event_add(q->io, NULL) == 0 ? 0 : ENOMEM;
 }
 
+/* No word says this. */
+static void ask_admin_only(struct mig_prober *prober)
+{
+    enum rc rc = probe_ask_admin(prober);
+    if (rc == RC_NOT_FOUND)
+        probe_over(prober, MIG_PROBE_KIND_NOT_ALLOWED, "AdminServer is not used");
+    else if (rc != RC_OK)
+        probe_over(prober, MIG_PROBE_KIND_NOT_ALLOWED, "AdminServer could not be asked");
+}
+
 void probe_ask(struct mig_prober *prober, enum zkp_word word, int64_t now_ms)
 {
     ASSERT(prober->question.word == ZKP_WORD_NONE);
@@ -149,6 +159,10 @@ void probe_ask(struct mig_prober *prober, enum zkp_word word, int64_t now_ms)
                                                .deadline_ms = now_ms + prober->options.timeout_ms,
                                                .address = prober->address,
                                                .fd = -1};
+    if (word == ZKP_WORD_ENVI) {
+        ask_admin_only(prober);
+        return;
+    }
     int error = begin(prober);
     if (error != 0)
         failed(prober, error);

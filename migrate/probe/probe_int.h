@@ -18,6 +18,7 @@ struct probe_parsed {
     struct zkp_srvr srvr;
     struct mig_mntr mntr;
     struct zkp_conf_answer conf;
+    int64_t jute_max_bytes;
 };
 
 /* The question under way. */
@@ -45,6 +46,7 @@ enum probe_slot {
     PROBE_SLOT_MNTR,
     PROBE_SLOT_CONS,
     PROBE_SLOT_HASH,
+    PROBE_SLOT_PROPERTIES,
     PROBE_SLOT_COUNT
 };
 
@@ -87,6 +89,8 @@ void probe_mntr_init(struct mig_mntr *mntr); /* all keys absent */
 enum rc probe_parse_stats(struct zkp_slice json, struct zkp_srvr *srvr) RC_MUST_CHECK;
 enum rc probe_parse_monitor(struct zkp_slice json, struct mig_mntr *mntr) RC_MUST_CHECK;
 enum rc probe_parse_configuration(struct zkp_slice json, struct zkp_conf_answer *conf) RC_MUST_CHECK;
+/* What the longest request may have: jute.maxbuffer as Java's Integer.getInteger reads it, or its default. */
+enum rc probe_parse_properties(struct zkp_slice json, int64_t *ret_jute_max_bytes) RC_MUST_CHECK;
 /* Voters only, without version: has_version stays false. */
 enum rc probe_parse_voting_view(struct zkp_slice json, struct zkp_conf_answer *conf) RC_MUST_CHECK;
 

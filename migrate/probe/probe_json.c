@@ -1,10 +1,12 @@
 /* AdminServer's answers (/commands/NAME, 3.5 and later) to the same structs as the words' (protocol.md §5.4;
  * field names as 3.8.0 prints them). Pure but for malloc. */
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "migrate/probe/probe_int.h"
+#include "zkproto/frame.h"
 
 /* RC_AGAIN when the answer is an error text: "This ZooKeeper instance is not currently serving requests". */
 static enum rc load(struct zkp_slice text, json_t **ret_root)
@@ -127,6 +129,29 @@ enum rc probe_parse_configuration(struct zkp_slice json, struct zkp_conf_answer 
     number32(root, "max_client_cnxns", &conf->max_client_cnxns);
     number32(root, "min_session_timeout", &conf->min_session_timeout_ms);
     number32(root, "max_session_timeout", &conf->max_session_timeout_ms);
+    json_decref(root);
+    return is_whole ? RC_OK : RC_MALFORMED;
+}
+
+/* Integer.decode, in which a bad value is as good as none (BinaryInputArchive.java: maxBuffer). */
+static int64_t jute_max(const char *text)
+{
+    char *end = NULL;
+    errno = 0;
+    long long value = strtoll(text, &end, 0);
+    bool is_number = text[0] != '\0' && *end == '\0' && errno == 0;
+    return is_number && value >= INT32_MIN && value <= INT32_MAX ? value : (int64_t)ZKP_CLIENT_FRAME_MAX;
+}
+
+enum rc probe_parse_properties(struct zkp_slice json, int64_t *ret_jute_max_bytes)
+{
+    json_t *root;
+    enum rc rc = load(json, &root);
+    if (rc != RC_OK)
+        return rc;
+    bool is_whole = strcmp(text_of(root, "command"), "system_properties") == 0;
+    if (is_whole)
+        *ret_jute_max_bytes = jute_max(text_of(root, "jute.maxbuffer"));
     json_decref(root);
     return is_whole ? RC_OK : RC_MALFORMED;
 }

@@ -85,6 +85,8 @@ void px_control_observe(struct px_control *control)
     px_tally(control->crew, &counts, &facts->tally);
     facts->source_binds = control->conf->bind_source.count;
     facts->target_binds = control->conf->bind_target.count;
+    facts->request_max_bytes = control->conf->request_bytes;
+    facts->whole_max_bytes = control->conf->whole_bytes;
     facts->passes_config_node = passes_config_node(control->conf);
     px_control_judge(control);
 }

@@ -7,6 +7,8 @@ from kazoo.exceptions import KazooException
 
 from lib.drains import moves_done, undrain, wait_admitted
 from lib.ensemble import DirectClient, Ensemble
+from lib.migration import findings
+from lib.ports import Ports
 from lib.raw import CREATE, OPEN_ACL, SET_DATA, Closed, buffer, ustring
 from lib.waiting import SCALE, wait_for
 
@@ -189,3 +191,25 @@ def test_a_session_moves_between_the_halves_of_its_request(roomy, proxy, connect
     error, data, _ = client.get("/halves/node")
     assert error == 0 and digest(data) == digest(b"h" * BIG)
     undrain(proxy, home)
+
+
+def test_preflight_says_what_it_sees(make_ensemble, make_proxy):
+    """One server takes less than the others: named where AdminServer shows it, and where it doesn't, that it
+    does not. No word of ZooKeeper's tells."""
+    ports = Ports()
+    port = ports.take("127.0.0.1")
+    hosts = {sid: f"127.0.0.{sid}" for sid in (1, 2, 3)}
+    ensemble = make_ensemble(
+        hosts=hosts, properties={"jute.maxbuffer": str(SERVERS_TAKE)},
+        server_properties={2: {"jute.maxbuffer": "0x1fffff"}},
+        server_cfg={sid: {"admin.enableServer": "true" if sid != 3 else "false", "admin.serverPort": port,
+                          "admin.serverAddress": hosts[sid]} for sid in hosts}).start()
+    proxy = make_proxy(ensemble.lines([1, 2, 3]), [ensemble.planned(4).line],
+                       config={"probes": {"interval": "500ms", "plan_interval": "200ms", "admin_server_port": port},
+                               "limits": {"request_bytes": "7m"}})
+    found = wait_for(lambda: (f := findings(proxy)) and "jute-maxbuffer-differs-2" in f and f, 40, "it is found")
+    assert found["jute-maxbuffer-differs-2"]["seen"] == f"jute.maxbuffer is {0x1fffff}, server 1 has {SERVERS_TAKE}"
+    assert found["request-limit-low"]["seen"] == f"limits.request_bytes is {7 * MIB}, server 1 takes {SERVERS_TAKE}"
+    assert "of server 3:" in found["jute-maxbuffer-unknown"]["seen"]
+    assert "jute-maxbuffer-differs-1" not in found and "jute-maxbuffer-differs-3" not in found
+    ports.release()

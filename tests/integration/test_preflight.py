@@ -69,7 +69,7 @@ def by_rule(found):
 ODD = {"tick-differs": {3, 4}, "timeouts-differ": {3, 4}, "activation-unobservable": {2},
        "mntr-not-allowed": {2}, "observer": {4}, "wildcard-client": {1}, "sync-limit-short": {4},
        "skip-acl": {-1}, "ip-acls": {-1}, "extended-types": {-1}, "plan-lock-held": {-1},
-       "config-node-passed": {-1}, "target-not-started": {5, 6, 7}, "version-old": {1, 2, 3, 4},
+       "config-node-passed": {-1}, "jute-maxbuffer-unknown": {-1}, "target-not-started": {5, 6, 7}, "version-old": {1, 2, 3, 4},
        "version-note": {1, 2, 3, 4}}
 ODD_ON = {"local-sessions": 3, "direct-clients": 1}  # and perhaps on others: they are where clients went
 

@@ -313,6 +313,9 @@ static void observe_server(struct sim *sim, struct mig_server_facts *facts, stru
         facts->conf_seen = MIG_SEEN_UNKNOWN;
         facts->conf = NULL;
     }
+    facts->properties_seen = MIG_SEEN_DATA;
+    facts->properties_at_ms = now_ms;
+    facts->jute_max_bytes = 0xfffff;
     facts->mntr_at_ms = now_ms;
     facts->mntr = (struct mig_mntr){.synced_followers = leads ? 5 : -1,
                                     .synced_non_voting = -1,

@@ -34,6 +34,7 @@ static int setup(void **state)
     for (int32_t id = 4; id <= 6; id++)
         sim_up(w->sim, id, true);
     sim_tick(w->sim); /* fills the facts */
+    w->sim->facts.whole_max_bytes = 4 * 1024 * 1024;
     assert_int_equal(mig_plan_make(&w->sim->conf, 1, 1, &w->plan, NULL), RC_OK);
     w->probes = (struct mig_probes){.reconfig_at_ms = 1,
                                     .reconfig_err = ZKP_ERR_BAD_VERSION,

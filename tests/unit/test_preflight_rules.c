@@ -573,6 +573,40 @@ static void two_addresses_and_35(struct world *w)
     all_of_35(w);
     two_addresses(w);
 }
+static void jute_hidden(struct world *w)
+{
+    server(w, 2)->properties_seen = MIG_SEEN_NOT_ALLOWED;
+}
+static void jute_shown(struct world *w)
+{
+    server(w, 2)->properties_seen = MIG_SEEN_DATA;
+}
+static void jute_of_a_target_low(struct world *w)
+{
+    for (int32_t id = 1; id <= 6; id++)
+        server(w, id)->jute_max_bytes = id == 5 ? 0xfffff : 4 * 1024 * 1024;
+}
+static void jute_everywhere(struct world *w)
+{
+    server(w, 5)->jute_max_bytes = 4 * 1024 * 1024;
+}
+static void our_limit_low(struct world *w)
+{
+    w->sim->facts.request_max_bytes = 0xffffe;
+}
+static void our_limit_theirs(struct world *w)
+{
+    w->sim->facts.request_max_bytes = 0xfffff;
+}
+static void whole_limit_low(struct world *w)
+{
+    for (int32_t id = 1; id <= 6; id++)
+        server(w, id)->jute_max_bytes = 4 * 1024 * 1024 + 1;
+}
+static void whole_limit_theirs(struct world *w)
+{
+    w->sim->facts.whole_max_bytes = 4 * 1024 * 1024 + 1;
+}
 static void by_name(struct world *w)
 {
     strcpy(line(w, 4)->addresses[0].host, "zk4.example.org");
@@ -755,6 +789,10 @@ static const struct {
     {"config-world-writable", open_config, closed_config},
     {"skip-acl", skip_acl, closed_config},
     {"config-node-passed", guard_off, guard_on},
+    {"jute-maxbuffer-unknown", jute_hidden, jute_shown},
+    {"jute-maxbuffer-differs-5", jute_of_a_target_low, jute_everywhere},
+    {"request-limit-low", our_limit_low, our_limit_theirs},
+    {"whole-limit-low", whole_limit_low, whole_limit_theirs},
     {"server-down-2", source_down, source_back},
     {"server-down-2", source_not_probed, source_back},
     {"server-not-serving-2", source_not_serving, source_back},

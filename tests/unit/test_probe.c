@@ -494,6 +494,32 @@ static void a_forbidden_word_is_asked_at_the_admin_server(void **state)
     assert_int_equal(w->conf.membership.servers[1].addresses[1].election_port, 3889);
 }
 
+static void assert_jute(struct world *w, const char *json, int64_t wanted)
+{
+    w->http_count = 0;
+    w->http_text[0] = json;
+    ask(w, MIG_PROBE_PROPERTIES);
+    assert_int_equal(w->last.kind, MIG_PROBE_KIND_DATA);
+    assert_int_equal(w->last.jute_max_bytes, wanted);
+}
+
+/* As Java reads it (Integer.decode); whatever is no number is as good as not there. */
+static void the_longest_request_is_asked_at_the_admin_server(void **state)
+{
+    struct world *w = *state;
+    assert_jute(w, "{\"jute.maxbuffer\":\"8388608\",\"command\":\"system_properties\",\"error\":null}",
+                8388608);
+    assert_jute(w, "{\"jute.maxbuffer\":\"0x3fffff\",\"command\":\"system_properties\"}", 0x3fffff);
+    assert_jute(w, "{\"java.home\":\"/\",\"command\":\"system_properties\",\"error\":null}", 0xfffff);
+    assert_jute(w, "{\"jute.maxbuffer\":\"4m\",\"command\":\"system_properties\"}", 0xfffff);
+    assert_jute(w, "{\"jute.maxbuffer\":\"4294967296\",\"command\":\"system_properties\"}", 0xfffff);
+    assert_int_equal(w->accepted, 0); /* no word shows it */
+    w->http_count = 0;
+    w->http_text[0] = configuration_json;
+    ask(w, MIG_PROBE_PROPERTIES);
+    assert_int_equal(w->last.kind, MIG_PROBE_KIND_MALFORMED);
+}
+
 static void an_admin_server_can_be_of_no_help(void **state)
 {
     struct world *w = *state;
@@ -626,6 +652,7 @@ int main(void)
         WITH_WORLD(an_interval_repeats_and_stops),
         WITH_WORLD(a_kick_during_a_question_asks_again),
         WITH_WORLD(a_forbidden_word_is_asked_at_the_admin_server),
+        WITH_WORLD(the_longest_request_is_asked_at_the_admin_server),
         WITH_WORLD(an_admin_server_can_be_of_no_help),
         WITH_WORLD(srvr_and_mntr_have_counterparts_too),
         WITH_WORLD(mntr_of_a_metrics_provider),

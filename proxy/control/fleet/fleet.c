@@ -153,6 +153,9 @@ static void fill(const struct server *server, struct mig_server_facts *out)
         .mntr_seen = server->mntr_seen,
         .mntr_at_ms = server->mntr_at_ms,
         .mntr = server->mntr,
+        .properties_seen = server->properties_seen,
+        .properties_at_ms = server->properties_at_ms,
+        .jute_max_bytes = server->jute_max_bytes,
         .our_sessions = sessions,
         .witness_sessions = own < sessions ? own : sessions, /* they are not counted in one moment */
         .our_canaries = atomic_load_explicit(&slot->canary_count, memory_order_relaxed),

@@ -43,6 +43,9 @@ struct server {
     enum mig_seen mntr_seen;
     int64_t mntr_at_ms;
     struct mig_mntr mntr;
+    enum mig_seen properties_seen;
+    int64_t properties_at_ms;
+    int64_t jute_max_bytes;
     int64_t cons_at_ms;
     uint32_t other_count;
     struct mig_other others[MIG_OTHERS_MAX];

@@ -95,6 +95,13 @@ static void on_mntr(struct server *server, const struct mig_probe_answer *answer
         server->mntr = *answer->mntr;
 }
 
+static void on_properties(struct server *server, const struct mig_probe_answer *answer)
+{
+    server->properties_seen = seen_of(answer, server->properties_seen);
+    server->properties_at_ms = answer->asked_at_ms;
+    server->jute_max_bytes = answer->jute_max_bytes;
+}
+
 /* Connections without a session are probes: ours, or somebody's who looks at the server. */
 static void on_cons_line(void *context, const struct zkp_cons_line *line)
 {
@@ -145,6 +152,8 @@ static void on_answer(void *context, const struct mig_probe_answer *answer)
         on_mntr(server, answer);
     else if (answer->word == ZKP_WORD_CONS)
         on_cons(server, answer);
+    else if (answer->word == ZKP_WORD_ENVI)
+        on_properties(server, answer);
     server->fleet->changed(server->fleet->context);
 }
 
