@@ -90,7 +90,7 @@ struct mig_server_facts {
     enum mig_seen mntr_seen;
     int64_t mntr_at_ms;
     struct mig_mntr mntr;
-    char dial_trouble[96];    /* why no session can be attached to it now; "" = nothing is known against it */
+    char dial_trouble[96]; /* why no session can be attached to it now; "" = nothing is known against it */
     /* AdminServer's system_properties: asked by preflight only, as others of them may be secrets. */
     enum mig_seen properties_seen;
     int64_t properties_at_ms; /* when the question was sent, whatever it gave */

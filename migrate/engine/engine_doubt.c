@@ -169,9 +169,11 @@ void doubt_watch_writes(struct run *r)
 {
     struct mig_engine *e = r->e;
     struct write_rate *rate = &e->rate;
-    bool is_ours = mig_phase_is_running(e->phase) && e->phase != MIG_PHASE_PREFLIGHT;
     int64_t took_ms = r->leader.observed_at_ms - rate->at_ms;
-    if (is_ours || r->leader.id < 0 || (rate->at_ms != 0 && took_ms < RATE_MS))
+    if (mig_phase_is_running(e->phase) || e->wants_probes) /* a survey's sessions, the harmless reconfig */
+        *rate = (struct write_rate){.ours_until_ms = r->f->now_ms + RATE_MS};
+    bool is_mixed = r->leader.observed_at_ms < rate->ours_until_ms;
+    if (is_mixed || r->leader.id < 0 || (rate->at_ms != 0 && took_ms < RATE_MS))
         return;
     bool is_same_epoch = mig_zxid_epoch(rate->zxid) == mig_zxid_epoch(r->leader.zxid);
     if (rate->at_ms != 0 && is_same_epoch)

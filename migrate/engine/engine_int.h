@@ -177,9 +177,10 @@ struct proving {
     bool is_proven[MIG_SERVERS_MAX]; /* by index in plan.targets */
 };
 
-/* How fast the leader's zxid counts, outside of plans. */
+/* How fast the leader's zxid counts while nothing of it is our own doing: outside of plans and preflights. */
 struct write_rate {
-    int64_t at_ms; /* 0 = no sample yet */
+    int64_t ours_until_ms; /* transactions of ours may still come */
+    int64_t at_ms;         /* 0 = no sample yet */
     int64_t zxid;
 };
 

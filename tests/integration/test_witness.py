@@ -186,7 +186,8 @@ def test_an_expired_session_is_said(scene, make_proxy):
                     "the witness writes again")
     assert said["session_id"] != before["session_id"]
     assert said["expired"] == said["ephemerals_lost"] == 1, said
-    assert set(faults(said)) <= {"expired", "ephemerals_lost", "disconnects", "unknown"}, said
+    # Its watches went with the session: what they would have told is lost, too.
+    assert set(faults(said)) <= {"expired", "ephemerals_lost", "disconnects", "unknown", "watches_lost"}, said
 
 
 @pytest.mark.full

@@ -106,6 +106,7 @@ struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets
     sim->epoch = 1;
     sim->counter = 7;
     sim->leader = sim_id(3);
+    sim->unlisted = MIG_NO_SERVER;
     sim->config.has_version = true;
     sim->config.version = 0x100000000;
     sim->facts.server_count = sources + targets;
@@ -203,6 +204,12 @@ static void commit(struct sim *sim)
     for (uint32_t i = 0; i < SIM_SERVERS; i++)
         if (sim->servers[i].is_up && !sim->servers[i].is_slow && sim->servers[i].own_mode == ZKP_MODE_UNKNOWN)
             sim->servers[i].zxid = sim->epoch << 32 | sim->counter;
+}
+
+void sim_write(struct sim *sim, uint32_t count)
+{
+    while (count-- > 0)
+        commit(sim);
 }
 
 void sim_elect(struct sim *sim, int32_t leader)

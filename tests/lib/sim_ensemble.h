@@ -99,7 +99,7 @@ struct sim {
     bool has_late;             /* SIM_LOST_LATE: this one is under way */
     struct mig_effect late;
     bool reads_early;   /* reads of the config forget their barrier: the control run */
-    int32_t unlisted;   /* the file has lost its line: nothing is known of it; 0 = none */
+    int32_t unlisted;   /* the file has lost its line: nothing is known of it; or MIG_NO_SERVER */
     bool has_no_survey; /* nobody has looked since the beginning */
     bool is_deaf;       /* barriers and reads of the config get no answer */
     bool confirms;      /* confirm every gate at once */
@@ -136,10 +136,10 @@ extern int32_t sim_first_id;
 /* The id of the n-th server, from 1. */
 int32_t sim_id(int32_t n);
 struct sim *sim_new(void); /* conf with sources 1..3, targets 4..6, no confirms; targets down */
-/* The same for another kind: so many sources, then so many targets; leaving ends with 0, NULL = nobody; as
- * numbers for sim_id. */
 /* The ensemble is started from dynamic files; without this its config names no client addresses. */
 void sim_dynamic(struct sim *sim);
+/* The same for another kind: so many sources, then so many targets; leaving ends with 0, NULL = nobody; as
+ * numbers for sim_id. */
 struct sim *sim_new_kind(enum conf_kind kind, uint32_t sources, uint32_t targets, const int32_t *leaving);
 void sim_free(struct sim *sim);
 void sim_up(struct sim *sim, int32_t id, bool is_up);
@@ -164,7 +164,8 @@ void sim_tick(struct sim *sim);
 bool sim_until(struct sim *sim, enum mig_phase phase, int64_t max_ms);
 /* Ticks until the text appears in waiting_for. */
 bool sim_until_waiting(struct sim *sim, const char *text, int64_t max_ms);
-bool sim_run_for(struct sim *sim, int64_t ms); /* true */
+bool sim_run_for(struct sim *sim, int64_t ms);   /* true */
+void sim_write(struct sim *sim, uint32_t count); /* transactions of clients */
 /* What the journal says: a new engine from it, the caller's. Asserts that it replays. */
 struct mig_engine *sim_replay(const struct sim *sim);
 /* kill -9 and start again: a new engine from the journal. */

@@ -47,6 +47,33 @@ static const struct mig_finding *finding(const struct sim *sim, const char *id)
     return NULL;
 }
 
+/* Ten seconds, with five transactions in each fifth of one; asked for a preflight with each, or not. */
+static bool says_that_it_writes(bool asks)
+{
+    struct sim *sim = with_targets();
+    for (int32_t id = 1; id <= 6; id++)
+        strcpy(sim_server(sim, id)->version, "3.8.0");
+    assert_int_equal(mig_engine_configure(sim->engine, &sim->conf), RC_OK);
+    (void)sim_run_for(sim, 200);
+    for (uint32_t i = 0; i < 50; i++) {
+        if (asks)
+            (void)sim_command(sim, MIG_COMMAND_PREFLIGHT, NULL);
+        sim_write(sim, 5);
+        (void)sim_run_for(sim, 200);
+    }
+    bool says = finding(sim, "join-under-writes-4") != NULL;
+    sim_free(sim);
+    return says;
+}
+
+/* A preflight's own sessions and its harmless reconfig are transactions, too. */
+static void test_preflights_are_no_writes(void **state)
+{
+    (void)state;
+    assert_true(says_that_it_writes(false));
+    assert_false(says_that_it_writes(true));
+}
+
 static void test_nothing_is_compared_without_a_question(void **state)
 {
     (void)state;
@@ -332,6 +359,7 @@ static void test_proof_needs_the_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_preflights_are_no_writes),
         cmocka_unit_test(test_nothing_is_compared_without_a_question),
         cmocka_unit_test(test_source_that_is_equal_is_a_note),
         cmocka_unit_test(test_source_that_differs_blocks),

@@ -81,7 +81,7 @@ static void hide_sessions(struct sim *sim)
 }
 static void show_sessions(struct sim *sim)
 {
-    sim->unlisted = 0;
+    sim->unlisted = MIG_NO_SERVER;
 }
 static void hide_reach(struct sim *sim)
 {
