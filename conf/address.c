@@ -1,6 +1,6 @@
 /* Addresses that this host binds: always numeric, since a name that resolves to two addresses, or to
  * another one tomorrow, is no place to listen. "localhost" is taken as 127.0.0.1. Any thread; pure but for
- * conf_host_is_here. */
+ * conf_host_is_here and conf_host_is_absent, which ask the kernel. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -27,8 +27,8 @@ bool conf_host_is_loopback(const char *numeric_host)
     return strncmp(numeric_host, "127.", 4) == 0 || strcmp(numeric_host, "::1") == 0;
 }
 
-/* Nobody else's address can be bound; a datagram socket disturbs no listener. */
-/* 0 when a socket can be bound there, else an errno. */
+/* 0 when a socket can be bound there, else an errno: nobody else's address can be. A datagram socket disturbs
+ * no listener. */
 static int bind_fault(const char *numeric_host)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -113,7 +113,8 @@ bool conf_address_overlaps(const struct conf_address *a, const struct conf_addre
 {
     bool is_same_family = (strchr(a->host, ':') != NULL) == (strchr(b->host, ':') != NULL);
 
-    if (a->port == 0 || a->port != b->port || !is_same_family)
+    if (a->port == 0 || a->port != b->port)
         return false;
-    return strcmp(a->host, b->host) == 0 || zkp_host_is_wildcard(a->host) || zkp_host_is_wildcard(b->host);
+    return zkp_host_eq(a->host, b->host) || /* ::ffff:10.0.0.1 is 10.0.0.1 */
+           (is_same_family && (zkp_host_is_wildcard(a->host) || zkp_host_is_wildcard(b->host)));
 }

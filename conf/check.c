@@ -115,7 +115,7 @@ static bool leads_to(const struct conf_reader *r, const struct conf_address *pla
 {
     if (!conf_address_overlaps(place, listener))
         return false;
-    return strcmp(place->host, listener->host) == 0 || conf_host_is_loopback(place->host) ||
+    return zkp_host_eq(place->host, listener->host) || conf_host_is_loopback(place->host) ||
            (r->asks_host && conf_host_is_here(place->host));
 }
 

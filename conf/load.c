@@ -123,10 +123,18 @@ static int open_regular(const char *file)
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat status;
 
-    if (fd < 0 || (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)))
+    int fault = 0;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) != 0)
+        fault = errno;
+    else if (!S_ISREG(status.st_mode))
+        fault = S_ISDIR(status.st_mode) ? EISDIR : ENOTSUP;
+    if (fault == 0)
         return fd;
     (void)close(fd);
-    errno = S_ISDIR(status.st_mode) ? EISDIR : ENOTSUP;
+    errno = fault;
     return -1;
 }
 

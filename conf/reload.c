@@ -4,15 +4,18 @@
 
 #include "conf/conf_int.h"
 
+static bool is_same_server(const struct zkp_server *a, const struct zkp_server *b)
+{
+    return a->id == b->id && a->role == b->role && zkp_server_same_addresses(a, b) &&
+           a->client_port == b->client_port && zkp_host_eq(a->client_host, b->client_host);
+}
+
 static bool is_same_servers(const struct conf_servers *a, const struct conf_servers *b)
 {
     if (a->count != b->count)
         return false;
     for (uint32_t i = 0; i < a->count; i++) {
-        char a_text[ZKP_SERVER_TEXT_MAX];
-        char b_text[ZKP_SERVER_TEXT_MAX];
-        if (zkp_server_format(&a->servers[i], a_text, sizeof(a_text)) == 0 ||
-            zkp_server_format(&b->servers[i], b_text, sizeof(b_text)) == 0 || strcmp(a_text, b_text) != 0)
+        if (!is_same_server(&a->servers[i], &b->servers[i]))
             return false;
     }
     return true;

@@ -436,8 +436,11 @@ static void reload_refuses_what_needs_a_restart(void **state)
     static const char same_source[] = "source: |\n\n\n  server.1=10.0.0.1:2888:3888:participant;2181\n";
     check_reload(world, MINIMAL, MINIMAL, true, "");
     check_reload(world, MINIMAL, same_source, true, "");
+    check_reload(world, MINIMAL, "source: |\n  server.1=[::ffff:10.0.0.1]:2888:3888;2181\n", true, "");
     check_reload(world, MINIMAL, other_source, false, "");
     check_reload(world, MINIMAL, other_source, true, "source");
+    check_reload(world, MINIMAL, "source: |\n  server.1=10.0.0.1:2888:3888;2182\n", true, "source");
+    check_reload(world, MINIMAL, "source: |\n  server.1=10.0.0.1:2888:3888:observer;2181\n", true, "source");
     check_reload(world, MINIMAL, MINIMAL "words: []\nprobes: {interval: 7s}\n", true, "");
     check_reload(world, MINIMAL, MINIMAL "guard: {config_node: pass}\nbind: {source: [127.0.0.7]}\n", true,
                  "");

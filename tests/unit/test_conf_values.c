@@ -111,6 +111,10 @@ static void a_wildcard_overlaps_its_family(void **state)
     assert_false(conf_address_overlaps(&one, &other_port));
     assert_false(conf_address_overlaps(&any, &v6));
     assert_false(conf_address_overlaps(&any_free, &any_free));
+    struct conf_address mapped = {"::ffff:10.0.0.1", 2181};
+    struct conf_address mapped_other = {"::ffff:10.0.0.2", 2181};
+    assert_true(conf_address_overlaps(&one, &mapped));
+    assert_false(conf_address_overlaps(&one, &mapped_other));
 }
 
 static void distance_counts_a_swap_once(void **state)
