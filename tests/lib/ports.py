@@ -43,7 +43,7 @@ class Ports:
 
 
 def _bindable(host, port):
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT is no obstacle for Java either
         try:
             probe.bind((host, port))

@@ -57,12 +57,13 @@ class Server:
     @property
     def line(self):
         """The server in ZooKeeper's own syntax, as it goes into dynamic files and the proxy's YAML."""
-        return (f"server.{self.id}={self.host}:{self.quorum_port}:{self.election_port}:participant;"
-                f"{self.host}:{self.client_port}")
+        host = bracketed(self.host)
+        return (f"server.{self.id}={host}:{self.quorum_port}:{self.election_port}:participant;"
+                f"{host}:{self.client_port}")
 
     @property
     def address(self):
-        return f"{self.host}:{self.client_port}"
+        return f"{bracketed(self.host)}:{self.client_port}"
 
     @property
     def pid(self):
@@ -194,6 +195,11 @@ def is_stopped(task):
     except FileNotFoundError:
         return True
     return text.rsplit(")", 1)[1].split()[0] in "TtXZ"
+
+
+def bracketed(host):
+    """As it stands before a port."""
+    return f"[{host}]" if ":" in host else host
 
 
 def four_letter_word(host, port, word, timeout=WORD_SECONDS):
