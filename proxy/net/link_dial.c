@@ -208,7 +208,7 @@ bool px_link_dial(struct px_link *link, uint32_t slot)
     struct px_worker *worker = link->worker;
     struct px_attempt *attempt = link->attempt;
     enum px_dial_result result;
-    int fd;
+    int fd = -1;
 
     if (!take_place(link, slot))
         return true; /* another worker was faster, or none may dial now; px_link_route looks again */
