@@ -81,7 +81,8 @@ struct px_control {
     struct px_survey *survey;
     struct px_strangers strangers;
     struct px_hooks *hooks;
-    uint64_t verify_seq; /* of the plan's VERIFY that it runs for; 0 = none */
+    uint64_t verify_seq;      /* of the plan's VERIFY that it runs for; 0 = none */
+    int64_t verify_wanted_ms; /* the plan's was put off for another; 0 = it was not */
     struct px_director *director;
     struct px_runner *runner;
     struct px_words *words;

@@ -9,6 +9,8 @@
 
 #define NAMED_MAX 3u /* of the findings, in the sentence that stops a plan */
 
+#define PLANS_TURN_MS 5000
+
 /* --- the plan's --- */
 
 static void name_findings(const struct px_verify_view *view, char *buf, uint32_t capacity)
@@ -64,13 +66,23 @@ void px_control_verify_plan(struct px_control *control, const struct mig_effect 
     if (px_verify_start(control->verify, &control->facts, control->conf->state_root, &request, &err) ==
         RC_OK) {
         control->verify_seq = effect->seq;
+        control->verify_wanted_ms = 0;
         return;
     }
+    control->verify_wanted_ms = control->facts.now_ms;
     snprintf(event.text, sizeof event.text, "%s", err.text);
     px_control_queue(control, &event);
 }
 
 /* --- the admin port's --- */
+
+/* It was put off for one of ours, and asks again once a second: who compares back to back must not keep it
+ * from its turn. */
+static bool plan_comes_first(const struct px_control *control)
+{
+    return control->verify_wanted_ms != 0 &&
+           control->facts.now_ms - control->verify_wanted_ms < PLANS_TURN_MS;
+}
 
 void px_control_verify(void *context, struct px_admin_reply reply, const struct px_admin_args *args)
 {
@@ -80,6 +92,11 @@ void px_control_verify(void *context, struct px_admin_reply reply, const struct 
     struct err err;
     px_control_observe(control);
     report_to_plan(control); /* before its result is replaced */
+    if (plan_comes_first(control)) {
+        err_set(&err, RC_REFUSED, "the plan's own comparison comes first");
+        px_admin_reply_rc(reply, &err, "GET /v1/verify shows it as soon as it has begun");
+        return;
+    }
     if (px_verify_start(control->verify, &control->facts, control->conf->state_root, &request, &err) !=
         RC_OK) {
         px_admin_reply_rc(reply, &err, "GET /v1/verify shows how the last one stands or went");
