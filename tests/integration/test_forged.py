@@ -69,7 +69,7 @@ def is_attacked(forgers):
 
 @pytest.mark.sanitizer
 def test_whatever_a_server_sends_ends_its_connection_only(forgers, proxy):
-    wanted = set(findings(proxy))
+    wanted = {found for found in findings(proxy) if not found.startswith("direct-clients")}  # they come and go
     assert "members-differ" in wanted  # the ensemble has been read
     for op, forged, said in ATTACKS.values():
         before = len(proxy.log())

@@ -500,7 +500,7 @@ def test_a_broken_file_changes_nothing(proxy):
     proxy.write_config()
     refused = proxy.reload()
     assert refused.status == 400 and "workers" in refused.text
-    assert proxy.get("/readyz").status == 200
+    wait_for(lambda: proxy.get("/readyz").status == 200, 30, "it goes on as it was")
 
 
 # Standalone

@@ -29,7 +29,8 @@ def port_of(address):
 def kind_of(copy, proxy, server_ports):
     here = copy.getsockname()[1]
     if copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        return {port_of(proxy.clients): "client listener", port_of(proxy.admin): "admin listener"}[here]
+        ours = {port_of(proxy.clients): "client listener", port_of(proxy.admin): "admin listener"}
+        return ours.get(here)  # others: where the client library of our own sessions connects, on the loopback
     try:
         there = copy.getpeername()[1]
     except OSError:

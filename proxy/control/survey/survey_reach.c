@@ -49,6 +49,14 @@ static void end_try(struct reach_try *try, const char *why)
     survey_check(survey);
 }
 
+/* A server that closes at once may do so while we connect, before the question or behind it. 0: its FIN. */
+static const char *why_not(int error)
+{
+    return error == 0 || error == ECONNRESET || error == EPIPE
+               ? "the server closes it: maxClientCnxns is reached for that address"
+               : strerror(error);
+}
+
 /* Established is not enough: a full server accepts, and closes without a word. */
 static void on_ready(evutil_socket_t fd, short what, void *context)
 {
@@ -62,16 +70,14 @@ static void on_ready(evutil_socket_t fd, short what, void *context)
             event_assign(try->event, try->owner->parts.base, fd, EV_READ, on_ready, try) == 0 &&
             event_add(try->event, NULL) == 0)
             return;
-        end_try(try, strerror(error != 0 ? error : errno));
+        end_try(try, why_not(error != 0 ? error : errno));
         return;
     }
     ssize_t got = recv(fd, &byte, 1, 0);
     if (got == 1)
         end_try(try, "");
     else
-        end_try(try, got == 0 || errno == ECONNRESET || errno == EPIPE
-                         ? "the server closes it: maxClientCnxns is reached for that address"
-                         : strerror(errno));
+        end_try(try, why_not(got == 0 ? 0 : errno));
 }
 
 /* 0, or errno. */
@@ -103,7 +109,7 @@ static void begin_try(struct px_survey *survey, struct reach_try *try, const str
         survey->reach.pending++;
         return;
     }
-    note(survey, try, strerror(error));
+    note(survey, try, why_not(error));
     close_try(try);
 }
 
