@@ -123,7 +123,7 @@ counted fuzzing fuzz_all
 
 everything="not full"
 [ $full = yes ] && everything="full or not full"
-counted integration tests/tools/run_integration.py -j $((jobs + 1)) --class-archive $logs/classes.jsa --logs $logs \
+counted integration tests/tools/run_integration.py -j "$jobs" --class-archive $logs/classes.jsa --logs $logs \
     "build-switches:1:$everything" "build-asan:3:sanitizer and ($everything)" \
     "build-tsan:4:sanitizer and ($everything)"
 
