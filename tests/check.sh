@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what is missing, builds, runs every check. The last line is "N passed, N failed".
-#   tests/check.sh          about half an hour on two quiet cores
+#   tests/check.sh          about three quarters of an hour on two quiet cores
 #   tests/check.sh --full   adds the tests marked `full` and longer fuzzing; before an issue is called done
 # Only Debian's packages are used. Everything built lies under build*/, which git ignores.
 set -u
@@ -124,10 +124,13 @@ counted fuzzing fuzz_all
 everything="not full"
 [ $full = yes ] && everything="full or not full"
 counted integration tests/tools/run_integration.py -j "$jobs" --class-archive $logs/classes.jsa --logs $logs \
-    "build-switches:1:$everything" "build-asan:3:sanitizer and ($everything)" \
-    "build-tsan:4:sanitizer and ($everything)"
+    "build-switches:2:$everything"
+# One at a time: a daemon under TSan and six servers are enough for two cores.
+counted sanitizers tests/tools/run_integration.py -j 1 --class-archive $logs/classes.jsa --logs $logs \
+    "build-asan:3:sanitizer and ($everything)" "build-tsan:4:sanitizer and ($everything)"
 
-grep -hE '^([0-9:]+ flaky|FAILED):' $logs/integration.out # once more, where the end is all that is read
+# Once more, where the end is all that is read.
+grep -hE '^([0-9:]+ flaky|FAILED):' $logs/integration.out $logs/sanitizers.out
 say "took $((SECONDS - began)) s; logs in $logs/"
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
