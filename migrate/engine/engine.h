@@ -81,7 +81,7 @@ struct mig_traffic {
     const struct mig_plan *plan; /* the engine's, valid until its next call; NULL = none */
     uint32_t canary_round; /* != 0: plan->canary prefers those that stay already; each try has its own */
     bool canaries_leave;   /* and leaves the others */
-    int32_t ending;        /* a request under way ends its membership: nobody may come to it; 0 = none */
+    int32_t ending; /* a request under way ends its membership: nobody may come to it; or MIG_NO_SERVER */
 };
 struct mig_traffic mig_engine_traffic(const struct mig_engine *engine);
 /* Whom operators have drained; nobody while a plan runs. The engine's: valid until its next call. */

@@ -16,12 +16,13 @@ static int32_t ending_member(const struct mig_engine *e)
 {
     const struct change *c = &e->change;
     bool is_open = change_in_flight(c) || c->is_undecided;
-    return !is_open || c->is_role ? 0 : c->is_add ? c->partner : c->server;
+    return !is_open || c->is_role ? MIG_NO_SERVER : c->is_add ? c->partner : c->server;
 }
 
 struct mig_traffic mig_engine_traffic(const struct mig_engine *engine)
 {
-    struct mig_traffic traffic = {.prefer = MIG_PREFER_NONE, .resting = MIG_NO_SERVER};
+    struct mig_traffic traffic = {
+        .prefer = MIG_PREFER_NONE, .resting = MIG_NO_SERVER, .ending = MIG_NO_SERVER};
     bool is_failed = engine->phase == MIG_PHASE_FAILED;
     if (!is_failed && !mig_phase_is_running(engine->phase))
         return traffic;

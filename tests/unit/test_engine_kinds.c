@@ -55,7 +55,9 @@ static struct sim *prepared(const struct scene *scene)
 static struct sim *started(const struct scene *scene)
 {
     struct sim *sim = prepared(scene);
+    assert_int_equal(mig_engine_traffic(sim->engine).ending, MIG_NO_SERVER);
     sim_start(sim, NULL);
+    assert_int_equal(mig_engine_traffic(sim->engine).ending, MIG_NO_SERVER); /* nobody leaves yet */
     return sim;
 }
 
